@@ -1,0 +1,158 @@
+/**
+ * What the engine needs from the world. Everything that it is handed stands here; it imports no platform.
+ */
+import type { z } from "zod";
+import type { Event, EventType } from "../protocol/events.ts";
+import type { FileInfo, Session } from "../protocol/rest.ts";
+import type { ContentBlock, Message } from "./messages.ts";
+
+// ---- Sql -------------------------------------------------------------------------------------------------------------
+
+export type SqlValue = string | number | null | Uint8Array;
+export type SqlRow = Record<string, SqlValue>;
+
+/** A session's own database. Both implementations are synchronous. */
+export interface Sql {
+  /** Runs one statement and returns its rows. `Row` is the caller's word for what the statement selects. */
+  exec<Row extends SqlRow = SqlRow>(query: string, ...params: SqlValue[]): Row[];
+  /** Runs `write` in one transaction: a throw rolls everything back. `write` must not be async; one that is, is refused. */
+  transaction<T>(write: () => T): T;
+}
+
+// ---- Host ------------------------------------------------------------------------------------------------------------
+
+/** What holds a session: a Durable Object, or a process. */
+export interface Host {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Makes sure that the session is woken at `time` or earlier. Called inside the transaction that needs it. */
+  wakeAt(time: number): void;
+  /** Hands a committed event, or a piece of the open block, to every client. Never throws. */
+  broadcast(event: Event): void;
+  /**
+   * Brings the index row up to date. `version` grows with every change, so an old write never beats a newer one.
+   * Rejects when the index could not be reached; the session tries again.
+   */
+  index(summary: Session, version: number): Promise<void>;
+}
+
+// ---- Model -----------------------------------------------------------------------------------------------------------
+
+export type ToolSpec = { name: string; description: string; input_schema: Record<string, unknown> };
+
+export type ModelRequest = {
+  model: string;
+  system: string | null;
+  messages: Message[];
+  tools: ToolSpec[];
+  /** Output tokens at most. */
+  max_tokens: number;
+  /** Whether the model is to think, in the way that it offers. */
+  thinking: boolean;
+};
+
+/**
+ * How a model thinks: `adaptive` ones decide for themselves and may be switched on in the middle of a tool loop,
+ * `budget` ones take a fixed budget and one configuration a tool loop, `none` do not think.
+ */
+export type ThinkingKind = "adaptive" | "budget" | "none";
+
+export interface Model {
+  thinking(model: string): ThinkingKind;
+  /** The most output tokens that may be asked of the model. */
+  maxTokens(model: string): { usual: number; highest: number };
+  /**
+   * One call of the model. Yields the events of the Messages API's stream, unparsed
+   * (https://docs.claude.com/en/docs/build-with-claude/streaming).
+   *
+   * @throws ModelError for every failure; `attempt` counts from 1 and is 1 again after a committed step
+   */
+  stream(request: ModelRequest, options: { signal: AbortSignal; attempt: number }): AsyncIterable<unknown>;
+}
+
+/** Why a model call failed. `code` is the API's error type, or `network`, `cut`, `stalled`, `malformed`. */
+export class ModelError extends Error {
+  override readonly name = "ModelError";
+  readonly code: string;
+  /** The HTTP status, where there was one. */
+  readonly status: number | null;
+  /** What the server asked for, in milliseconds. */
+  readonly retryAfterMs: number | null;
+
+  constructor(code: string, message: string, options: { status?: number | null; retryAfterMs?: number | null } = {}) {
+    super(message);
+    this.code = code;
+    this.status = options.status ?? null;
+    this.retryAfterMs = options.retryAfterMs ?? null;
+  }
+}
+
+// ---- Tools -----------------------------------------------------------------------------------------------------------
+
+/** What a tool call sees of the workspace: its own changes over what is committed. Nothing is changed before commit. */
+export interface Draft {
+  /** The files under a folder (`""` is the root), sorted by path. */
+  list(folder: string): Promise<FileInfo[]>;
+  stat(path: string): Promise<FileInfo | null>;
+  /** The whole file; null where there is none. @throws ToolError over `TOOL_FILE_MAX_BYTES` */
+  read(path: string): Promise<Uint8Array | null>;
+  write(path: string, bytes: Uint8Array): void;
+  remove(path: string): void;
+}
+
+/** A failure that the model is to read, as an error result. */
+export class ToolError extends Error {
+  override readonly name = "ToolError";
+}
+
+export type ToolContext = { workspace: Draft; signal: AbortSignal };
+
+export type ToolResultContent = string | ContentBlock[];
+
+type Retry = "safe" | "unsafe";
+
+/** A tool: what the model is told, what input it takes, and what it does. */
+export interface Tool<Input = unknown> {
+  readonly name: string;
+  readonly description: string;
+  readonly input: z.ZodType<Input>;
+  /** Changes nothing: adjacent calls run together, and no started mark is written. */
+  readonly readOnly: boolean;
+  /** Whether a call that was started and not closed may run again. Changes to the workspace are staged, so those may. */
+  readonly retry: Retry | { of(input: Input): Retry }["of"];
+  /** @throws ToolError for what the model can mend; anything else becomes an error result too */
+  run(input: Input, context: ToolContext): Promise<ToolResultContent>;
+}
+
+// ---- Workspace -------------------------------------------------------------------------------------------------------
+
+/** A change that a draft holds: bytes, or null for a removal. */
+export type Change = { path: string; bytes: Uint8Array | null };
+
+/** One file as a commit left it. */
+export type Committed = { path: string; info: FileInfo | null };
+
+/** The changes of one tool call, uploaded and not yet visible. */
+export interface Staged {
+  /**
+   * Makes the changes visible, inside the transaction that closes the call. `seq` is the event that they belong to.
+   * Returns the path of a file that changed since the draft looked at it, and writes nothing then; else null.
+   */
+  commit(sql: Sql, seq: number): { conflict: string } | { committed: Committed[] };
+  /** What must still happen outside the transaction. Idempotent; called after the commit, and again on wake. */
+  finish(): Promise<void>;
+  /** Drops what was uploaded, after a commit that did not come. */
+  discard(): Promise<void>;
+}
+
+export interface OpenDraft extends Draft {
+  readonly changed: boolean;
+  /** Uploads the changes under a stage id that was stored before. */
+  stage(stageId: string): Promise<Staged>;
+}
+
+export interface Workspace {
+  openDraft(): OpenDraft;
+}
+
+export type { Event, EventType };

@@ -1,0 +1,63 @@
+/** Every limit on what comes in or goes out, named once, with its unit in the name and its reason beside it. */
+
+/** A JSON body or frame: parsed whole in memory, so it stays far below the isolate's 128 MB. */
+export const JSON_MAX_BYTES = 1_000_000;
+/** Nesting of a JSON body: a recursive parser walks it, and 10 MB of `[` were seen to take seconds. */
+export const JSON_MAX_DEPTH = 64;
+/** A file sent by a client: one Worker request holds it as a stream, R2 takes it in one put. */
+export const FILE_MAX_BYTES = 32 * 1024 * 1024;
+/** A file that a tool reads whole or writes: it is held in the object's memory, beside the transcript. */
+export const TOOL_FILE_MAX_BYTES = 8 * 1024 * 1024;
+/** A path, in UTF-8: R2 keys end at 1,024 bytes, of which the prefix takes some. */
+export const PATH_MAX_BYTES = 512;
+/** Free-form data kept for the caller: it is copied into the event log and the index. */
+export const METADATA_MAX_BYTES = 16_384;
+export const TITLE_MAX_CHARS = 200;
+/** A title made from the first message is cut here. */
+export const DERIVED_TITLE_CHARS = 80;
+export const SYSTEM_MAX_CHARS = 100_000;
+export const MODEL_NAME_MAX_CHARS = 128;
+export const USER_ID_MAX_CHARS = 128;
+export const IDEMPOTENCY_KEY_MAX_CHARS = 255;
+export const IDEMPOTENCY_TTL_MS = 24 * 3_600_000;
+
+export const MAX_ITERATIONS_DEFAULT = 20;
+export const MAX_ITERATIONS_MAX = 1_000;
+/** Turns that wait in one session; the next one is refused with `queue_full`. */
+export const QUEUE_MAX_TURNS = 100;
+
+export const PAGE_DEFAULT = 50;
+export const PAGE_MAX = 200;
+export const EVENTS_PAGE_DEFAULT = 100;
+export const EVENTS_PAGE_MAX = 1_000;
+
+/** `?wait`, in seconds. */
+export const WAIT_MAX_SECONDS = 300;
+
+/** TOOL_RESULT shows this much of a result, in characters. */
+export const PREVIEW_MAX_CHARS = 2_500;
+/** What one tool call may give the model, in characters: at most 3 bytes each in UTF-8, so a row stays under 2 MB. */
+export const TOOL_RESULT_MAX_CHARS = 400_000;
+/** One stored value: the platform refuses more than 2 MB a row, local workerd does not, so we do. */
+export const ROW_MAX_BYTES = 1_900_000;
+
+/** Deltas that come within this time of the last frame go out together. */
+export const FRAME_INTERVAL_MS = 4;
+/** A comment on a quiet SSE stream, so that proxies keep it open. */
+export const SSE_COMMENT_INTERVAL_MS = 15_000;
+/** A socket this far behind its last acknowledgement is closed with 1013. */
+export const UNACKED_MAX_BYTES = 4 * 1024 * 1024;
+/** The same for a socket that never acknowledged anything. */
+export const NEVER_ACKED_MAX_BYTES = 32 * 1024 * 1024;
+/** Our clients acknowledge after this many bytes or this much time, whichever comes first. */
+export const ACK_EVERY_BYTES = 256 * 1024;
+export const ACK_EVERY_MS = 1_000;
+
+/** A running turn wakes its object this often; unwatched turns were seen evicted after 70 to 140 s. */
+export const HEARTBEAT_MS = 30_000;
+
+/** Outside calls have no deadline of the platform's; these are ours. */
+export const MODEL_FIRST_EVENT_TIMEOUT_MS = 120_000;
+export const MODEL_NEXT_EVENT_TIMEOUT_MS = 90_000;
+export const TOOL_TIMEOUT_MS = 120_000;
+export const STORAGE_TIMEOUT_MS = 30_000;

@@ -1,0 +1,161 @@
+import { z } from "zod";
+import { endStatus, event, metadata, usage } from "./events.ts";
+import { sessionId, turnId } from "./ids.ts";
+import {
+  MAX_ITERATIONS_MAX,
+  METADATA_MAX_BYTES,
+  MODEL_NAME_MAX_CHARS,
+  SYSTEM_MAX_CHARS,
+  TITLE_MAX_CHARS,
+  USER_ID_MAX_CHARS,
+} from "./limits.ts";
+
+/** A string from outside: lone surrogates are replaced, so that every stored text is well-formed Unicode. */
+const text = () => z.string().overwrite((value) => value.toWellFormed());
+
+const metadataInput = metadata.refine(
+  (value) => new TextEncoder().encode(JSON.stringify(value)).byteLength <= METADATA_MAX_BYTES,
+  `at most ${METADATA_MAX_BYTES} bytes as JSON`,
+);
+const modelName = text().min(1).max(MODEL_NAME_MAX_CHARS);
+const userId = text()
+  .min(1)
+  .max(USER_ID_MAX_CHARS)
+  .regex(/^[^\p{Cc}]+$/u, "no control characters");
+const title = text().max(TITLE_MAX_CHARS);
+const system = text().max(SYSTEM_MAX_CHARS);
+const maxIterations = z.int().min(1).max(MAX_ITERATIONS_MAX);
+
+export const createSessionBody = z.strictObject({
+  user_id: userId.optional(),
+  workspace_dir: text().optional(),
+  model: modelName.optional(),
+  fast_model: modelName.optional(),
+  system: system.optional(),
+  max_iterations: maxIterations.optional(),
+  metadata: metadataInput.optional(),
+  title: title.optional(),
+});
+export type CreateSessionBody = z.infer<typeof createSessionBody>;
+
+export const patchSessionBody = z.strictObject({
+  title: title.nullable().optional(),
+  metadata: metadataInput.optional(),
+  model: modelName.optional(),
+  fast_model: modelName.nullable().optional(),
+  system: system.nullable().optional(),
+});
+export type PatchSessionBody = z.infer<typeof patchSessionBody>;
+
+export const sessionStatus = z.enum(["idle", "queued", "running", "waiting"]);
+export type SessionStatus = z.infer<typeof sessionStatus>;
+
+export const pendingInput = z.union([
+  z.strictObject({ input_id: z.string(), kind: z.enum(["approval", "question", "link"]) }),
+  z.strictObject({ tool_use_id: z.string(), kind: z.literal("tool") }),
+]);
+
+export const session = z.strictObject({
+  session_id: sessionId,
+  user_id: z.string(),
+  title: z.string().nullable(),
+  status: sessionStatus,
+  workspace_dir: z.string(),
+  model: z.string(),
+  metadata,
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+  last_seq: z.int(),
+  /** The turn that runs or waits for a person. */
+  active_turn: turnId.nullable(),
+  /** The turns that wait for their start, in the order in which they will start. */
+  queued_turns: z.array(turnId),
+  pending_inputs: z.array(pendingInput),
+});
+export type Session = z.infer<typeof session>;
+
+export const onBusy = z.enum(["enqueue", "reject"]);
+
+export const submitTurnBody = z.strictObject({
+  user_input: text(),
+  force_complex: z.boolean().optional(),
+  metadata: metadataInput.optional(),
+  max_iterations: maxIterations.optional(),
+  on_busy: onBusy.optional(),
+});
+export type SubmitTurnBody = z.infer<typeof submitTurnBody>;
+
+export const turnStatus = z.enum([...endStatus.options, "queued", "running", "waiting"]);
+export type TurnStatus = z.infer<typeof turnStatus>;
+
+/** The answer to a message that was accepted. `cursor` is the position before the turn's first event. */
+export const acceptedTurn = z.strictObject({
+  turn_id: turnId,
+  session_id: sessionId,
+  status: turnStatus,
+  cursor: z.string(),
+});
+export type AcceptedTurn = z.infer<typeof acceptedTurn>;
+
+/** What a turn came to. `cursor` is the position after its last event (while it runs: the log's end). */
+export const turnResult = z.strictObject({
+  turn_id: turnId,
+  session_id: sessionId,
+  status: turnStatus,
+  response_text: z.string(),
+  /** How many tool calls the turn made. */
+  tool_calls: z.int(),
+  /** Paths under `work_products/`, each once, in the order in which they were first written. */
+  work_products: z.array(z.string()),
+  usage,
+  trace_id: z.string(),
+  duration_seconds: z.number(),
+  cursor: z.string(),
+  pending_inputs: z.array(pendingInput),
+});
+export type TurnResult = z.infer<typeof turnResult>;
+
+export const turn = turnResult.extend({
+  user_input: z.string(),
+  metadata,
+  created_at: z.iso.datetime(),
+});
+export type Turn = z.infer<typeof turn>;
+
+export const sessionPage = z.strictObject({ sessions: z.array(session), next_cursor: z.string().nullable() });
+export type SessionPage = z.infer<typeof sessionPage>;
+
+export const turnPage = z.strictObject({ turns: z.array(turn), next_cursor: z.string().nullable() });
+export type TurnPage = z.infer<typeof turnPage>;
+
+export const eventPage = z.strictObject({
+  events: z.array(event),
+  /** Where the next page begins; null when this one reaches the log's end. */
+  next_cursor: z.string().nullable(),
+  /** The position after this page: follow the log live from here. */
+  cursor: z.string(),
+});
+export type EventPage = z.infer<typeof eventPage>;
+
+export const fileInfo = z.strictObject({
+  path: z.string(),
+  size: z.int(),
+  content_type: z.string(),
+  sha256: z.string(),
+  modified_at: z.iso.datetime(),
+});
+export type FileInfo = z.infer<typeof fileInfo>;
+
+export const filePage = z.strictObject({ files: z.array(fileInfo), next_cursor: z.string().nullable() });
+export type FilePage = z.infer<typeof filePage>;
+
+export const cancelled = z.strictObject({ turn_id: turnId.nullable() });
+export type Cancelled = z.infer<typeof cancelled>;
+
+export const health = z.strictObject({
+  status: z.enum(["healthy", "unhealthy"]),
+  version: z.string(),
+  model: z.string(),
+  checks: z.strictObject({ d1: z.enum(["ok", "failed"]), r2: z.enum(["ok", "failed"]) }),
+});
+export type Health = z.infer<typeof health>;

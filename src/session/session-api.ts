@@ -1,0 +1,115 @@
+/**
+ * What the front of the gateway may ask of a session's object. Errors cross the RPC boundary as values, since a
+ * thrown error loses its class and its fields on the way.
+ */
+
+import { type Problem, toGatewayError, toProblem } from "../protocol/errors.ts";
+import type { EventType } from "../protocol/events.ts";
+import type { Principal } from "../protocol/principal.ts";
+import type {
+  AcceptedTurn,
+  Cancelled,
+  EventPage,
+  FileInfo,
+  FilePage,
+  PatchSessionBody,
+  Session,
+  SubmitTurnBody,
+  Turn,
+  TurnPage,
+} from "../protocol/rest.ts";
+
+export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
+
+/** Everything that a session is created with. `workspace_from` is the session whose files it starts with. */
+export type CreateSession = {
+  session_id: string;
+  user_id: string;
+  model: string;
+  fast_model: string | null;
+  system: string | null;
+  max_iterations: number;
+  metadata: Session["metadata"];
+  title: string | null;
+  workspace_from: string | null;
+};
+
+/** `If-Match` and `If-None-Match` as lists of ETags (the sha256 in quotes) or `"*"`; null where the header is absent. */
+export type Conditions = { ifMatch: "*" | string[] | null; ifNoneMatch: "*" | string[] | null };
+
+export type PageRequest = { limit: number; cursor: string | null };
+
+/** A file and where its bytes lie. The key names an immutable blob. */
+export type StoredFile = { info: FileInfo; key: string };
+
+/** A file that was uploaded under a stage and is to become visible. */
+export type UploadedFile = {
+  stage_id: string;
+  path: string;
+  size: number;
+  sha256: string;
+  content_type: string;
+  conditions: Conditions;
+};
+
+/**
+ * The methods of a session's object. Paths are raw: the object's guard resolves them. Each call names who is asking,
+ * and an object that is not theirs answers as one that does not exist.
+ */
+export interface SessionApi {
+  /** Creates the session, or returns it if this id was created before by the same user. */
+  create(asking: Principal, settings: CreateSession): Promise<Answer<Session>>;
+  describe(asking: Principal): Promise<Answer<Session>>;
+  patch(asking: Principal, body: PatchSessionBody): Promise<Answer<Session>>;
+  remove(asking: Principal): Promise<Answer<null>>;
+
+  submit(asking: Principal, body: SubmitTurnBody, idempotencyKey: string | null): Promise<Answer<AcceptedTurn>>;
+  /** Answers once the running turn has stopped. */
+  cancel(asking: Principal): Promise<Answer<Cancelled>>;
+  /** Newest first. */
+  turns(asking: Principal, page: PageRequest): Promise<Answer<TurnPage>>;
+  turn(asking: Principal, turnId: string): Promise<Answer<Turn>>;
+  /** Takes a queued turn out; `session_busy` for one that runs, `not_found` for one that has ended. */
+  withdraw(asking: Principal, turnId: string): Promise<Answer<null>>;
+
+  events(
+    asking: Principal,
+    page: { after: string; limit: number; types: EventType[] | null },
+  ): Promise<Answer<EventPage>>;
+
+  files(asking: Principal, page: PageRequest & { prefix: string }): Promise<Answer<FilePage>>;
+  file(asking: Principal, path: string): Promise<Answer<StoredFile>>;
+  /** Checks path and conditions and stores the stage before a byte is uploaded to `key`. */
+  stageFile(
+    asking: Principal,
+    file: { path: string; conditions: Conditions },
+  ): Promise<Answer<{ stage_id: string; key: string }>>;
+  commitFile(asking: Principal, file: UploadedFile): Promise<Answer<{ info: FileInfo; created: boolean }>>;
+  /** Forgets a stage whose upload failed, and removes what it left. */
+  dropStage(asking: Principal, stageId: string): Promise<Answer<null>>;
+  removeFile(asking: Principal, file: { path: string; conditions: Conditions }): Promise<Answer<null>>;
+}
+
+/**
+ * The request that opens a socket on a session's object. Only the gateway's own Worker can make it: the object is
+ * reachable through its binding alone.
+ */
+export const STREAM_REQUEST = {
+  /** The principal as JSON. */
+  principalHeader: "turnpike-principal",
+  /** Query: `after` (a cursor; absent: live only), `types` (event types, by comma; absent: all), `reader` (see below). */
+  path: "https://session/stream",
+  /** `reader=1`: the gateway reads for an SSE stream or a wait; no `connected` frame, and only `ack` is taken. */
+  readerParam: "reader",
+} as const;
+
+/** Runs a method of the session and turns what it throws into a value. */
+export async function answer<T>(run: () => T | Promise<T>): Promise<Answer<T>> {
+  try {
+    return { ok: true, value: await run() };
+  } catch (thrown) {
+    const error = toGatewayError(thrown);
+    if (error.code === "internal") console.error("session:", thrown);
+    return { ok: false, problem: toProblem(error) };
+  }
+}
