@@ -1,0 +1,75 @@
+import type { ContentBlock, Message } from "./messages.ts";
+import type { Model, ModelRequest, ToolSpec } from "./ports.ts";
+import type { RequestMaterial, TranscriptEntry } from "./turn-store.ts";
+
+/** What every session's model is told first. Fixed, so that prompt caching holds across turns and sessions. */
+const SYSTEM_PROMPT = [
+  "You are an agent that works in a workspace of files through the tools that you are given.",
+  "Paths are relative to the workspace. Nothing outside it can be read or written.",
+  "What you make for people to keep (reports, documents, results) goes into the folder work_products/.",
+  "Use the tools to do the work itself rather than describing it, and say briefly what you did at the end.",
+].join("\n");
+
+/** The results of this many of the latest messages with tool calls stay when room must be made. */
+const RESULTS_KEPT = 2;
+const CLEARED_RESULT = "[This result was cleared to make room. Run the tool again if it is needed.]";
+
+/** The next request of a turn, from what is stored. The same material gives the same request. */
+export function buildRequest(
+  material: RequestMaterial,
+  model: Pick<Model, "thinking" | "maxTokens">,
+  tools: ToolSpec[],
+): ModelRequest {
+  const name = material.path === "fast" ? (material.fastModel ?? material.model) : material.model;
+  const kind = model.thinking(name);
+  const limits = model.maxTokens(name);
+  return {
+    model: name,
+    system: material.system === null ? SYSTEM_PROMPT : `${SYSTEM_PROMPT}\n\n${material.system}`,
+    messages: toMessages(material.makeRoom ? makeRoom(material.transcript) : material.transcript, name),
+    tools,
+    max_tokens: material.raisedMaxTokens ? limits.highest : limits.usual,
+    // A tool loop has one thinking configuration; only adaptive models may start to think in the middle of one.
+    thinking: material.path === "complex" && (kind === "adaptive" || (kind === "budget" && !material.startsFast)),
+  };
+}
+
+/**
+ * The transcript as the API takes it: no empty text, no empty message, thinking only for the model that made it, and
+ * neighbours of the same role as one message (a turn that failed leaves its user text next to the following one).
+ */
+function toMessages(transcript: TranscriptEntry[], model: string): Message[] {
+  const messages: Message[] = [];
+  const add = (role: Message["role"], blocks: ContentBlock[]) => {
+    if (blocks.length === 0) return;
+    const previous = messages.at(-1);
+    if (previous?.role === role) previous.content.push(...blocks);
+    else messages.push({ role, content: [...blocks] });
+  };
+  for (const entry of transcript) {
+    add(
+      entry.role,
+      entry.content.filter((block) => isUseful(block) && (entry.model === model || !isThinking(block))),
+    );
+    add("user", entry.results);
+  }
+  return messages;
+}
+
+function isUseful(block: ContentBlock): boolean {
+  return block.type !== "text" || block["text"] !== "";
+}
+
+function isThinking(block: ContentBlock): boolean {
+  return block.type === "thinking" || block.type === "redacted_thinking";
+}
+
+function makeRoom(transcript: TranscriptEntry[]): TranscriptEntry[] {
+  const withResults = transcript.filter((entry) => entry.results.length > 0);
+  const cleared = new Set(withResults.slice(0, Math.max(withResults.length - RESULTS_KEPT, 0)));
+  return transcript.map((entry) =>
+    cleared.has(entry)
+      ? { ...entry, results: entry.results.map((result) => ({ ...result, content: CLEARED_RESULT })) }
+      : entry,
+  );
+}

@@ -1,0 +1,204 @@
+import { NO_USAGE, type Usage } from "../protocol/events.ts";
+import { ROW_MAX_BYTES } from "../protocol/limits.ts";
+import { type ContentBlock, STREAM_EVENT_TYPES, type StreamEvent, streamEvent, type UsageUpdate } from "./messages.ts";
+import { ModelError } from "./ports.ts";
+import type { BlockWriter, Step, ToolUse, TurnStore } from "./turn-store.ts";
+
+type OpenBlock = { index: number; block: ContentBlock; json: string; writer: BlockWriter | null };
+
+/** A UTF-16 code unit is at most three bytes in UTF-8; JSON escapes and the row's other columns have the rest. */
+const MESSAGE_MAX_CHARS = Math.floor(ROW_MAX_BYTES / 3);
+
+/**
+ * Puts a message together from the events of its stream, and hands text and thinking on as they come. Blocks are kept
+ * as the server sent them, so that the next request can carry exactly these.
+ */
+export class MessageReader {
+  readonly #store: Pick<TurnStore, "openText" | "openThinking">;
+  #open: OpenBlock | null = null;
+  #content: ContentBlock[] = [];
+  #calls: ToolUse[] = [];
+  #usage: UsageUpdate = {};
+  #stopReason: string | null = null;
+  #stopDetails: unknown = null;
+  #complete = false;
+  #chars = 0;
+
+  constructor(store: Pick<TurnStore, "openText" | "openThinking">) {
+    this.#store = store;
+  }
+
+  /** Whether `message_stop` came. A stream that ends without it was cut. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** @throws ModelError `malformed` for a known event of another shape, `output_too_large` */
+  push(raw: unknown): void {
+    const type = typeof raw === "object" && raw !== null && "type" in raw ? raw.type : undefined;
+    if (typeof type !== "string")
+      throw new ModelError("malformed", "The model's stream held something that is no event.");
+    if (!STREAM_EVENT_TYPES.has(type)) return;
+    const parsed = streamEvent.safeParse(raw);
+    if (!parsed.success) throw new ModelError("malformed", `The model's stream held a malformed ${type} event.`);
+    this.#take(parsed.data);
+  }
+
+  /** The message as far as it came, without blocks that are of no use unfinished: tool calls, and thinking without its signature. */
+  partial(model: string): Step {
+    if (this.#open !== null && this.#open.block.type === "text") this.#close(this.#open);
+    const content = this.#content.filter((block) => block.type === "text" || isSigned(block));
+    return { ...this.step(model), content, calls: [] };
+  }
+
+  step(model: string): Step {
+    return {
+      content: this.#content,
+      model,
+      stopReason: this.#stopReason,
+      stopDetails: this.#stopDetails,
+      usage: toUsage(this.#usage),
+      calls: this.#calls,
+    };
+  }
+
+  #take(event: StreamEvent): void {
+    switch (event.type) {
+      case "message_start":
+        this.#usage = { ...event.message.usage };
+        break;
+      case "content_block_start":
+        if (this.#open !== null) throw new ModelError("malformed", "The model opened a block inside another.");
+        this.#start(event.index, event.content_block);
+        break;
+      case "content_block_delta": {
+        const open = this.#openAt(event.index);
+        this.#apply(open, event.delta);
+        break;
+      }
+      case "content_block_stop":
+        this.#close(this.#openAt(event.index));
+        break;
+      case "message_delta":
+        this.#stopReason = event.delta.stop_reason ?? this.#stopReason;
+        this.#stopDetails = event.delta.stop_details ?? this.#stopDetails;
+        this.#usage = mergeUsage(this.#usage, event.usage ?? {});
+        break;
+      case "message_stop":
+        if (this.#open !== null) throw new ModelError("malformed", "The model's message ended inside a block.");
+        this.#complete = true;
+        break;
+    }
+  }
+
+  #openAt(index: number): OpenBlock {
+    if (this.#open?.index !== index)
+      throw new ModelError("malformed", "The model's stream names a block that is not open.");
+    return this.#open;
+  }
+
+  #start(index: number, block: ContentBlock): void {
+    const open: OpenBlock = { index, block: { ...block }, json: "", writer: null };
+    this.#open = open;
+    this.#grow(JSON.stringify(block).length);
+    // A block may bring its first characters with its start; they are handled like any others.
+    if (block.type === "text" && typeof block["text"] === "string") {
+      open.block["text"] = "";
+      this.#apply(open, { type: "text_delta", text: block["text"] });
+    } else if (block.type === "thinking" && typeof block["thinking"] === "string") {
+      open.block["thinking"] = "";
+      this.#apply(open, { type: "thinking_delta", thinking: block["thinking"] });
+    } else if (block.type === "redacted_thinking") {
+      open.writer = this.#store.openThinking({ redacted: true });
+    }
+  }
+
+  #apply(open: OpenBlock, delta: Extract<StreamEvent, { type: "content_block_delta" }>["delta"]): void {
+    switch (delta.type) {
+      case "text_delta":
+        this.#addText(open, "text", delta.text);
+        break;
+      case "thinking_delta":
+        this.#addText(open, "thinking", delta.thinking);
+        break;
+      case "signature_delta":
+        open.block["signature"] = `${textOf(open.block, "signature")}${delta.signature}`;
+        this.#grow(delta.signature.length);
+        break;
+      case "input_json_delta":
+        open.json += delta.partial_json;
+        this.#grow(delta.partial_json.length);
+        break;
+      case "citations_delta": {
+        const citations = open.block["citations"];
+        open.block["citations"] = [...(Array.isArray(citations) ? citations : []), delta.citation];
+        open.writer?.addCitation(delta.citation);
+        this.#grow(JSON.stringify(delta.citation).length);
+        break;
+      }
+    }
+  }
+
+  #addText(open: OpenBlock, field: "text" | "thinking", piece: string): void {
+    open.block[field] = `${textOf(open.block, field)}${piece}`;
+    if (piece === "") return;
+    this.#grow(piece.length);
+    open.writer ??= field === "text" ? this.#store.openText() : this.#store.openThinking();
+    open.writer.append(piece);
+  }
+
+  #close(open: OpenBlock): void {
+    this.#open = null;
+    open.writer?.end();
+    const { block } = open;
+    // Server tools have their input as deltas too, though nothing is run for them here.
+    if (open.json !== "") block["input"] = parseInput(open.json) ?? {};
+    this.#content.push(block);
+    if (block.type === "tool_use") {
+      const input = open.json === "" ? (block["input"] ?? {}) : parseInput(open.json);
+      this.#calls.push({ id: textOf(block, "id"), name: textOf(block, "name"), input });
+    }
+  }
+
+  #grow(chars: number): void {
+    this.#chars += chars;
+    if (this.#chars > MESSAGE_MAX_CHARS) {
+      throw new ModelError("output_too_large", `The model's message has more than ${MESSAGE_MAX_CHARS} characters.`, {
+        status: 200,
+      });
+    }
+  }
+}
+
+function textOf(block: ContentBlock, field: string): string {
+  const value = block[field];
+  return typeof value === "string" ? value : "";
+}
+
+function isSigned(block: ContentBlock): boolean {
+  return block.type === "redacted_thinking" || (block.type === "thinking" && textOf(block, "signature") !== "");
+}
+
+/** A tool's input is an object; anything else, and JSON that does not parse, is undefined. */
+function parseInput(json: string): unknown {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function mergeUsage(before: UsageUpdate, update: UsageUpdate): UsageUpdate {
+  const given = Object.entries(update).filter(([, value]) => value !== null && value !== undefined);
+  return { ...before, ...Object.fromEntries(given) };
+}
+
+function toUsage(update: UsageUpdate): Usage {
+  return {
+    input_tokens: update.input_tokens ?? NO_USAGE.input_tokens,
+    output_tokens: update.output_tokens ?? NO_USAGE.output_tokens,
+    cache_read_input_tokens: update.cache_read_input_tokens ?? NO_USAGE.cache_read_input_tokens,
+    cache_creation_input_tokens: update.cache_creation_input_tokens ?? NO_USAGE.cache_creation_input_tokens,
+  };
+}

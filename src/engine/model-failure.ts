@@ -1,0 +1,48 @@
+import { ModelError } from "./ports.ts";
+
+/** Model calls that fail for reasons that pass are tried this often, the first attempt included. */
+export const MODEL_MAX_ATTEMPTS = 6;
+
+const BACKOFF_BASE_MS = 500;
+const BACKOFF_MAX_MS = 30_000;
+/** A `retry-after` beyond this is not waited for longer than this. */
+const RETRY_AFTER_MAX_MS = 120_000;
+
+const PASSING_CODES: ReadonlySet<string> = new Set([
+  "network",
+  "cut",
+  "stalled",
+  "malformed",
+  "api_error",
+  "overloaded_error",
+  "rate_limit_error",
+  "timeout_error",
+]);
+
+/** Whether the same request may succeed later. */
+export function isPassing({ code, status }: ModelError): boolean {
+  if (status !== null && status !== 200) return status === 408 || status === 409 || status === 429 || status >= 500;
+  return PASSING_CODES.has(code);
+}
+
+/** Whether the API refused the input itself, so that later requests must leave it out. */
+export function refusesInput({ code, status }: ModelError): boolean {
+  return status === 400 || status === 413 || code === "invalid_request_error" || code === "request_too_large";
+}
+
+/**
+ * How long to wait before attempt number `attempt + 1`, in milliseconds: doubled each time, half of it random, and
+ * never less than what the server asked for.
+ */
+export function backoffMs(attempt: number, retryAfterMs: number | null, random: () => number): number {
+  const full = Math.min(BACKOFF_BASE_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS);
+  const jittered = full / 2 + (full / 2) * random();
+  return Math.round(Math.max(jittered, Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS)));
+}
+
+/** What was thrown while a model was called, as a ModelError. Anything unforeseen did not come from the API. */
+export function toModelError(thrown: unknown): ModelError {
+  if (thrown instanceof ModelError) return thrown;
+  const detail = thrown instanceof Error ? thrown.message : String(thrown);
+  return new ModelError("network", `The model could not be reached: ${detail}`);
+}

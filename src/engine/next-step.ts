@@ -1,0 +1,99 @@
+import type { EndStatus } from "../protocol/events.ts";
+
+/** A tool call of the turn's last assistant message. */
+export type CallState = {
+  readOnly: boolean;
+  /** Whether it may run again after it was started and not closed. */
+  retry: "safe" | "unsafe";
+  /** `started` only where a mark was stored: calls that change nothing have none. */
+  status: "open" | "started" | "closed";
+};
+
+/** All that decides how a turn goes on. Everything in it is stored. */
+export type TurnState = {
+  cancelled: boolean;
+  modelCalls: number;
+  maxIterations: number;
+  /** When the next attempt of a failed model call is due, in ms since the epoch. */
+  retryAt: number | null;
+  /** How often the session was started and found this turn running, since its last committed step or call. */
+  starts: number;
+  /** The turn's last assistant message; null before the first. */
+  last: { stopReason: string | null; stopDetails: unknown; calls: CallState[] } | null;
+};
+
+export type TurnEnd = {
+  status: EndStatus;
+  stopReason: string | null;
+  stopDetails: unknown;
+  error: { code: string; message: string; retryable: boolean } | null;
+};
+
+export type NextStep =
+  | { do: "call_model" }
+  | { do: "wait"; until: number }
+  /** Runs these calls together. */
+  | { do: "run_tools"; calls: number[] }
+  /** Gives these calls an error result: they were started, and whether they took effect is unknown. */
+  | { do: "interrupt_tools"; calls: number[] }
+  | { do: "finish"; end: TurnEnd };
+
+/** At this many starts without progress the open calls are given up; at one more, the turn. */
+const STARTS_GIVE_UP_CALLS = 3;
+
+const CRASH_LOOP = {
+  code: "interrupted",
+  message: "The turn was interrupted too often without getting further.",
+  retryable: true,
+};
+
+/**
+ * What a turn does next, from nothing but what is stored. The loop asks again after every commit, and after a crash;
+ * there is no other way to recover.
+ */
+export function nextStep(state: TurnState, now: number): NextStep {
+  if (state.cancelled) return finish("cancelled");
+  const { last, starts } = state;
+  const open = (last?.calls ?? []).flatMap((call, index) => (call.status === "closed" ? [] : [{ call, index }]));
+
+  if (starts > STARTS_GIVE_UP_CALLS || (starts === STARTS_GIVE_UP_CALLS && open.length === 0)) {
+    return finish("failed", { error: CRASH_LOOP });
+  }
+  if (starts === STARTS_GIVE_UP_CALLS) return { do: "interrupt_tools", calls: open.map(({ index }) => index) };
+
+  const lost = open.filter(({ call }) => call.status === "started" && call.retry === "unsafe");
+  if (lost.length > 0) return { do: "interrupt_tools", calls: lost.map(({ index }) => index) };
+  if (last !== null && last.stopReason === "refusal") return finish("refused", last);
+  const [first] = open;
+  if (first !== undefined)
+    return {
+      do: "run_tools",
+      calls: batchFrom(
+        open.map(({ index }) => index),
+        last?.calls ?? [],
+      ),
+    };
+
+  if (last !== null && last.calls.length === 0 && last.stopReason !== "pause_turn") return finish("complete", last);
+  if (state.modelCalls >= state.maxIterations) return finish("max_iterations", last ?? {});
+  if (state.retryAt !== null && state.retryAt > now) return { do: "wait", until: state.retryAt };
+  return { do: "call_model" };
+}
+
+/** The first open call alone if it changes something; else it and the open calls next to it that change nothing either. */
+function batchFrom(open: number[], calls: CallState[]): number[] {
+  const readOnlyRun = open.findIndex((index, i) => calls[index]?.readOnly !== true || index !== (open[0] ?? 0) + i);
+  return open.slice(0, readOnlyRun === -1 ? open.length : Math.max(readOnlyRun, 1));
+}
+
+function finish(status: EndStatus, details: Partial<Omit<TurnEnd, "status">> = {}): NextStep {
+  return {
+    do: "finish",
+    end: {
+      status,
+      stopReason: details.stopReason ?? null,
+      stopDetails: details.stopDetails ?? null,
+      error: details.error ?? null,
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import { TOOL_RESULT_MAX_CHARS } from "../protocol/limits.ts";
+import { Aborted, abortable } from "./abortable.ts";
+import { type OpenDraft, type Staged, type Tool, ToolError, type ToolResultContent } from "./ports.ts";
+import type { TurnDeps } from "./turn-deps.ts";
+import { type ToolOutcome, type ToolUse, TurnClosed } from "./turn-store.ts";
+
+const INTERRUPTED =
+  "The call was interrupted by a restart of the gateway. It may or may not have taken effect: check before repeating it.";
+
+/** Runs calls together and closes each, in their order, in a transaction of its own. */
+export async function runTools(deps: TurnDeps, indexes: number[], signal: AbortSignal): Promise<void> {
+  const runs = indexes.map((index) => ({ index, result: runCall(deps, index, signal) }));
+  // A run that fails while an earlier one is awaited is no unhandled rejection; it is thrown when its turn comes.
+  for (const { result } of runs) result.catch(() => {});
+  for (const { index, result } of runs) {
+    const { outcome, staged } = await result;
+    const { conflict } = closeOrDrop(deps, index, outcome, staged);
+    if (staged === null) continue;
+    await (conflict ? staged.discard() : staged.finish());
+  }
+}
+
+/** Gives calls that were started and lost an error result that says so. */
+export function interruptTools({ store }: TurnDeps, indexes: number[]): void {
+  for (const index of indexes) {
+    store.closeCall(index, { content: INTERRUPTED, isError: true, durationMs: 0 }, null);
+  }
+}
+
+function closeOrDrop({ store }: TurnDeps, index: number, outcome: ToolOutcome, staged: Staged | null) {
+  try {
+    return store.closeCall(index, outcome, staged);
+  } catch (thrown) {
+    staged?.discard().catch(() => {});
+    throw thrown;
+  }
+}
+
+async function runCall(
+  deps: TurnDeps,
+  index: number,
+  signal: AbortSignal,
+): Promise<{ outcome: ToolOutcome; staged: Staged | null }> {
+  const { store, tools, workspace, now, newStageId } = deps;
+  const use = store.call(index);
+  const started = now();
+  const outcome = (content: ToolResultContent, isError: boolean): ToolOutcome => ({
+    content: bounded(content),
+    isError,
+    durationMs: now() - started,
+  });
+  const prepared = prepare(tools.get(use.name), use);
+  if ("refusal" in prepared) return { outcome: outcome(prepared.refusal, true), staged: null };
+
+  const { tool, input } = prepared;
+  const stageId = newStageId();
+  if (!tool.readOnly) store.startCall(index, stageId);
+  const draft = workspace.openDraft();
+  try {
+    const run = async () => tool.run(input, { workspace: draft, signal });
+    const content = await abortable(run(), signal, deps.deadlines.toolMs);
+    const staged = draft.changed ? await stage(draft, stageId, signal) : null;
+    return { outcome: outcome(content, false), staged };
+  } catch (thrown) {
+    if (thrown instanceof Aborted || thrown instanceof TurnClosed) throw thrown;
+    return { outcome: outcome(describeFailure(use.name, thrown), true), staged: null };
+  }
+}
+
+/** The tool and its parsed input, or what the model is told instead. */
+function prepare(
+  tool: Tool | undefined,
+  { name, input }: ToolUse,
+): { tool: Tool; input: unknown } | { refusal: string } {
+  if (tool === undefined) return { refusal: `There is no tool named ${JSON.stringify(name)}.` };
+  if (input === undefined) return { refusal: "The input is not a valid JSON object. Nothing was run." };
+  const parsed = tool.input.safeParse(input);
+  if (parsed.success) return { tool, input: parsed.data };
+  const issues = parsed.error.issues.map(({ path, message }) => `${path.map(String).join(".") || "input"}: ${message}`);
+  return { refusal: `The input is not valid. Nothing was run.\n${issues.join("\n")}` };
+}
+
+/** Uploads a draft. A draft whose turn was stopped meanwhile is removed again when its upload has ended. */
+async function stage(draft: OpenDraft, stageId: string, signal: AbortSignal): Promise<Staged> {
+  const uploading = draft.stage(stageId);
+  try {
+    return await abortable(uploading, signal);
+  } catch (thrown) {
+    uploading.then((staged) => staged.discard()).catch(() => {});
+    throw thrown;
+  }
+}
+
+function describeFailure(name: string, thrown: unknown): string {
+  if (thrown instanceof ToolError) return thrown.message;
+  // What is unforeseen may hold anything, so the model and the log are told only that it happened.
+  console.error(`tool ${name}:`, thrown);
+  return `The tool ${name} failed: ${thrown instanceof Error ? thrown.name : "unknown error"}.`;
+}
+
+function bounded(content: ToolResultContent): ToolResultContent {
+  const length = typeof content === "string" ? content.length : JSON.stringify(content).length;
+  if (length <= TOOL_RESULT_MAX_CHARS) return content;
+  const text = typeof content === "string" ? content : JSON.stringify(content);
+  return `${text.slice(0, TOOL_RESULT_MAX_CHARS - 100).toWellFormed()}\n[The result had ${length} characters and was cut here.]`;
+}

@@ -1,0 +1,44 @@
+import { sleep } from "./abortable.ts";
+import { callModel } from "./call-model.ts";
+import { nextStep } from "./next-step.ts";
+import { interruptTools, runTools } from "./run-tools.ts";
+import type { TurnDeps } from "./turn-deps.ts";
+
+/**
+ * Runs a turn to its end, from wherever its stored state stands.
+ *
+ * @throws TurnClosed when another loop has the turn, Aborted when it was stopped without being cancelled
+ */
+export async function runTurn(deps: TurnDeps, cancel: AbortSignal): Promise<void> {
+  const { store, now } = deps;
+  for (;;) {
+    const state = store.state();
+    const step = nextStep(state, now());
+    try {
+      switch (step.do) {
+        case "call_model":
+          if (store.material().path === "fast" && state.last !== null && state.last.calls.length > 0) {
+            store.usePath("complex");
+          }
+          await callModel(deps, state, cancel);
+          break;
+        case "wait":
+          await sleep(step.until - now(), cancel);
+          break;
+        case "run_tools":
+          await runTools(deps, step.calls, cancel);
+          break;
+        case "interrupt_tools":
+          interruptTools(deps, step.calls);
+          break;
+        case "finish":
+          store.finish(step.end);
+          return;
+      }
+    } catch (thrown) {
+      // A cancel interrupts whatever was awaited; the stored mark then decides, like everything else.
+      if (!cancel.aborted || !store.state().cancelled) throw thrown;
+    }
+    if (store.ended) return;
+  }
+}

@@ -1,0 +1,20 @@
+import type { Model, Tool, ToolSpec, Workspace } from "./ports.ts";
+import type { TurnStore } from "./turn-store.ts";
+
+/** The tools of a session, by name and as the model is told of them (in an order that never changes). */
+export type ToolSet = { get(name: string): Tool | undefined; specs(): ToolSpec[] };
+
+/** How long each thing outside may take, in milliseconds. */
+export type Deadlines = { firstEventMs: number; nextEventMs: number; toolMs: number };
+
+export type TurnDeps = {
+  store: TurnStore;
+  model: Model;
+  tools: ToolSet;
+  workspace: Workspace;
+  deadlines: Deadlines;
+  now(): number;
+  /** From 0 up to 1. */
+  random(): number;
+  newStageId(): string;
+};

@@ -1,0 +1,87 @@
+import type { Usage } from "../protocol/events.ts";
+import type { ContentBlock } from "./messages.ts";
+import type { TurnEnd, TurnState } from "./next-step.ts";
+import type { Staged, ToolResultContent } from "./ports.ts";
+
+/** One message of the transcript, as it was stored; for an assistant message with tool calls, their results too. */
+export type TranscriptEntry = {
+  role: "user" | "assistant";
+  content: ContentBlock[];
+  /** The model that wrote an assistant message. */
+  model: string | null;
+  /** `tool_result` blocks in the order of the calls; empty where there were no calls. */
+  results: ContentBlock[];
+};
+
+/** What a model request is made of. */
+export type RequestMaterial = {
+  model: string;
+  fastModel: string | null;
+  system: string | null;
+  /** The turn starts on the fast model. */
+  startsFast: boolean;
+  path: "fast" | "complex";
+  /** The attempt that the next call is, from 1. */
+  attempt: number;
+  /** The last attempt ran out of output tokens inside a tool call. */
+  raisedMaxTokens: boolean;
+  /** The last attempt ran out of the model's window. */
+  makeRoom: boolean;
+  transcript: TranscriptEntry[];
+};
+
+/** A tool call as the model made it. `input` is undefined where its JSON could not be parsed. */
+export type ToolUse = { id: string; name: string; input: unknown };
+
+/** A model message that is complete and is to be committed. */
+export type Step = {
+  content: ContentBlock[];
+  model: string;
+  stopReason: string | null;
+  stopDetails: unknown;
+  usage: Usage;
+  calls: ToolUse[];
+};
+
+export type ToolOutcome = { content: ToolResultContent; isError: boolean; durationMs: number };
+
+/** A block of text or thinking that is streaming. Its row comes with the first piece. */
+export interface BlockWriter {
+  append(piece: string): void;
+  addCitation(citation: unknown): void;
+  /** The characters have ended; the step is not committed yet. */
+  end(): void;
+}
+
+/**
+ * The stored side of one running turn. Every method that writes is one transaction, applies only while this loop is
+ * the turn's own, and throws `TurnClosed` otherwise.
+ */
+export interface TurnStore {
+  /** Whether a commit of this loop ended the turn. */
+  readonly ended: boolean;
+  state(): TurnState;
+  material(): RequestMaterial;
+  /** The call at `index` of the last assistant message. */
+  call(index: number): ToolUse;
+
+  openText(): BlockWriter;
+  openThinking(options?: { redacted: boolean }): BlockWriter;
+
+  usePath(path: "complex"): void;
+  /** Commits a message with its text, calls and usage; with `end` the turn ends in the same transaction. */
+  commitStep(step: Step, end: TurnEnd | null): void;
+  /** Discards the step's blocks and says when the model is called again. */
+  retryStep(retry: { code: string; delayMs: number; change?: "raise_max_tokens" | "make_room" }): void;
+  /** Stores that a call starts, with the stage under which its files will be uploaded. */
+  startCall(index: number, stageId: string): void;
+  /** Makes the call's changes visible and closes it; a conflict makes the result an error. */
+  closeCall(index: number, outcome: ToolOutcome, staged: Staged | null): { conflict: boolean };
+  /** Ends the turn: discards open blocks, gives open calls a result. `omit` leaves the exchange out of later requests. */
+  finish(end: TurnEnd, options?: { omit: boolean }): void;
+}
+
+/** The turn has ended, or another loop has it: whatever was about to be committed is dropped. */
+export class TurnClosed extends Error {
+  override readonly name = "TurnClosed";
+}
