@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { GatewayError } from "../protocol/errors.ts";
+import { sessionId } from "../protocol/ids.ts";
+import { type Session, type SessionPage, type SessionStatus, session } from "../protocol/rest.ts";
+
+/**
+ * Writes the session's row in the index. A version that is not above the stored one changes nothing, and neither does
+ * any write after `removeFromIndex`: calls may come late, twice and in any order.
+ */
+export async function indexSession(db: D1Database, summary: Session, version: number): Promise<void> {
+  await db
+    .prepare(
+      `INSERT INTO sessions (session_id, version, user_id, status, updated_at, title_folded, summary)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+       ON CONFLICT (session_id) DO UPDATE SET version = excluded.version, user_id = excluded.user_id,
+         status = excluded.status, updated_at = excluded.updated_at, title_folded = excluded.title_folded,
+         summary = excluded.summary
+       WHERE sessions.summary IS NOT NULL AND excluded.version > sessions.version`,
+    )
+    .bind(
+      summary.session_id,
+      version,
+      summary.user_id,
+      summary.status,
+      summary.updated_at,
+      fold(summary.title ?? ""),
+      JSON.stringify(summary),
+    )
+    .run();
+}
+
+/** Puts a tombstone in the place of the session's row, whether there is one or not. Idempotent. */
+export async function removeFromIndex(db: D1Database, id: string): Promise<void> {
+  await db
+    .prepare(
+      `INSERT INTO sessions (session_id, version) VALUES (?1, 0)
+       ON CONFLICT (session_id) DO UPDATE SET user_id = NULL, status = NULL, updated_at = NULL, title_folded = NULL,
+         summary = NULL
+       WHERE sessions.summary IS NOT NULL`,
+    )
+    .bind(id)
+    .run();
+}
+
+/** `user_id` null means everyone's. `q` is looked for in the title, in any case. */
+export type SessionFilter = {
+  user_id: string | null;
+  status: SessionStatus | null;
+  q: string | null;
+  limit: number;
+  cursor: string | null;
+};
+
+const indexRow = z.object({ summary: z.string() });
+
+/**
+ * One page of the index, newest activity first.
+ *
+ * @throws GatewayError `bad_cursor`
+ */
+export async function listSessions(db: D1Database, filter: SessionFilter): Promise<SessionPage> {
+  const where = ["summary IS NOT NULL"];
+  const params: (string | number)[] = [];
+  if (filter.user_id !== null) {
+    where.push("user_id = ?");
+    params.push(filter.user_id);
+  }
+  if (filter.status !== null) {
+    where.push("status = ?");
+    params.push(filter.status);
+  }
+  if (filter.q !== null && filter.q !== "") {
+    // Not LIKE: D1 refuses patterns over 50 bytes.
+    where.push("instr(title_folded, ?) > 0");
+    params.push(fold(filter.q));
+  }
+  if (filter.cursor !== null) {
+    where.push("(updated_at, session_id) < (?, ?)");
+    params.push(...parsePosition(filter.cursor));
+  }
+  const { results } = await db
+    .prepare(
+      `SELECT summary FROM sessions WHERE ${where.join(" AND ")}
+       ORDER BY updated_at DESC, session_id DESC LIMIT ?`,
+    )
+    .bind(...params, filter.limit + 1)
+    .all();
+  const sessions = results.slice(0, filter.limit).map((row) => session.parse(JSON.parse(indexRow.parse(row).summary)));
+  const last = results.length > filter.limit ? sessions.at(-1) : undefined;
+  return { sessions, next_cursor: last === undefined ? null : formatPosition(last) };
+}
+
+function fold(text: string): string {
+  return text.normalize("NFC").toLowerCase();
+}
+
+/** Where a page of the index ended: the sort key of its last row. */
+const position = z.tuple([z.iso.datetime({ precision: 3 }), sessionId]);
+
+function formatPosition({ updated_at, session_id }: Session): string {
+  return btoa(JSON.stringify([updated_at, session_id]))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+}
+
+function parsePosition(cursor: string): z.infer<typeof position> {
+  try {
+    return position.parse(JSON.parse(atob(cursor.replaceAll("-", "+").replaceAll("_", "/"))));
+  } catch {
+    throw new GatewayError("bad_cursor", "The cursor is not one that a page of sessions ended with.");
+  }
+}
