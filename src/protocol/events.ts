@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { sessionId, turnId } from "./ids.ts";
 
+/** A point in time as it stands on the wire: UTC with milliseconds. */
+export const time = z.iso.datetime({ precision: 3 });
+
 export const usage = z.strictObject({
   input_tokens: z.int(),
   output_tokens: z.int(),
@@ -104,7 +107,7 @@ export type EventType = keyof typeof eventData;
 export const EVENT_TYPES = Object.keys(eventData) as [EventType, ...EventType[]];
 export const eventType = z.enum(EVENT_TYPES);
 
-const envelope = { seq, cursor: z.string(), turn_id: turnId.nullable(), timestamp: z.iso.datetime() };
+const envelope = { seq, cursor: z.string(), turn_id: turnId.nullable(), timestamp: time };
 
 const eventOf = <T extends EventType>(type: T) =>
   z.strictObject({ ...envelope, type: z.literal(type), data: eventData[type] });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { event } from "./events.ts";
+import { event, time } from "./events.ts";
 import { sessionId, turnId } from "./ids.ts";
 import { IDEMPOTENCY_KEY_MAX_CHARS } from "./limits.ts";
 import { submitTurnBody, turnResult, turnStatus } from "./rest.ts";
@@ -34,7 +34,7 @@ export const controlFrame = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("connected"),
     data: z.strictObject({ session_id: sessionId, workspace_dir: z.string(), cursor: z.string() }),
-    timestamp: z.iso.datetime(),
+    timestamp: time,
   }),
   z.strictObject({
     type: z.literal("accepted"),

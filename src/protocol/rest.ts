@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { endStatus, event, metadata, usage } from "./events.ts";
+import { endStatus, event, type Metadata, metadata, time, usage } from "./events.ts";
 import { sessionId, turnId } from "./ids.ts";
 import {
   MAX_ITERATIONS_MAX,
@@ -13,10 +13,22 @@ import {
 /** A string from outside: lone surrogates are replaced, so that every stored text is well-formed Unicode. */
 const text = () => z.string().overwrite((value) => value.toWellFormed());
 
-const metadataInput = metadata.refine(
-  (value) => new TextEncoder().encode(JSON.stringify(value)).byteLength <= METADATA_MAX_BYTES,
-  `at most ${METADATA_MAX_BYTES} bytes as JSON`,
-);
+function wellFormed(value: Metadata[string]): Metadata[string] {
+  if (typeof value === "string") return value.toWellFormed();
+  if (Array.isArray(value)) return value.map(wellFormed);
+  return value !== null && typeof value === "object" ? wellFormedEntries(value) : value;
+}
+
+function wellFormedEntries(value: Metadata): Metadata {
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key.toWellFormed(), wellFormed(inner)]));
+}
+
+const metadataInput = metadata
+  .overwrite(wellFormedEntries)
+  .refine(
+    (value) => new TextEncoder().encode(JSON.stringify(value)).byteLength <= METADATA_MAX_BYTES,
+    `at most ${METADATA_MAX_BYTES} bytes as JSON`,
+  );
 const modelName = text().min(1).max(MODEL_NAME_MAX_CHARS);
 const userId = text()
   .min(1)
@@ -63,8 +75,8 @@ export const session = z.strictObject({
   workspace_dir: z.string(),
   model: z.string(),
   metadata,
-  created_at: z.iso.datetime(),
-  updated_at: z.iso.datetime(),
+  created_at: time,
+  updated_at: time,
   last_seq: z.int(),
   /** The turn that runs or waits for a person. */
   active_turn: turnId.nullable(),
@@ -118,7 +130,7 @@ export type TurnResult = z.infer<typeof turnResult>;
 export const turn = turnResult.extend({
   user_input: z.string(),
   metadata,
-  created_at: z.iso.datetime(),
+  created_at: time,
 });
 export type Turn = z.infer<typeof turn>;
 
@@ -142,7 +154,7 @@ export const fileInfo = z.strictObject({
   size: z.int(),
   content_type: z.string(),
   sha256: z.string(),
-  modified_at: z.iso.datetime(),
+  modified_at: time,
 });
 export type FileInfo = z.infer<typeof fileInfo>;
 
