@@ -36,8 +36,8 @@ export const WAIT_MAX_SECONDS = 300;
 
 /** TOOL_RESULT shows this much of a result, in characters. */
 export const PREVIEW_MAX_CHARS = 2_500;
-/** What one tool call may give the model, in characters: at most 3 bytes each in UTF-8, so a row stays under 2 MB. */
-export const TOOL_RESULT_MAX_CHARS = 400_000;
+/** What one tool call may give the model, in characters: at most 6 bytes each as JSON, so a row stays under 2 MB. */
+export const TOOL_RESULT_MAX_CHARS = 300_000;
 /** One stored value: the platform refuses more than 2 MB a row, local workerd does not, so we do. */
 export const ROW_MAX_BYTES = 1_900_000;
 
