@@ -61,3 +61,23 @@ export const MODEL_FIRST_EVENT_TIMEOUT_MS = 120_000;
 export const MODEL_NEXT_EVENT_TIMEOUT_MS = 90_000;
 export const TOOL_TIMEOUT_MS = 120_000;
 export const STORAGE_TIMEOUT_MS = 30_000;
+
+/** A glob or a search pattern of a tool: it becomes a regular expression, whose cost may grow with its length. */
+export const PATTERN_MAX_CHARS = 500;
+/** What `read` gives unless it is told otherwise: about as much as a model makes use of at once. */
+export const READ_DEFAULT_LINES = 2_000;
+/** Files and folders that `list` or `glob` names in one result. */
+export const LIST_MAX_ENTRIES = 1_000;
+export const GREP_DEFAULT_MATCHES = 100;
+export const GREP_MAX_MATCHES = 1_000;
+/** A regular expression looks at this much of a line: one that backtracks may take the square of it and more. */
+export const GREP_LINE_MAX_CHARS = 2_000;
+/** A search holds a few files in memory at once and passes over larger ones. */
+export const GREP_FILE_MAX_BYTES = 2 * 1024 * 1024;
+export const GREP_TOTAL_MAX_BYTES = 64 * 1024 * 1024;
+/** Each file searched is a request to R2, and an invocation may make only so many. */
+export const GREP_MAX_FILES = 500;
+/** Looked at between files, since the platform's clock stands still while code runs. */
+export const GREP_TIME_MS = 20_000;
+/** The wait tool, in seconds. */
+export const WAIT_TOOL_MAX_SECONDS = 60;

@@ -1,0 +1,128 @@
+import { z } from "zod";
+import type { Draft } from "../engine/ports.ts";
+import {
+  GREP_DEFAULT_MATCHES,
+  GREP_FILE_MAX_BYTES,
+  GREP_LINE_MAX_CHARS,
+  GREP_MAX_FILES,
+  GREP_MAX_MATCHES,
+  GREP_TIME_MS,
+  GREP_TOTAL_MAX_BYTES,
+  PATTERN_MAX_CHARS,
+} from "../protocol/limits.ts";
+import type { FileInfo } from "../protocol/rest.ts";
+import { folderPathInput } from "../workspace/paths.ts";
+import { defineTool } from "./define-tool.ts";
+import { fitLines } from "./fit-lines.ts";
+import { createGlobMatcher, globInput } from "./glob-pattern.ts";
+import { createLineFinder, type LineFinder } from "./line-finder.ts";
+import { decodeText } from "./text-file.ts";
+
+/** Files that are read at once: the platform lets one invocation wait for six connections. */
+const PARALLEL_READS = 6;
+/** Of a longer line a result shows what stands around the match. */
+const EXCERPT_MAX_CHARS = 300;
+const EXCERPT_LEAD_CHARS = 100;
+
+export const grepTool = defineTool({
+  name: "grep",
+  description:
+    "Searches the text files of the workspace line by line. Each match is given as path:line: text. The pattern is a " +
+    "JavaScript regular expression, or plain text with literal.",
+  input: z.strictObject({
+    pattern: z.string().min(1).max(PATTERN_MAX_CHARS).describe("What to look for within a line"),
+    path: folderPathInput
+      .default("")
+      .describe("The folder, or the one file, to search; by default the whole workspace"),
+    glob: globInput.optional().describe("Search only files that match, such as *.md"),
+    literal: z.boolean().default(false).describe("Take the pattern as plain text"),
+    ignore_case: z.boolean().default(false),
+    limit: z.int().min(1).max(GREP_MAX_MATCHES).default(GREP_DEFAULT_MATCHES).describe("How many matches at most"),
+  }),
+  readOnly: true,
+  retry: "safe",
+  async run({ pattern, path, glob, literal, ignore_case, limit }, { workspace, signal }) {
+    const finder = createLineFinder(pattern, { literal, ignoreCase: ignore_case });
+    const { files, notes } = withinLimits(await filesAt(workspace, path, glob));
+    const found: string[] = [];
+    const until = Date.now() + GREP_TIME_MS;
+    let cutLines = 0;
+    for (let i = 0; i < files.length && found.length <= limit; i += PARALLEL_READS) {
+      signal.throwIfAborted();
+      if (Date.now() > until) {
+        notes.push(`Time was up after ${i} of ${files.length} files.`);
+        break;
+      }
+      const batch = files.slice(i, i + PARALLEL_READS);
+      const contents = await Promise.all(batch.map((file) => workspace.read(file.path)));
+      for (const [j, file] of batch.entries()) {
+        const text = decodeText(contents[j] ?? new Uint8Array());
+        if (text !== null) cutLines += searchText(text, file.path, finder, limit, found);
+      }
+    }
+    if (cutLines > 0)
+      notes.push(`Of ${cutLines} lines only the first ${GREP_LINE_MAX_CHARS} characters were searched.`);
+
+    const shown = fitLines(found, limit);
+    if (shown.length < found.length) notes.unshift(`Only the first ${shown.length} matches are shown.`);
+    if (found.length === 0) shown.push(`Nothing was found in ${files.length} files.`);
+    return [...shown, ...notes.map((note) => `[${note}]`)].join("\n");
+  },
+});
+
+/** Adds the matches of a file until `found` holds one more than `limit`. Returns how many lines were cut. */
+function searchText(text: string, path: string, finder: LineFinder, limit: number, found: string[]): number {
+  if (text === "") return 0;
+  let cut = 0;
+  for (const [i, line] of text
+    .replace(/\r?\n$/, "")
+    .split(/\r?\n/)
+    .entries()) {
+    if (found.length > limit) break;
+    if (finder.cuts(line)) cut++;
+    const at = finder.find(line);
+    if (at !== -1) found.push(`${path}:${i + 1}: ${excerpt(line, at)}`);
+  }
+  return cut;
+}
+
+function excerpt(line: string, at: number): string {
+  if (line.length <= EXCERPT_MAX_CHARS) return line;
+  const start = Math.max(0, at - EXCERPT_LEAD_CHARS);
+  const part = line.slice(start, start + EXCERPT_MAX_CHARS).toWellFormed();
+  return `${start > 0 ? "…" : ""}${part}${start + EXCERPT_MAX_CHARS < line.length ? "…" : ""}`;
+}
+
+async function filesAt(workspace: Draft, path: string, glob: string | undefined): Promise<FileInfo[]> {
+  let files = await workspace.list(path);
+  const start = path === "" ? 0 : path.length + 1;
+  if (files.length === 0 && path !== "") {
+    const file = await workspace.stat(path);
+    return file === null ? [] : [file];
+  }
+  if (glob !== undefined) {
+    const matches = createGlobMatcher(glob);
+    files = files.filter((file) => matches(file.path.slice(start)));
+  }
+  return files;
+}
+
+/** The files that one search may read, and what is to be said of the others. */
+function withinLimits(files: FileInfo[]): { files: FileInfo[]; notes: string[] } {
+  const notes: string[] = [];
+  const small = files.filter((file) => file.size <= GREP_FILE_MAX_BYTES);
+  if (small.length < files.length) {
+    notes.push(`${files.length - small.length} files over ${GREP_FILE_MAX_BYTES} bytes were passed over.`);
+  }
+  let bytes = 0;
+  let count = 0;
+  for (const file of small.slice(0, GREP_MAX_FILES)) {
+    bytes += file.size;
+    if (bytes > GREP_TOTAL_MAX_BYTES) break;
+    count++;
+  }
+  if (count < small.length) {
+    notes.push(`Only ${count} of ${small.length} files were searched. Narrow the path or the glob.`);
+  }
+  return { files: small.slice(0, count), notes };
+}

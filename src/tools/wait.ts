@@ -1,0 +1,35 @@
+import { z } from "zod";
+import { WAIT_TOOL_MAX_SECONDS } from "../protocol/limits.ts";
+import { defineTool } from "./define-tool.ts";
+
+export const waitTool = defineTool({
+  name: "wait",
+  description: "Waits for some seconds. Use it when something outside needs time.",
+  input: z.strictObject({
+    seconds: z.number().min(0).max(WAIT_TOOL_MAX_SECONDS),
+    unsafely: z.boolean().default(false).describe("Do not wait again if the wait was interrupted; for testing"),
+  }),
+  // It changes nothing, but it takes its turn among the calls of a message, and an interrupted one must be noticed.
+  readOnly: false,
+  retry: ({ unsafely }) => (unsafely ? "unsafe" : "safe"),
+  async run({ seconds }, { signal }) {
+    await elapsed(seconds * 1_000, signal);
+    return `Waited ${seconds} seconds.`;
+  },
+});
+
+/** Resolves after `ms` milliseconds, or rejects with the signal's reason as soon as it aborts. */
+function elapsed(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
