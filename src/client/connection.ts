@@ -1,0 +1,165 @@
+import { GatewayError } from "../protocol/errors.ts";
+import { EVENT_TYPES } from "../protocol/events.ts";
+import { type ClientFrame, controlFrame, PING_FRAME, type ServerFrame, serverFrame } from "../protocol/frames.ts";
+
+/** The part of a WebSocket that is used here. */
+export type Socket = {
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: "open" | "error", listener: () => void): void;
+  addEventListener(type: "close", listener: (event: { code: number }) => void): void;
+};
+
+export type SocketConstructor = new (url: string, options: { headers: Record<string, string> }) => Socket;
+
+/** A socket that has said nothing for this long after a ping is taken for dead. */
+const PING_EVERY_MS = 15_000;
+/** From the start of the handshake to the first frame. */
+const CONNECT_TIMEOUT_MS = 15_000;
+/** What the platform reports for a socket that broke without a closing handshake. */
+const BROKEN = 1006;
+
+export type Received = { frame: ServerFrame; bytes: number };
+
+/**
+ * Opens a socket that authenticates by header.
+ *
+ * @throws GatewayError `unauthenticated` where the platform's WebSocket cannot send headers, as in browsers
+ */
+export function openSocket(
+  url: string,
+  headers: Record<string, string>,
+  Constructor: SocketConstructor = platformSocket(),
+): Socket {
+  let asked = false;
+  const options = {
+    get headers() {
+      asked = true;
+      return headers;
+    },
+  };
+  let socket: Socket | null = null;
+  try {
+    socket = new Constructor(url, options);
+  } catch (thrown) {
+    // A constructor that knows no options takes the object for a subprotocol, and refuses it.
+    if (asked) throw thrown;
+  }
+  if (socket !== null && asked) return socket;
+  socket?.close();
+  throw new GatewayError(
+    "unauthenticated",
+    "This platform's WebSocket cannot send a token as a header, so it cannot follow a session.",
+  );
+}
+
+function platformSocket(): SocketConstructor {
+  // The platforms declare different constructors; `openSocket` finds out whether this one takes headers.
+  const platform: unknown = globalThis.WebSocket;
+  if (!isConstructor(platform)) throw new GatewayError("unavailable", "This platform has no WebSocket.");
+  return platform;
+}
+
+function isConstructor(value: unknown): value is SocketConstructor {
+  return typeof value === "function";
+}
+
+/** One socket's frames, in order, kept until they are asked for. A socket that goes silent is noticed and given up. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #received: string[] = [];
+  readonly #deadline: ReturnType<typeof setTimeout>;
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  #heardSincePing = true;
+  #wake: (() => void) | null = null;
+  #closeCode: number | null = null;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.addEventListener("open", () => this.#startHeartbeat());
+    socket.addEventListener("message", ({ data }) => this.#hear(data));
+    socket.addEventListener("error", () => this.#end(BROKEN));
+    socket.addEventListener("close", ({ code }) => this.#end(code));
+    this.#deadline = setTimeout(() => this.close(), CONNECT_TIMEOUT_MS);
+  }
+
+  /** Why the connection ended; null while it is open. */
+  get closeCode(): number | null {
+    return this.#closeCode;
+  }
+
+  /** The next frame; null once the connection has ended and every frame was handed out. One caller at a time. */
+  async next(): Promise<Received | null> {
+    for (;;) {
+      const text = this.#received.shift();
+      if (text === undefined) {
+        if (this.#closeCode !== null) return null;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        continue;
+      }
+      const frame = parseFrame(text);
+      if (frame !== null) return { frame, bytes: text.length };
+    }
+  }
+
+  /** Frames sent into an ended connection are lost, as they would be on the way. */
+  send(frame: ClientFrame): void {
+    if (this.#closeCode === null) this.#socket.send(JSON.stringify(frame));
+  }
+
+  close(): void {
+    this.#end(BROKEN);
+    this.#socket.close();
+  }
+
+  #hear(data: unknown): void {
+    if (typeof data !== "string" || this.#closeCode !== null) return;
+    clearTimeout(this.#deadline);
+    this.#heardSincePing = true;
+    this.#received.push(data);
+    this.#wake?.();
+  }
+
+  #startHeartbeat(): void {
+    if (this.#closeCode !== null) return;
+    this.#heartbeat = setInterval(() => {
+      if (!this.#heardSincePing) this.close();
+      else {
+        this.#heardSincePing = false;
+        this.#socket.send(PING_FRAME);
+      }
+    }, PING_EVERY_MS);
+  }
+
+  #end(code: number): void {
+    this.#closeCode ??= code;
+    clearInterval(this.#heartbeat);
+    clearTimeout(this.#deadline);
+    this.#wake?.();
+  }
+}
+
+const KNOWN_TYPES: ReadonlySet<unknown> = new Set([
+  ...EVENT_TYPES,
+  ...controlFrame.options.map((option) => option.shape.type.value),
+]);
+
+/** Null for a frame of a type that this client does not know: a newer gateway may send more than an older one. */
+function parseFrame(text: string): ServerFrame | null {
+  const value = readJson(text);
+  const parsed = serverFrame.safeParse(value);
+  if (parsed.success) return parsed.data;
+  if (typeof value === "object" && value !== null && "type" in value && !KNOWN_TYPES.has(value.type)) return null;
+  throw new GatewayError("internal", "The gateway sent a frame that this client does not understand.");
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,104 @@
+import { GatewayError } from "../protocol/errors.ts";
+import { EVENT_TYPES, type Event } from "../protocol/events.ts";
+import { CLOSE_CODES, type ServerFrame } from "../protocol/frames.ts";
+import { Backoff, sleep } from "./backoff.ts";
+import type { Connection } from "./connection.ts";
+import { StreamPosition } from "./stream-position.ts";
+
+/** Without an event for this long while connections fail, a stream gives up. */
+export const GIVE_UP_AFTER_MS = 60_000;
+/** A connection that lived this long was a good one, even if the session was quiet. */
+const GOOD_CONNECTION_MS = 10_000;
+
+export type StreamSource = {
+  /** Starts a connection; `after` null asks for live events only. */
+  connect(after: string | null): Connection;
+  /** Why connections to this position are refused for good; null if trying again may help. */
+  refusal(after: string | null): Promise<GatewayError | null>;
+};
+
+export type StreamOptions = {
+  /** A cursor; null to begin with what comes from now on. */
+  after: string | null;
+  signal: AbortSignal;
+  giveUpAfterMs?: number | undefined;
+  /** Called on each connection once it is ready to be sent frames. */
+  onConnected?: (connection: Connection) => void;
+};
+
+/**
+ * What a session's socket sends, over as many connections as it takes: each event once, each character of a block
+ * once, and the other frames as they come. Acknowledges what was taken. A connection that ended is replaced only
+ * when everything that it brought was taken, so a slow reader holds at most what one connection may bring.
+ *
+ * @throws GatewayError for a refusal, `unavailable` after `giveUpAfterMs` without progress
+ */
+export async function* followFrames(source: StreamSource, options: StreamOptions): AsyncGenerator<ServerFrame> {
+  const { signal, onConnected, giveUpAfterMs = GIVE_UP_AFTER_MS } = options;
+  const position = new StreamPosition(options.after, Date.now());
+  const backoff = new Backoff(giveUpAfterMs);
+  for (;;) {
+    signal.throwIfAborted();
+    const connection = source.connect(position.cursor);
+    let connectedAt: number | null = null;
+    const hangUp = () => connection.close();
+    signal.addEventListener("abort", hangUp);
+    try {
+      for (let got = await connection.next(); got !== null; got = await connection.next()) {
+        signal.throwIfAborted();
+        const { frame, bytes } = got;
+        if (!isEvent(frame)) {
+          if (frame.type === "connected") {
+            connectedAt = Date.now();
+            position.begin(frame.data.cursor);
+            onConnected?.(connection);
+          }
+          yield frame;
+          continue;
+        }
+        const fresh = position.take(frame);
+        if (fresh !== null) {
+          backoff.progress();
+          yield fresh;
+        }
+        const cursor = position.acknowledge(bytes, Date.now());
+        if (cursor !== null) connection.send({ type: "ack", data: { cursor } });
+      }
+    } finally {
+      signal.removeEventListener("abort", hangUp);
+      connection.close();
+    }
+    signal.throwIfAborted();
+    const final =
+      closedForGood(connection.closeCode) ?? (connectedAt === null ? await source.refusal(position.cursor) : null);
+    if (final !== null) throw final;
+    if (connectedAt !== null && Date.now() - connectedAt >= GOOD_CONNECTION_MS) backoff.progress();
+    const pause = backoff.pause(Date.now());
+    if (pause === null) throw new GatewayError("unavailable", "The connection was lost and could not be restored.");
+    await sleep(pause, signal);
+  }
+}
+
+/** All events of a session after a cursor, as `followFrames` gives them. Ends only by throwing or being left. */
+export async function* followEvents(source: StreamSource, options: StreamOptions): AsyncGenerator<Event> {
+  for await (const frame of followFrames(source, options)) if (isEvent(frame)) yield frame;
+}
+
+const EVENTS: ReadonlySet<string> = new Set(EVENT_TYPES);
+
+export function isEvent(frame: ServerFrame): frame is Event {
+  return EVENTS.has(frame.type);
+}
+
+function closedForGood(code: number | null): GatewayError | null {
+  switch (code) {
+    case CLOSE_CODES.unauthenticated:
+      return new GatewayError("unauthenticated", "The gateway closed the connection: a valid token is needed.");
+    case CLOSE_CODES.no_session:
+      return new GatewayError("not_found", "There is no such session.");
+    case CLOSE_CODES.deleted:
+      return new GatewayError("not_found", "The session was deleted.");
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,204 @@
+import { errorCode, GatewayError } from "../protocol/errors.ts";
+import type { Event } from "../protocol/events.ts";
+import {
+  acceptedTurn,
+  type CreateSessionBody,
+  cancelled,
+  eventPage,
+  type Health,
+  health,
+  type Session,
+  type SessionPage,
+  type SubmitTurnBody,
+  session,
+  sessionPage,
+  type TurnResult,
+  turnResult,
+} from "../protocol/rest.ts";
+import { Backoff, sleep } from "./backoff.ts";
+import { Connection, openSocket, type SocketConstructor } from "./connection.ts";
+import { followEvents, followFrames, GIVE_UP_AFTER_MS, isEvent, type StreamSource } from "./event-stream.ts";
+import type { CallOptions, Gateway, SessionQuery } from "./gateway.ts";
+import { type Fetch, HttpClient, readAnswer, readError } from "./http.ts";
+
+/** One request waits this long for a turn before it asks again: proxies cut requests that are quiet for a minute. */
+const WAIT_SECONDS = 30;
+/** Marks the answers to our `execute` frame. */
+const EXECUTE_ID = "execute";
+
+export type ExternalGatewayOptions = {
+  /** Where the gateway is, such as `http://127.0.0.1:8787`. */
+  baseUrl: string;
+  token: string;
+  fetch?: Fetch;
+  /** A constructor that takes `{headers}` as its second argument, as Node's own does. */
+  WebSocket?: SocketConstructor;
+  /** How long to go on trying when connections fail, in milliseconds. */
+  giveUpAfterMs?: number;
+};
+
+/** A gateway reached over the network: REST for questions, a WebSocket to watch a turn. */
+export class ExternalGateway implements Gateway {
+  readonly #http: HttpClient;
+  readonly #WebSocket: SocketConstructor | undefined;
+  readonly #giveUpAfterMs: number;
+  readonly #closing = new AbortController();
+
+  constructor(options: ExternalGatewayOptions) {
+    this.#http = new HttpClient(options.baseUrl, options.token, options.fetch);
+    this.#WebSocket = options.WebSocket;
+    this.#giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
+  }
+
+  async createSession(settings: CreateSessionBody = {}, options: CallOptions = {}): Promise<Session> {
+    return await this.#http.call(session, {
+      method: "POST",
+      path: "/sessions",
+      body: settings,
+      signal: this.#signal(options),
+    });
+  }
+
+  async resumeSession(sessionId: string, options: CallOptions = {}): Promise<Session> {
+    return await this.#http.call(session, {
+      method: "GET",
+      path: sessionPath(sessionId),
+      signal: this.#signal(options),
+    });
+  }
+
+  async *execute(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): AsyncGenerator<Event> {
+    // With a key of its own the frame can be sent again when it is not known whether it arrived.
+    const idempotency_key = newKey();
+    const heldBack: Event[] = [];
+    let turnId: string | null = null;
+    const signal = this.#signal(options);
+    const frames = followFrames(this.#source(sessionId, signal), {
+      after: null,
+      signal,
+      giveUpAfterMs: this.#giveUpAfterMs,
+      onConnected: (connection) => {
+        if (turnId !== null) return;
+        connection.send({ type: "execute", data: { ...message, idempotency_key }, id: EXECUTE_ID });
+      },
+    });
+    for await (const frame of frames) {
+      // A turn's first events may come before the frame that says which turn it is.
+      if (isEvent(frame)) heldBack.push(frame);
+      else if (frame.type === "accepted" && frame.id === EXECUTE_ID) turnId = frame.data.turn_id;
+      else if (frame.type === "error" && frame.id === EXECUTE_ID) throw refusalOf(frame.data);
+      if (turnId === null) continue;
+      for (const event of heldBack.splice(0)) {
+        if (event.turn_id !== turnId) continue;
+        yield event;
+        if (event.type === "ITERATION_END") return;
+      }
+    }
+  }
+
+  /** All events of a session after a cursor (from its start: `"0"`), then live, until it is left or aborted. */
+  events(sessionId: string, after: string, options: CallOptions = {}): AsyncIterable<Event> {
+    const signal = this.#signal(options);
+    return followEvents(this.#source(sessionId, signal), { after, signal, giveUpAfterMs: this.#giveUpAfterMs });
+  }
+
+  async runQuery(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): Promise<TurnResult> {
+    const signal = this.#signal(options);
+    const backoff = new Backoff(this.#giveUpAfterMs);
+    // The key makes every repeat join the turn that the first request started.
+    const headers = { "idempotency-key": newKey() };
+    for (;;) {
+      try {
+        const response = await this.#http.send({
+          method: "POST",
+          path: `${sessionPath(sessionId)}/turns`,
+          query: { wait: WAIT_SECONDS },
+          body: message,
+          headers,
+          signal,
+        });
+        if (!response.ok) throw await readError(response);
+        if (response.status !== 202) return await readAnswer(turnResult, response);
+        await readAnswer(acceptedTurn, response);
+        backoff.progress();
+      } catch (thrown) {
+        if (!(thrown instanceof GatewayError && thrown.code === "unavailable")) throw thrown;
+        const pause = backoff.pause(Date.now());
+        if (pause === null) throw thrown;
+        await sleep(pause, signal);
+      }
+    }
+  }
+
+  async cancelTurn(sessionId: string, turnId: string, options: CallOptions = {}): Promise<void> {
+    const signal = this.#signal(options);
+    const withdrawn = await this.#http.send({
+      method: "DELETE",
+      path: `${sessionPath(sessionId)}/turns/${encodeURIComponent(turnId)}`,
+      signal,
+    });
+    if (withdrawn.ok) return await withdrawn.body?.cancel();
+    const error = await readError(withdrawn);
+    if (error.code === "not_found") return;
+    if (error.code !== "session_busy") throw error;
+    await this.#http.call(cancelled, { method: "POST", path: `${sessionPath(sessionId)}/cancel`, signal });
+  }
+
+  async listSessions(query: SessionQuery = {}, options: CallOptions = {}): Promise<SessionPage> {
+    return await this.#http.call(sessionPage, {
+      method: "GET",
+      path: "/sessions",
+      query,
+      signal: this.#signal(options),
+    });
+  }
+
+  async health(options: CallOptions = {}): Promise<Health> {
+    const response = await this.#http.send({ method: "GET", path: "/health", signal: this.#signal(options) });
+    if (!response.ok && response.status !== 503) throw await readError(response);
+    return await readAnswer(health, response);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new GatewayError("unavailable", "The client was closed."));
+  }
+
+  #signal({ signal }: CallOptions): AbortSignal {
+    return signal === undefined ? this.#closing.signal : AbortSignal.any([this.#closing.signal, signal]);
+  }
+
+  #source(sessionId: string, signal: AbortSignal): StreamSource {
+    const path = sessionPath(sessionId);
+    return {
+      connect: (after) => {
+        const url = this.#http.url(`${path}/stream`, { after: after ?? undefined });
+        return new Connection(openSocket(url.replace(/^http/, "ws"), this.#http.headers, this.#WebSocket));
+      },
+      // A WebSocket does not tell the status of a failed handshake, so the same position is asked for over HTTP.
+      refusal: async (after) => {
+        try {
+          const query = { after: after ?? undefined, limit: 1 };
+          await this.#http.call(eventPage, { method: "GET", path: `${path}/events`, query, signal });
+          return null;
+        } catch (thrown) {
+          if (!(thrown instanceof GatewayError)) throw thrown;
+          return thrown.status >= 500 || thrown.status === 429 ? null : thrown;
+        }
+      },
+    };
+  }
+}
+
+function sessionPath(sessionId: string): string {
+  return `/sessions/${encodeURIComponent(sessionId)}`;
+}
+
+/** 128 random bits. Not `randomUUID`, which browsers offer only on secure pages. */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function refusalOf({ code, message }: { code: string; message: string }): GatewayError {
+  const known = errorCode.safeParse(code);
+  return new GatewayError(known.success ? known.data : "internal", message);
+}

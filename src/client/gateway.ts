@@ -1,0 +1,56 @@
+import type { Event } from "../protocol/events.ts";
+import type {
+  CreateSessionBody,
+  Health,
+  Session,
+  SessionPage,
+  SessionStatus,
+  SubmitTurnBody,
+  TurnResult,
+} from "../protocol/rest.ts";
+
+export type CallOptions = { signal?: AbortSignal | undefined };
+
+export type SessionQuery = {
+  status?: SessionStatus;
+  user_id?: string;
+  q?: string;
+  /** Sessions a page. */
+  limit?: number;
+  /** `next_cursor` of the page before. */
+  cursor?: string;
+};
+
+/**
+ * A gateway as a program uses it, wherever it runs. Every method throws a `GatewayError`, whose `code` says what
+ * happened, or the signal's reason once the signal is aborted.
+ */
+export interface Gateway {
+  createSession(settings?: CreateSessionBody, options?: CallOptions): Promise<Session>;
+
+  /** The session as it stands. @throws `not_found` for one that does not exist or is not the caller's */
+  resumeSession(sessionId: string, options?: CallOptions): Promise<Session>;
+
+  /**
+   * Submits a message once the first event is asked for, and yields the events of its turn in order, up to and with
+   * ITERATION_END, each once. A TEXT or THINKING block comes in pieces that carry their offset.
+   *
+   * Leaving the iteration, or aborting, does not cancel the turn.
+   */
+  execute(sessionId: string, message: SubmitTurnBody, options?: CallOptions): AsyncIterable<Event>;
+
+  /** Submits a message and waits until its turn has ended, or waits for a person (status `waiting`). */
+  runQuery(sessionId: string, message: SubmitTurnBody, options?: CallOptions): Promise<TurnResult>;
+
+  /** Ends a turn, whether it runs or still waits in the queue. Does nothing for one that has ended. */
+  cancelTurn(sessionId: string, turnId: string, options?: CallOptions): Promise<void>;
+
+  /** Newest activity first. */
+  listSessions(query?: SessionQuery, options?: CallOptions): Promise<SessionPage>;
+
+  /** Resolves for an unhealthy gateway too; its `checks` say what is wrong. */
+  health(options?: CallOptions): Promise<Health>;
+
+  /** Ends what runs through this client, which throws `unavailable`. The turns go on. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,96 @@
+import type { z } from "zod";
+import { fromProblem, GatewayError, problem } from "../protocol/errors.ts";
+import type { CallOptions } from "./gateway.ts";
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export type HttpRequest = CallOptions & {
+  method: "GET" | "POST" | "DELETE";
+  /** Below `/api/v1`. */
+  path: string;
+  query?: Record<string, string | number | undefined>;
+  body?: unknown;
+  headers?: Record<string, string>;
+};
+
+/** The gateway's REST side: one request, its answer parsed, its errors rebuilt. */
+export class HttpClient {
+  readonly #baseUrl: string;
+  readonly #token: string;
+  readonly #fetch: Fetch;
+
+  constructor(baseUrl: string, token: string, fetch: Fetch = globalThis.fetch) {
+    this.#baseUrl = baseUrl.replace(/\/+$/, "");
+    this.#token = token;
+    this.#fetch = fetch;
+  }
+
+  url(path: string, query: HttpRequest["query"] = {}): string {
+    const params = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) params.set(name, String(value));
+    return `${this.#baseUrl}/api/v1${path}${params.size === 0 ? "" : `?${params}`}`;
+  }
+
+  get headers(): Record<string, string> {
+    return { authorization: `Bearer ${this.#token}` };
+  }
+
+  /** @throws GatewayError, `unavailable` if no gateway answered */
+  async call<T>(answer: z.ZodType<T>, request: HttpRequest): Promise<T> {
+    const response = await this.send(request);
+    if (!response.ok) throw await readError(response);
+    return await readAnswer(answer, response);
+  }
+
+  /** Any answer, whatever its status. @throws GatewayError `unavailable` if nothing answered */
+  async send({ method, path, query, body, headers, signal }: HttpRequest): Promise<Response> {
+    // Called without a receiver: browsers and Workers refuse a `fetch` that is called as some object's method.
+    const fetch = this.#fetch;
+    try {
+      return await fetch(this.url(path, query), {
+        method,
+        headers: {
+          ...this.headers,
+          accept: "application/json",
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      throw unreachable(this.#baseUrl, thrown);
+    }
+  }
+}
+
+export async function readAnswer<T>(answer: z.ZodType<T>, response: Response): Promise<T> {
+  const parsed = answer.safeParse(await readJson(response));
+  if (!parsed.success) throw notAGateway(response.status);
+  return parsed.data;
+}
+
+/** The error of an answer: the gateway's own, or `unavailable` for whatever else stands at the address. */
+export async function readError(response: Response): Promise<GatewayError> {
+  const parsed = problem.safeParse(await readJson(response));
+  return parsed.success ? fromProblem(parsed.data) : notAGateway(response.status);
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function notAGateway(status: number): GatewayError {
+  return new GatewayError("unavailable", `The answer (HTTP ${status}) is not one of this version of the gateway.`);
+}
+
+function unreachable(baseUrl: string, thrown: unknown): GatewayError {
+  const why = thrown instanceof Error && thrown.cause instanceof Error ? ` (${thrown.cause.message})` : "";
+  return new GatewayError("unavailable", `No gateway answers at ${baseUrl}${why}.`);
+}

@@ -1,0 +1,41 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Backoff, sleep } from "../../src/client/backoff.ts";
+
+test("[CLI8] pauses grow, stay bounded, and end after the time without progress", () => {
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (chance) => {
+      const backoff = new Backoff(60_000, () => chance);
+      let now = 1_000;
+      let before = 0;
+      let pause = backoff.pause(now);
+      while (pause !== null) {
+        expect(pause).toBeGreaterThan(0);
+        expect(pause).toBeGreaterThanOrEqual(before);
+        expect(pause).toBeLessThanOrEqual(5_000);
+        before = pause;
+        now += pause;
+        pause = backoff.pause(now);
+      }
+      expect(now - 1_000).toBeGreaterThanOrEqual(60_000);
+      expect(now - 1_000).toBeLessThan(65_000);
+    }),
+  );
+});
+
+test("[CLI8] progress starts the count again", () => {
+  const backoff = new Backoff(1_000, () => 0);
+  expect(backoff.pause(0)).toBe(100);
+  expect(backoff.pause(900)).toBe(200);
+  backoff.progress();
+  expect(backoff.pause(5_000)).toBe(100);
+  expect(backoff.pause(6_000)).toBeNull();
+});
+
+test("[CLI8] a pause ends at once when its signal is aborted", async () => {
+  const stop = new AbortController();
+  const pause = sleep(3_600_000, stop.signal);
+  stop.abort(new Error("enough"));
+  await expect(pause).rejects.toThrow("enough");
+  await expect(sleep(3_600_000, stop.signal)).rejects.toThrow("enough");
+});
