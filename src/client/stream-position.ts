@@ -15,7 +15,7 @@ export class StreamPosition {
   #first = Number.POSITIVE_INFINITY;
   #highest = 0;
   /** The block seen last; `next` is the offset of the first character that is still to come. */
-  #block: { seq: number; next: number; done: boolean; discarded: boolean } | null = null;
+  #block: { seq: number; next: number; done: boolean } | null = null;
   #unacknowledged = 0;
   #acknowledgedAt: number;
 
@@ -61,16 +61,14 @@ export class StreamPosition {
   #takeBlock(event: BlockEvent): BlockEvent | null {
     // A block below everything seen was open where this reader began; its rest may come after later events.
     const isNew = event.seq > this.#highest || event.seq < this.#first;
-    if (isNew) this.#block = { seq: event.seq, next: event.data.offset, done: false, discarded: false };
+    if (isNew) this.#block = { seq: event.seq, next: event.data.offset, done: false };
     const block = this.#block;
     if (block?.seq !== event.seq) return null;
     const fresh = from(event, block.next);
-    const { done, discarded = false } = fresh.data;
-    const says = textOf(fresh) !== "" || (done && !block.done) || (discarded && !block.discarded);
-    if (!says) return null;
-    block.next = Math.max(block.next, fresh.data.offset + textOf(fresh).length);
-    block.done ||= done;
-    block.discarded ||= discarded;
+    const text = textOf(fresh);
+    if (text === "" && (!fresh.data.done || block.done)) return null;
+    block.next = fresh.data.offset + text.length;
+    block.done = fresh.data.done;
     return fresh;
   }
 }
