@@ -5,9 +5,9 @@ export type Import = { specifier: string; typeOnly: boolean };
 
 /**
  * Who may import whom, by room (a folder of `src`, or a file that stands there). An entry is a room, a file of a room,
- * or either with `type `, for imports of types alone. Every file may import its own room. AGENTS.md shows the same.
+ * or either with `type `, for imports of types alone. Every file may import its own room. AGENTS.md lists the same.
  */
-const MAY_IMPORT: Record<string, string[]> = {
+export const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
   engine: ["protocol"],
   models: ["protocol", "engine/ports.ts", "engine/messages.ts"],

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { faultsOf, importsOf } from "../support/import-rules.ts";
+import { faultsOf, importsOf, MAY_IMPORT } from "../support/import-rules.ts";
 
 /** The sources of the Worker and the CLI. Ambient declarations (`.d.ts`) are left out: they import nothing. */
 function readSources(): Map<string, string> {
@@ -16,6 +16,16 @@ test("[REPO1] the project keeps its import rules", () => {
   const sources = readSources();
   expect(sources.has("index.ts")).toBe(true);
   expect(faultsOf(sources)).toEqual([]);
+});
+
+test("[REPO1] AGENTS.md lists the rules that are checked", () => {
+  const page = readFileSync(new URL("../../AGENTS.md", import.meta.url), "utf8");
+  const rows = [...page.matchAll(/^\| `([^`]+)` \| [^|]+ \|([^|]*)\|$/gm)];
+  const listed = rows.map(([, room, allowed]) => [
+    room,
+    [...(allowed ?? "").matchAll(/`([^`]+)`/g)].map(([, one]) => one),
+  ]);
+  expect(Object.fromEntries(listed)).toEqual(MAY_IMPORT);
 });
 
 describe("reading imports", () => {
