@@ -1,7 +1,11 @@
 /** The Worker's bindings, as `wrangler.toml` and the secrets declare them. */
 declare namespace Cloudflare {
   interface Env {
-    SESSIONS: DurableObjectNamespace<import("./session/session-object.ts").SessionObject>;
+    // Named by its contract: the platform's own mapping of a class to its stub descends into the JSON of events until
+    // the compiler gives up.
+    SESSIONS: Omit<DurableObjectNamespace, "getByName"> & {
+      getByName(name: string): DurableObjectStub & import("./session/session-api.ts").SessionApi;
+    };
     CATALOG: D1Database;
     BLOBS: R2Bucket;
     /** The first admin's token. Without it nobody gets in. */
@@ -10,5 +14,7 @@ declare namespace Cloudflare {
     GATEWAY_MODEL?: string;
     ANTHROPIC_API_KEY?: string;
     ANTHROPIC_BASE_URL?: string;
+    /** How long a model may send nothing before its call is tried again, in ms; for slow or buffering proxies. */
+    MODEL_STALL_TIMEOUT_MS?: string;
   }
 }

@@ -34,20 +34,21 @@ export async function callModel(deps: TurnDeps, state: TurnState, signal: AbortS
 const CANCELLED: TurnEnd = { status: "cancelled", stopReason: null, stopDetails: null, error: null };
 
 /** A message that came whole: what its stop reason asks for. */
-function settle({ store, now }: TurnDeps, state: TurnState, material: RequestMaterial, step: Step): void {
+function settle(deps: TurnDeps, state: TurnState, material: RequestMaterial, step: Step): void {
+  const { store, now } = deps;
   if (step.stopReason === "max_tokens" && step.calls.length > 0) {
     // The last call's input may be cut anywhere, even where it happens to parse, so none of the message is run.
-    if (!material.raisedMaxTokens) {
-      return store.retryStep({ code: "max_tokens", delayMs: 0, change: "raise_max_tokens" });
-    }
-    return store.finish(failed("max_tokens", "The model ran out of output tokens inside a tool call, twice.", step));
+    if (material.raisedMaxTokens) {
+      store.finish(failed("max_tokens", "The model ran out of output tokens inside a tool call, twice.", step));
+    } else store.retryStep({ code: "max_tokens", delayMs: 0, change: "raise_max_tokens" });
+    return;
   }
   if (step.stopReason === "model_context_window_exceeded") {
-    if (!material.makeRoom) {
-      return store.retryStep({ code: "model_context_window_exceeded", delayMs: 0, change: "make_room" });
-    }
-    const message = "The session no longer fits the model's window, with older tool results left out too.";
-    return store.finish(failed("model_context_window_exceeded", message, step));
+    if (material.makeRoom) {
+      const message = "The session no longer fits the model's window, with older tool results left out too.";
+      store.finish(failed("model_context_window_exceeded", message, step));
+    } else store.retryStep({ code: "model_context_window_exceeded", delayMs: 0, change: "make_room" });
+    return;
   }
   const runnable = step.stopReason === "refusal" ? { ...step, calls: [] } : step;
   const after: TurnState = {

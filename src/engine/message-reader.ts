@@ -1,4 +1,5 @@
 import { NO_USAGE, type Usage } from "../protocol/events.ts";
+import type { Json } from "../protocol/json.ts";
 import { ROW_MAX_BYTES } from "../protocol/limits.ts";
 import { type ContentBlock, STREAM_EVENT_TYPES, type StreamEvent, streamEvent, type UsageUpdate } from "./messages.ts";
 import { ModelError } from "./ports.ts";
@@ -20,7 +21,7 @@ export class MessageReader {
   #calls: ToolUse[] = [];
   #usage: UsageUpdate = {};
   #stopReason: string | null = null;
-  #stopDetails: unknown = null;
+  #stopDetails: Json = null;
   #complete = false;
   #chars = 0;
 

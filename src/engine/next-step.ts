@@ -1,4 +1,5 @@
 import type { EndStatus } from "../protocol/events.ts";
+import type { Json } from "../protocol/json.ts";
 
 /** A tool call of the turn's last assistant message. */
 export type CallState = {
@@ -19,13 +20,13 @@ export type TurnState = {
   /** How often the session was started and found this turn running, since its last committed step or call. */
   starts: number;
   /** The turn's last assistant message; null before the first. */
-  last: { stopReason: string | null; stopDetails: unknown; calls: CallState[] } | null;
+  last: { stopReason: string | null; stopDetails: Json; calls: CallState[] } | null;
 };
 
 export type TurnEnd = {
   status: EndStatus;
   stopReason: string | null;
-  stopDetails: unknown;
+  stopDetails: Json;
   error: { code: string; message: string; retryable: boolean } | null;
 };
 

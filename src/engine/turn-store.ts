@@ -1,4 +1,5 @@
 import type { Usage } from "../protocol/events.ts";
+import type { Json } from "../protocol/json.ts";
 import type { ContentBlock } from "./messages.ts";
 import type { TurnEnd, TurnState } from "./next-step.ts";
 import type { Staged, ToolResultContent } from "./ports.ts";
@@ -38,7 +39,7 @@ export type Step = {
   content: ContentBlock[];
   model: string;
   stopReason: string | null;
-  stopDetails: unknown;
+  stopDetails: Json;
   usage: Usage;
   calls: ToolUse[];
 };
@@ -48,7 +49,7 @@ export type ToolOutcome = { content: ToolResultContent; isError: boolean; durati
 /** A block of text or thinking that is streaming. Its row comes with the first piece. */
 export interface BlockWriter {
   append(piece: string): void;
-  addCitation(citation: unknown): void;
+  addCitation(citation: Json): void;
   /** The characters have ended; the step is not committed yet. */
   end(): void;
 }

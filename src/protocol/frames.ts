@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { event, time } from "./events.ts";
 import { sessionId, turnId } from "./ids.ts";
-import { IDEMPOTENCY_KEY_MAX_CHARS } from "./limits.ts";
+import { FRAME_ID_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS } from "./limits.ts";
 import { submitTurnBody, turnResult, turnStatus } from "./rest.ts";
 
 /** An `Idempotency-Key`, as a header or in a frame: visible ASCII. */
@@ -11,8 +11,18 @@ export const idempotencyKey = z
   .max(IDEMPOTENCY_KEY_MAX_CHARS)
   .regex(/^[\x21-\x7e]+$/, "visible ASCII characters only");
 
-/** Echoed in the answer to a frame, so that a client can tell its answers apart. */
-const frameId = z.union([z.string().max(128), z.number()]).optional();
+/**
+ * Echoed in the answer to a frame, so that a client can tell its answers apart. A socket remembers the ids of its
+ * `execute` frames in the 16 kB that the platform keeps for it, so they are short and of one byte a character.
+ */
+export const frameIdValue = z.union([
+  z
+    .string()
+    .max(FRAME_ID_MAX_CHARS)
+    .regex(/^[\x20-\x7e]*$/, "printable ASCII characters only"),
+  z.number(),
+]);
+const frameId = frameIdValue.optional();
 
 const noData = z.strictObject({}).optional();
 

@@ -18,6 +18,8 @@ export const DERIVED_TITLE_CHARS = 80;
 export const SYSTEM_MAX_CHARS = 100_000;
 export const MODEL_NAME_MAX_CHARS = 128;
 export const USER_ID_MAX_CHARS = 128;
+/** A frame's id: a socket keeps up to 101 of them in its attachment of 16 kB. */
+export const FRAME_ID_MAX_CHARS = 64;
 export const IDEMPOTENCY_KEY_MAX_CHARS = 255;
 export const IDEMPOTENCY_TTL_MS = 24 * 3_600_000;
 
@@ -81,3 +83,8 @@ export const GREP_MAX_FILES = 500;
 export const GREP_TIME_MS = 20_000;
 /** The wait tool, in seconds. */
 export const WAIT_TOOL_MAX_SECONDS = 60;
+
+/** GET /health is open to everybody, so its checks are made at most this often in one isolate. */
+export const HEALTH_MAX_AGE_MS = 10_000;
+/** A check that has no answer by then has failed: whoever asks for health is impatient. */
+export const HEALTH_TIMEOUT_MS = 2_000;

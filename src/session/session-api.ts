@@ -18,6 +18,7 @@ import type {
   Turn,
   TurnPage,
 } from "../protocol/rest.ts";
+import type { FileVersion } from "../workspace/file-table.ts";
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
@@ -88,6 +89,9 @@ export interface SessionApi {
   /** Forgets a stage whose upload failed, and removes what it left. */
   dropStage(asking: Principal, stageId: string): Promise<Answer<null>>;
   removeFile(asking: Principal, file: { path: string; conditions: Conditions }): Promise<Answer<null>>;
+
+  /** For the object of a session that starts with this one's files, once it has joined the space. */
+  exportFiles(asking: Principal): Promise<Answer<FileVersion[]>>;
 }
 
 /**

@@ -1,0 +1,318 @@
+import type { Sql } from "../engine/ports.ts";
+import { type Cursor, formatCursor, parseCursor } from "../protocol/cursors.ts";
+import { GatewayError } from "../protocol/errors.ts";
+import { type Event, type EventType, event as eventSchema, type NewEvent } from "../protocol/events.ts";
+import type { Json } from "../protocol/json.ts";
+import type { EventPage } from "../protocol/rest.ts";
+import { type BlockType, blockData, LiveBlock } from "./live-block.ts";
+
+/** What a transaction may do with the log. */
+export type LogWriter = {
+  /** Appends an event and returns its seq. */
+  append(event: NewEvent, turnId: string | null): number;
+  /** Stores the characters of the step's blocks; those still open end here. */
+  commitBlocks(): void;
+  /** Discards the step's blocks and returns their seqs. */
+  discardBlocks(): number[];
+};
+
+/** One event of a replay: `json` is the frame as it goes out, `cursor` the position after it. */
+export type Replayed = { type: EventType; cursor: string; json: string };
+
+type EventRow = { seq: number; type: EventType; turn_id: string | null; at: number; data: string | null };
+
+/** Rows that a replay reads at a time, so that a long log is never in memory whole. */
+const CHUNK_ROWS = 500;
+
+const isBlockType = (type: EventType): type is BlockType => type === "TEXT" || type === "THINKING";
+
+/**
+ * A session's one ordered log, and the one way into it. Events are appended in a transaction and broadcast once it is
+ * committed. A block of text or thinking has its row from its first character on and its text in memory until its step
+ * is committed.
+ */
+export class EventLog {
+  readonly #sql: Sql;
+  readonly #broadcast: (event: Event) => void;
+  readonly #now: () => number;
+  #last: number;
+  /** The blocks of the step that is not committed, in order. Only the last one can be open. */
+  #pending: LiveBlock[] = [];
+
+  constructor(sql: Sql, broadcast: (event: Event) => void, now: () => number) {
+    this.#sql = sql;
+    this.#broadcast = broadcast;
+    this.#now = now;
+    this.#last = sql.exec<{ last: number }>("SELECT COALESCE(MAX(seq), 0) AS last FROM events")[0]?.last ?? 0;
+  }
+
+  /** The seq of the last event; 0 when there is none. */
+  get lastSeq(): number {
+    return this.#last;
+  }
+
+  /** When the last event was appended, in ms since the epoch; null when there is none. */
+  get lastAt(): number | null {
+    return this.#sql.exec<{ at: number }>("SELECT at FROM events WHERE seq = ?", this.#last)[0]?.at ?? null;
+  }
+
+  /** The position of a client that has everything so far. */
+  cursor(): string {
+    const open = this.#open;
+    // Characters that were not sent yet belong to those that come: sending them first makes the position exact.
+    open?.flush();
+    return this.#cursorAt(this.#last);
+  }
+
+  /**
+   * Runs `write` in one transaction. What it appends is broadcast after the commit; if it throws, nothing happened.
+   * `committed` is called in between, for an answer that must come before the events.
+   */
+  commit<T>(write: (writer: LogWriter) => T, committed?: (result: T) => void): T {
+    const before = this.#last;
+    const appended: { seq: number; at: number; event: NewEvent; turnId: string | null }[] = [];
+    let settled: LiveBlock[] | null = null;
+    const writer: LogWriter = {
+      append: (event, turnId) => {
+        const row = { seq: this.#last + 1, at: this.#now(), event, turnId };
+        this.#insert(row.seq, event.type, turnId, row.at, JSON.stringify(event.data));
+        appended.push(row);
+        return row.seq;
+      },
+      commitBlocks: () => {
+        settled = this.#pending;
+        for (const block of settled) {
+          block.end();
+          this.#sql.exec("UPDATE events SET data = ? WHERE seq = ?", JSON.stringify(block.data(0)), block.seq);
+        }
+      },
+      discardBlocks: () => {
+        settled = this.#pending;
+        for (const block of settled) this.#discard(block.seq, block.type);
+        return settled.map((block) => block.seq);
+      },
+    };
+    let result: T;
+    try {
+      result = this.#sql.transaction(() => write(writer));
+    } catch (thrown) {
+      this.#last = before;
+      throw thrown;
+    }
+    if (settled !== null) {
+      for (const block of this.#pending) block.drop();
+      this.#pending = [];
+    }
+    committed?.(result);
+    // Characters that wait for their frame come before the events that were appended after them.
+    this.#open?.flush();
+    for (const { seq, at, event, turnId } of appended) {
+      this.#broadcast({ seq, cursor: this.#cursorAt(seq), turn_id: turnId, timestamp: toTimestamp(at), ...event });
+    }
+    return result;
+  }
+
+  /** Opens a block; its row is written here, its characters come later. */
+  openBlock(type: BlockType, turnId: string, redacted: boolean): LiveBlock {
+    const at = this.#now();
+    const seq = this.#last + 1;
+    this.#insert(seq, type, turnId, at, null);
+    const block = new LiveBlock({ seq, type, turnId, at, redacted }, (sender, text, offset) =>
+      this.#sendPiece(sender, text, offset),
+    );
+    this.#pending.push(block);
+    return block;
+  }
+
+  /**
+   * Discards the blocks of a step that a stopped process left behind: rows from `fromSeq` on without text. Called inside
+   * the transaction that says so.
+   */
+  discardLost(fromSeq: number): number[] {
+    const lost = this.#sql.exec<EventRow>("SELECT * FROM events WHERE seq >= ? AND data IS NULL ORDER BY seq", fromSeq);
+    for (const { seq, type } of lost) if (isBlockType(type)) this.#discard(seq, type);
+    return lost.map(({ seq }) => seq);
+  }
+
+  /** @throws GatewayError `bad_cursor` for what is no position in this log */
+  checkCursor(cursor: string): void {
+    this.#parse(cursor);
+  }
+
+  /**
+   * Everything after a position, in order: the rest of the block that was open there, then every later event.
+   *
+   * @throws GatewayError `bad_cursor`, before the first event
+   */
+  replay(after: string, types: ReadonlySet<EventType> | null = null): Iterable<Replayed> {
+    const position = this.#parse(after);
+    this.#open?.flush();
+    return this.#replayFrom(position, types);
+  }
+
+  /** @throws GatewayError `bad_cursor` */
+  page(after: string, limit: number, types: ReadonlySet<EventType> | null): EventPage {
+    const events: Event[] = [];
+    let cursor: string | null = null;
+    for (const replayed of this.replay(after, types)) {
+      if (events.length === limit) return { events, next_cursor: cursor, cursor: cursor ?? after };
+      events.push(eventSchema.parse(JSON.parse(replayed.json)));
+      cursor = replayed.cursor;
+    }
+    return { events, next_cursor: null, cursor: this.cursor() };
+  }
+
+  /** The committed and the live characters of a turn's TEXT blocks, joined; `to` null: up to the log's end. */
+  responseText(turnId: string, from: number, to: number | null): string {
+    let text = "";
+    for (const row of this.#rows(from, to ?? this.#last, "TEXT")) {
+      if (row.turn_id === turnId) text += textOf(this.#dataOf(row, 0));
+    }
+    return text;
+  }
+
+  /** The paths of a turn's work products, each once, in the order in which they were first written. */
+  workProducts(turnId: string, from: number, to: number | null): string[] {
+    const paths = new Set<string>();
+    for (const row of this.#rows(from, to ?? this.#last, "WORK_PRODUCT")) {
+      if (row.turn_id !== turnId) continue;
+      const path = this.#dataOf(row, 0)["path"];
+      if (typeof path === "string") paths.add(path);
+    }
+    return [...paths];
+  }
+
+  get #open(): LiveBlock | null {
+    const block = this.#pending.at(-1);
+    return block !== undefined && !block.ended ? block : null;
+  }
+
+  #cursorAt(seq: number): string {
+    const open = this.#open;
+    if (open === null || open.seq > seq) return formatCursor({ seq });
+    return formatCursor({ seq, block: { seq: open.seq, offset: open.text.length } });
+  }
+
+  #insert(seq: number, type: EventType, turnId: string | null, at: number, data: string | null): void {
+    this.#sql.exec(
+      "INSERT INTO events (seq, type, turn_id, at, data) VALUES (?, ?, ?, ?, ?)",
+      seq,
+      type,
+      turnId,
+      at,
+      data,
+    );
+    this.#last = seq;
+  }
+
+  #discard(seq: number, type: BlockType): void {
+    const data = blockData(type, "", 0, { done: true, discarded: true });
+    this.#sql.exec("UPDATE events SET data = ? WHERE seq = ?", JSON.stringify(data), seq);
+  }
+
+  #sendPiece(block: LiveBlock, text: string, offset: number): void {
+    const envelope = {
+      seq: block.seq,
+      cursor: this.#cursorAt(this.#last),
+      turn_id: block.turnId,
+      timestamp: toTimestamp(block.at),
+    };
+    const state = {
+      offset,
+      done: block.ended,
+      ...(block.redacted ? { redacted: true as const } : {}),
+    };
+    if (block.type === "THINKING") {
+      this.#broadcast({ ...envelope, type: "THINKING", data: { thinking: text, ...state } });
+    } else {
+      const citations = block.ended && block.citations.length > 0 ? { citations: block.citations } : {};
+      this.#broadcast({ ...envelope, type: "TEXT", data: { text, ...state, ...citations } });
+    }
+  }
+
+  #parse(after: string): Cursor {
+    const cursor = parseCursor(after);
+    if (cursor === null) throw new GatewayError("bad_cursor", "The cursor is malformed.");
+    if (cursor.seq > this.#last) throw new GatewayError("bad_cursor", "The cursor is beyond the end of the log.");
+    if (cursor.block !== undefined) {
+      const row = this.#row(cursor.block.seq);
+      if (row === undefined || !isBlockType(row.type)) {
+        throw new GatewayError("bad_cursor", "The cursor names a block that is none.");
+      }
+    }
+    return cursor;
+  }
+
+  *#replayFrom({ seq, block }: Cursor, types: ReadonlySet<EventType> | null): Generator<Replayed> {
+    if (block !== undefined) {
+      const row = this.#row(block.seq);
+      if (row !== undefined && (types === null || types.has(row.type))) yield this.#replayed(row, block.offset, seq);
+    }
+    for (const row of this.#rows(seq + 1, this.#last, null)) {
+      if (types === null || types.has(row.type)) yield this.#replayed(row, 0, row.seq);
+    }
+  }
+
+  #replayed(row: EventRow, offset: number, position: number): Replayed {
+    const cursor = this.#cursorAt(position);
+    // A stored event goes out as the text that was stored; only blocks are put together here.
+    const data = row.data !== null && offset === 0 ? row.data : JSON.stringify(this.#dataOf(row, offset));
+    const turnId = row.turn_id === null ? "null" : `"${row.turn_id}"`;
+    const json =
+      `{"seq":${row.seq},"cursor":"${cursor}","type":"${row.type}","turn_id":${turnId},` +
+      `"timestamp":"${toTimestamp(row.at)}","data":${data}}`;
+    return { type: row.type, cursor, json };
+  }
+
+  #dataOf(row: EventRow, offset: number): Record<string, Json> {
+    if (row.data === null) {
+      const live = this.#pending.find((block) => block.seq === row.seq);
+      if (live !== undefined) return live.data(offset);
+      if (isBlockType(row.type)) return blockData(row.type, "", 0, { done: true, discarded: true });
+      throw new Error(`event ${row.seq} has no data`);
+    }
+    const data: Record<string, Json> = JSON.parse(row.data);
+    if (offset === 0 || !isBlockType(row.type) || data["discarded"] === true) return data;
+    const field = row.type === "TEXT" ? "text" : "thinking";
+    const text = textOf(data);
+    return { ...data, [field]: text.slice(offset), offset: Math.min(offset, text.length) };
+  }
+
+  #row(seq: number): EventRow | undefined {
+    return this.#sql.exec<EventRow>("SELECT * FROM events WHERE seq = ?", seq)[0];
+  }
+
+  *#rows(from: number, to: number, type: EventType | null): Generator<EventRow> {
+    let next = from;
+    while (next <= to) {
+      const rows =
+        type === null
+          ? this.#sql.exec<EventRow>(
+              "SELECT * FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
+              next,
+              to,
+              CHUNK_ROWS,
+            )
+          : this.#sql.exec<EventRow>(
+              "SELECT * FROM events WHERE seq BETWEEN ? AND ? AND type = ? ORDER BY seq LIMIT ?",
+              next,
+              to,
+              type,
+              CHUNK_ROWS,
+            );
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < CHUNK_ROWS) return;
+      next = last.seq + 1;
+    }
+  }
+}
+
+function textOf(data: Record<string, Json>): string {
+  const text = data["text"] ?? data["thinking"];
+  return typeof text === "string" ? text : "";
+}
+
+export function toTimestamp(ms: number): string {
+  return new Date(ms).toISOString();
+}

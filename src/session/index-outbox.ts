@@ -1,0 +1,70 @@
+import type { Host, Sql } from "../engine/ports.ts";
+import type { Session as SessionView } from "../protocol/rest.ts";
+import { readMeta, writeMeta } from "./settings.ts";
+
+const RETRY_BASE_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+
+export type IndexOutboxOptions = {
+  sql: Sql;
+  host: Host;
+  summary(): SessionView;
+  /** Grows with every change of the session. */
+  version(): number;
+};
+
+/**
+ * Keeps the session's row in the index up to date. The object is the truth; the row follows, is written again until it
+ * is stored, and carries a version, so that an old write never beats a newer one.
+ */
+export class IndexOutbox {
+  readonly #options: IndexOutboxOptions;
+  #stored: number;
+  #failures = 0;
+  #retryAt: number | null = null;
+  #flushing: Promise<void> | null = null;
+
+  constructor(options: IndexOutboxOptions) {
+    this.#options = options;
+    this.#stored = Number(readMeta(options.sql, "indexed") ?? "-1");
+  }
+
+  /** Whether the row is behind the session. */
+  get behind(): boolean {
+    return this.#stored < this.#options.version();
+  }
+
+  /** When a failed write is due again, in ms since the epoch. */
+  get retryAt(): number | null {
+    return this.#retryAt;
+  }
+
+  /** Brings the row up to date; resolves when this try has ended, well or not. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#write().finally(() => {
+      this.#flushing = null;
+    });
+    return this.#flushing;
+  }
+
+  async #write(): Promise<void> {
+    const { sql, host, summary, version } = this.#options;
+    // What changes while a write is under way is written by the next round, together.
+    while (this.behind) {
+      const writing = version();
+      try {
+        await host.index(summary(), writing);
+      } catch (thrown) {
+        console.error("index:", thrown);
+        this.#retryAt = host.now() + Math.min(RETRY_BASE_MS * 2 ** this.#failures++, RETRY_MAX_MS);
+        host.wakeAt(this.#retryAt);
+        return;
+      }
+      this.#failures = 0;
+      this.#retryAt = null;
+      this.#stored = writing;
+      writeMeta(sql, "indexed", String(writing));
+      if (summary().status === "running") return;
+    }
+  }
+}

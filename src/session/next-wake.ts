@@ -1,0 +1,25 @@
+import { HEARTBEAT_MS } from "../protocol/limits.ts";
+
+/** Uploads that were staged this long ago and never committed are removed. */
+export const STAGE_TTL_MS = 3_600_000;
+/** A deleted session is swept once more after this time: an upload may still have been on its way. */
+export const SECOND_SWEEP_MS = 60_000;
+
+/** All that a session may have to be woken for. Times are ms since the epoch. */
+export type DueTimes = {
+  running: boolean;
+  indexRetryAt: number | null;
+  oldestStageAt: number | null;
+  deletingSince: number | null;
+};
+
+/** When the session's one alarm is due next; null when nothing is. */
+export function nextWake(due: DueTimes, now: number): number | null {
+  if (due.deletingSince !== null) return Math.max(due.deletingSince + SECOND_SWEEP_MS, now);
+  const times = [
+    due.running ? now + HEARTBEAT_MS : null,
+    due.indexRetryAt,
+    due.oldestStageAt === null ? null : due.oldestStageAt + STAGE_TTL_MS,
+  ].filter((time) => time !== null);
+  return times.length === 0 ? null : Math.min(...times);
+}

@@ -1,0 +1,76 @@
+import type { Sql } from "../engine/ports.ts";
+import { CREATE_FILES } from "../workspace/file-table.ts";
+
+/**
+ * A session's tables; STORAGE.md says what each column means. Rows written are money: no AUTOINCREMENT, no secondary
+ * index, and text keys WITHOUT ROWID, since each of these writes a second row for every one that is meant.
+ */
+const TABLES = [
+  "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+  `CREATE TABLE turns (
+    turn_id TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    waited INTEGER NOT NULL,
+    request TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    cursor TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    ended_at INTEGER,
+    first_seq INTEGER,
+    last_seq INTEGER,
+    model TEXT,
+    fast_model TEXT,
+    path TEXT,
+    model_calls INTEGER NOT NULL DEFAULT 0,
+    tool_calls INTEGER NOT NULL DEFAULT 0,
+    attempt INTEGER NOT NULL DEFAULT 1,
+    retry_at INTEGER,
+    raised_max_tokens INTEGER NOT NULL DEFAULT 0,
+    make_room INTEGER NOT NULL DEFAULT 0,
+    starts INTEGER NOT NULL DEFAULT 0,
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    omitted INTEGER NOT NULL DEFAULT 0,
+    usage TEXT
+  ) WITHOUT ROWID`,
+  "CREATE TABLE events (seq INTEGER PRIMARY KEY, type TEXT NOT NULL, turn_id TEXT, at INTEGER NOT NULL, data TEXT)",
+  `CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    turn_id TEXT NOT NULL,
+    role TEXT NOT NULL,
+    content TEXT NOT NULL,
+    model TEXT,
+    stop_reason TEXT,
+    stop_details TEXT
+  )`,
+  `CREATE TABLE tool_calls (
+    message_id INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    tool_use_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    stage_id TEXT,
+    result TEXT,
+    is_error INTEGER,
+    PRIMARY KEY (message_id, position)
+  ) WITHOUT ROWID`,
+  CREATE_FILES,
+  "CREATE TABLE stages (stage_id TEXT PRIMARY KEY, created_at INTEGER NOT NULL) WITHOUT ROWID",
+  `CREATE TABLE idempotency (
+    user_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    turn_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, key)
+  ) WITHOUT ROWID`,
+];
+
+export function createTables(sql: Sql): void {
+  for (const statement of TABLES) sql.exec(statement);
+}
+
+/** Whether this database holds a session. Reads only, so that asking for one that is not there writes nothing. */
+export function hasTables(sql: Sql): boolean {
+  return sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'").length > 0;
+}

@@ -1,0 +1,38 @@
+import { monotonicFactory } from "ulid";
+import type { Host, Sql } from "../engine/ports.ts";
+import { createModels } from "../models/models.ts";
+import type { IdKind } from "../protocol/ids.ts";
+import { MODEL_FIRST_EVENT_TIMEOUT_MS, MODEL_NEXT_EVENT_TIMEOUT_MS, TOOL_TIMEOUT_MS } from "../protocol/limits.ts";
+import { createToolRegistry } from "../tools/registry.ts";
+import { R2Workspace } from "../workspace/r2-workspace.ts";
+import type { SessionDeps } from "./session.ts";
+
+const ulid = monotonicFactory();
+
+export function newId(kind: IdKind): string {
+  return `${kind}_${ulid()}`;
+}
+
+/** What a session needs, from the Worker's bindings and the object that holds it. */
+export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): SessionDeps {
+  const stall = Number(env.MODEL_STALL_TIMEOUT_MS) || null;
+  return {
+    sql,
+    host,
+    model: createModels({
+      apiKey: env.ANTHROPIC_API_KEY,
+      baseUrl: env.ANTHROPIC_BASE_URL,
+      defaultModel: env.GATEWAY_MODEL,
+    }),
+    tools: createToolRegistry(),
+    openWorkspace: ({ space_id }) =>
+      new R2Workspace({ sql, bucket: env.BLOBS, spaceId: space_id, now: () => host.now() }),
+    deadlines: {
+      firstEventMs: stall ?? MODEL_FIRST_EVENT_TIMEOUT_MS,
+      nextEventMs: stall ?? MODEL_NEXT_EVENT_TIMEOUT_MS,
+      toolMs: TOOL_TIMEOUT_MS,
+    },
+    random: () => Math.random(),
+    newId,
+  };
+}

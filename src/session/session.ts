@@ -1,0 +1,277 @@
+import { Aborted } from "../engine/abortable.ts";
+import type { Host, Model, Sql, Workspace } from "../engine/ports.ts";
+import { runTurn } from "../engine/run-turn.ts";
+import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
+import { TurnClosed } from "../engine/turn-store.ts";
+import { GatewayError, notFound } from "../protocol/errors.ts";
+import { HEARTBEAT_MS } from "../protocol/limits.ts";
+import { maySee, type Principal } from "../protocol/principal.ts";
+import type {
+  AcceptedTurn,
+  Cancelled,
+  PatchSessionBody,
+  Session as SessionView,
+  SubmitTurnBody,
+  Turn,
+  TurnPage,
+} from "../protocol/rest.ts";
+import { type FileVersion, putVersion } from "../workspace/file-table.ts";
+import { EventLog, toTimestamp } from "./event-log.ts";
+import { IndexOutbox } from "./index-outbox.ts";
+import { createTables, hasTables } from "./schema.ts";
+import type { PageRequest } from "./session-api.ts";
+import { SessionFiles } from "./session-files.ts";
+import { readSettings, type Settings, writeSettings } from "./settings.ts";
+import { StoredTurn } from "./stored-turn.ts";
+import { TurnQueue, workspaceDirOf } from "./turn-queue.ts";
+import { findTurn, turnsBefore } from "./turn-table.ts";
+import { viewTurn } from "./turn-view.ts";
+
+export type SessionDeps = {
+  sql: Sql;
+  host: Host;
+  model: Model;
+  tools: ToolSet;
+  openWorkspace(settings: Settings): Workspace;
+  deadlines: Deadlines;
+  random(): number;
+  newId(kind: "turn" | "stage"): string;
+};
+
+type Loop = { turn: StoredTurn; abort: AbortController; ended: Promise<void> };
+
+/** A session on any host: its log, its queue of turns, and the one loop that runs them. */
+export class Session {
+  readonly log: EventLog;
+  readonly files: SessionFiles;
+  readonly index: IndexOutbox;
+  readonly #deps: SessionDeps;
+  readonly #queue: TurnQueue;
+  #settings: Settings;
+  #loop: Loop | null = null;
+  #stopped = false;
+
+  /** Opens the session that this database holds; null where there is none. */
+  static open(deps: SessionDeps): Session | null {
+    const settings = hasTables(deps.sql) ? readSettings(deps.sql) : null;
+    return settings === null ? null : new Session(deps, settings);
+  }
+
+  /** Stores a session that begins, with the files that it begins with, and opens it. */
+  static create(deps: SessionDeps, settings: Settings, files: FileVersion[]): Session {
+    const { sql } = deps;
+    sql.transaction(() => {
+      createTables(sql);
+      writeSettings(sql, settings);
+      for (const { path, blob_id, size, content_type, sha256, modified_at } of files) {
+        const content = { blob_id, size, content_type, sha256 };
+        putVersion(sql, { path, seq: 0, modifiedAt: Date.parse(modified_at), content });
+      }
+    });
+    return new Session(deps, settings);
+  }
+
+  private constructor(deps: SessionDeps, settings: Settings) {
+    const { sql, host } = deps;
+    this.#deps = deps;
+    this.#settings = settings;
+    const now = () => host.now();
+    this.log = new EventLog(sql, (event) => host.broadcast(event), now);
+    this.files = new SessionFiles({ sql, log: this.log, now, newStageId: () => deps.newId("stage") });
+    this.#queue = new TurnQueue({
+      sql,
+      log: this.log,
+      now,
+      newTurnId: () => deps.newId("turn"),
+      settings: () => this.#settings,
+      onStart: () => host.wakeAt(now() + HEARTBEAT_MS),
+    });
+    this.index = new IndexOutbox({
+      sql,
+      host,
+      summary: () => this.describe(),
+      version: () => this.log.lastSeq + this.#settings.revision,
+    });
+  }
+
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  get running(): boolean {
+    return this.#queue.active !== null || this.#queue.queued.length > 0;
+  }
+
+  /** Other people's sessions do not exist. @throws GatewayError `not_found` */
+  authorize(asking: Principal): void {
+    if (!maySee(asking, this.#settings.user_id)) throw notFound();
+  }
+
+  describe(): SessionView {
+    const { session_id, user_id, title, model, metadata, created_at, changed_at } = this.#settings;
+    const active = this.#queue.active;
+    return {
+      session_id,
+      user_id,
+      title,
+      status: active !== null ? "running" : this.#queue.queued.length > 0 ? "queued" : "idle",
+      workspace_dir: workspaceDirOf(session_id),
+      model,
+      metadata,
+      created_at: toTimestamp(created_at),
+      updated_at: toTimestamp(Math.max(changed_at, this.log.lastAt ?? 0)),
+      last_seq: this.log.lastSeq,
+      active_turn: active?.turn_id ?? null,
+      queued_turns: this.#queue.queued.map(({ turn_id }) => turn_id),
+      pending_inputs: [],
+    };
+  }
+
+  patch(body: PatchSessionBody): SessionView {
+    const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+    const changed = { changed_at: this.#deps.host.now(), revision: this.#settings.revision + 1 };
+    const settings = { ...this.#settings, ...given, ...changed };
+    this.#deps.sql.transaction(() => writeSettings(this.#deps.sql, settings));
+    this.#settings = settings;
+    this.follow();
+    return this.describe();
+  }
+
+  /** @throws GatewayError, see `TurnQueue.submit` */
+  submit(
+    asking: Principal,
+    body: SubmitTurnBody,
+    idempotencyKey: string | null,
+    accepted?: (turn: AcceptedTurn) => void,
+  ): AcceptedTurn {
+    const turn = this.#queue.submit(asking, body, idempotencyKey, accepted);
+    this.#started();
+    this.follow();
+    this.#drive();
+    return turn;
+  }
+
+  /** Cancels the running turn; resolves once it has stopped. Turns that wait stay. */
+  async cancel(): Promise<Cancelled> {
+    this.#drive();
+    const loop = this.#loop;
+    if (loop === null || loop.turn.ended) return { turn_id: null };
+    loop.turn.markCancelled();
+    loop.abort.abort();
+    await loop.ended;
+    return { turn_id: loop.turn.row.turn_id };
+  }
+
+  withdraw(turnId: string): void {
+    this.#queue.withdraw(turnId);
+    this.follow();
+  }
+
+  /** @throws GatewayError `not_found` */
+  turn(turnId: string): Turn {
+    const { sql, host } = this.#deps;
+    const row = findTurn(sql, turnId);
+    if (row === undefined) throw new GatewayError("not_found", "There is no such turn.");
+    return viewTurn(row, this.#settings.session_id, this.log, host.now());
+  }
+
+  /** Newest first; the cursor is the last turn's id. */
+  turns({ limit, cursor }: PageRequest): TurnPage {
+    const { sql, host } = this.#deps;
+    if (cursor !== null && findTurn(sql, cursor) === undefined) {
+      throw new GatewayError("bad_cursor", "The cursor is malformed.");
+    }
+    // Every turn id sorts before "turn`".
+    const rows = turnsBefore(sql, cursor ?? "turn`", limit + 1);
+    const page = rows.slice(0, limit);
+    return {
+      turns: page.map((row) => viewTurn(row, this.#settings.session_id, this.log, host.now())),
+      next_cursor: rows.length > limit ? (page.at(-1)?.turn_id ?? null) : null,
+    };
+  }
+
+  /** After a start of the host: whatever was left unfinished goes on. */
+  wake(): void {
+    if (!this.running) {
+      if (this.index.behind) this.follow();
+      return;
+    }
+    this.#queue.recover();
+    this.#drive();
+    this.follow();
+  }
+
+  /** The heartbeat: starts what should run and does not. A loop that is alive is left alone. */
+  resume(): void {
+    this.#drive();
+    this.follow();
+  }
+
+  /** Lets the index row follow; nobody waits for it, and it tries again by itself. */
+  follow(): void {
+    if (!this.#stopped) void this.index.flush();
+  }
+
+  /** The session is going away: nothing that is under way may commit any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#loop?.abort.abort();
+  }
+
+  /** Runs the turns, one after the other, until none is left. There is one loop. */
+  #drive(): void {
+    if (this.#loop !== null || this.#stopped) return;
+    const row = this.#queue.startNext();
+    if (row === null) return;
+    this.#started();
+    const turn = this.#openTurn(row.turn_id);
+    const abort = new AbortController();
+    const ended = this.#run(turn, abort.signal).then(() => {
+      this.#loop = null;
+      if (this.#stopped || !turn.ended) return;
+      this.#queue.clearActive();
+      this.#drive();
+      this.follow();
+    });
+    this.#loop = { turn, abort, ended };
+  }
+
+  async #run(turn: StoredTurn, signal: AbortSignal): Promise<void> {
+    const { host, model, tools, openWorkspace, deadlines, random, newId } = this.#deps;
+    const workspace = openWorkspace(this.#settings);
+    const now = () => host.now();
+    try {
+      const newStageId = () => newId("stage");
+      await runTurn({ store: turn, model, tools, workspace, deadlines, now, random, newStageId }, signal);
+    } catch (thrown) {
+      if (this.#stopped || thrown instanceof TurnClosed || thrown instanceof Aborted) return;
+      console.error("turn:", thrown);
+      const error = { code: "internal", message: "Something went wrong in the gateway.", retryable: false };
+      try {
+        turn.finish({ status: "failed", stopReason: null, stopDetails: null, error });
+      } catch (again) {
+        // The heartbeat starts the turn once more, and counts that it did.
+        console.error("turn:", again);
+      }
+    }
+  }
+
+  #openTurn(turnId: string): StoredTurn {
+    const { sql, tools, host } = this.#deps;
+    const row = findTurn(sql, turnId);
+    if (row === undefined) throw new Error("the running turn is not stored");
+    return new StoredTurn(row, {
+      sql,
+      log: this.log,
+      tools,
+      now: () => host.now(),
+      settings: () => this.#settings,
+      isCurrent: () => !this.#stopped,
+    });
+  }
+
+  /** A turn that started may have given the session its title. */
+  #started(): void {
+    this.#settings = readSettings(this.#deps.sql) ?? this.#settings;
+  }
+}

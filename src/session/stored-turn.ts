@@ -1,0 +1,330 @@
+import type { ContentBlock } from "../engine/messages.ts";
+import type { CallState, TurnEnd, TurnState } from "../engine/next-step.ts";
+import type { Sql, Staged } from "../engine/ports.ts";
+import type { ToolSet } from "../engine/turn-deps.ts";
+import {
+  type BlockWriter,
+  type RequestMaterial,
+  type Step,
+  type ToolOutcome,
+  type ToolUse,
+  TurnClosed,
+  type TurnStore,
+} from "../engine/turn-store.ts";
+import { traceIdOf } from "../protocol/ids.ts";
+import type { Json } from "../protocol/json.ts";
+import type { EventLog, LogWriter } from "./event-log.ts";
+import type { LiveBlock } from "./live-block.ts";
+import type { Settings } from "./settings.ts";
+import { type CallRow, insertCalls, lastMessage, previewOf, readTranscript, resultContent } from "./transcript.ts";
+import { addUsage, requestOf, type TurnRow, updateTurn, usageOf } from "./turn-table.ts";
+import { workProductEvent } from "./work-product.ts";
+
+export type StoredTurnOptions = {
+  sql: Sql;
+  log: EventLog;
+  tools: ToolSet;
+  now(): number;
+  settings(): Settings;
+  /** Whether this loop is still the turn's own. */
+  isCurrent(): boolean;
+};
+
+/** The stored side of the running turn: each write is one transaction, over rows and log alike. */
+export class StoredTurn implements TurnStore {
+  readonly #options: StoredTurnOptions;
+  #row: TurnRow;
+
+  constructor(row: TurnRow, options: StoredTurnOptions) {
+    this.#row = row;
+    this.#options = options;
+  }
+
+  get row(): TurnRow {
+    return this.#row;
+  }
+
+  get ended(): boolean {
+    return this.#row.ended_at !== null;
+  }
+
+  state(): TurnState {
+    this.#fence();
+    const { sql, settings } = this.#options;
+    const last = lastMessage(sql, this.#row.turn_id);
+    return {
+      cancelled: this.#row.cancelled === 1,
+      modelCalls: this.#row.model_calls,
+      maxIterations: requestOf(this.#row).max_iterations ?? settings().max_iterations,
+      retryAt: this.#row.retry_at,
+      starts: this.#row.starts,
+      last:
+        last === null
+          ? null
+          : {
+              stopReason: last.stopReason,
+              stopDetails: last.stopDetails,
+              calls: last.calls.map((call) => this.#callState(call, last.uses)),
+            },
+    };
+  }
+
+  material(): RequestMaterial {
+    const { settings, sql } = this.#options;
+    const { model, fast_model, path } = this.#row;
+    return {
+      model: model ?? settings().model,
+      fastModel: fast_model,
+      system: settings().system,
+      startsFast: fast_model !== null && requestOf(this.#row).force_complex !== true,
+      path: path ?? "complex",
+      attempt: this.#row.attempt,
+      raisedMaxTokens: this.#row.raised_max_tokens === 1,
+      makeRoom: this.#row.make_room === 1,
+      transcript: readTranscript(sql),
+    };
+  }
+
+  call(index: number): ToolUse {
+    const use = this.#last().uses[index];
+    if (use === undefined) throw new RangeError(`the last message has no tool call ${index}`);
+    return use;
+  }
+
+  openText(): BlockWriter {
+    return this.#openBlock("TEXT", false);
+  }
+
+  openThinking(options = { redacted: false }): BlockWriter {
+    return this.#openBlock("THINKING", options.redacted);
+  }
+
+  usePath(path: "complex"): void {
+    this.#commit((writer) => {
+      const iteration = this.#row.model_calls + 1;
+      writer.append({ type: "STATUS", data: { status: "processing", iteration, path } }, this.#row.turn_id);
+      return { path };
+    });
+  }
+
+  commitStep(step: Step, end: TurnEnd | null): void {
+    this.#commit((writer) => {
+      const { sql } = this.#options;
+      const turnId = this.#row.turn_id;
+      writer.commitBlocks();
+      if (step.content.length > 0) {
+        const [message] = sql.exec<{ id: number }>(
+          "INSERT INTO messages (turn_id, role, content, model, stop_reason, stop_details) VALUES (?, 'assistant', ?, ?, ?, ?) RETURNING id",
+          turnId,
+          JSON.stringify(step.content),
+          step.model,
+          step.stopReason,
+          JSON.stringify(step.stopDetails),
+        );
+        if (message !== undefined) insertCalls(sql, message.id, step.calls);
+      }
+      this.#appendCalls(writer, step.content, step.calls);
+      const progress: Partial<TurnRow> = {
+        model_calls: this.#row.model_calls + 1,
+        tool_calls: this.#row.tool_calls + step.calls.length,
+        attempt: 1,
+        retry_at: null,
+        starts: 0,
+        usage: JSON.stringify(addUsage(usageOf(this.#row), step.usage)),
+      };
+      if (end === null) return progress;
+      return { ...progress, ...this.#end(writer, { ...this.#row, ...progress }, end, end.status === "refused", []) };
+    });
+  }
+
+  retryStep({ code, delayMs, change }: Parameters<TurnStore["retryStep"]>[0]): void {
+    this.#commit((writer) => {
+      const attempt = this.#row.attempt + 1;
+      const discard = writer.discardBlocks();
+      const data = { status: "retrying" as const, attempt, code, delay_seconds: delayMs / 1000, discard };
+      writer.append({ type: "STATUS", data }, this.#row.turn_id);
+      return {
+        attempt,
+        retry_at: this.#options.now() + delayMs,
+        ...(change === "raise_max_tokens" ? { raised_max_tokens: 1 } : {}),
+        ...(change === "make_room" ? { make_room: 1 } : {}),
+      };
+    });
+  }
+
+  startCall(index: number, stageId: string): void {
+    this.#commit(() => {
+      const { sql, now } = this.#options;
+      const { messageId, calls } = this.#last();
+      const before = calls[index]?.stage_id ?? null;
+      // A try before this one may have left blobs: clean-up looks for them under the stage that it had.
+      if (before !== null) sql.exec("INSERT INTO stages (stage_id, created_at) VALUES (?, ?)", before, now());
+      sql.exec(
+        "UPDATE tool_calls SET status = 'started', stage_id = ? WHERE message_id = ? AND position = ?",
+        stageId,
+        messageId,
+        index,
+      );
+      return {};
+    });
+  }
+
+  closeCall(index: number, outcome: ToolOutcome, staged: Staged | null): { conflict: boolean } {
+    let conflict = false;
+    this.#commit((writer) => {
+      const { sql, log, settings } = this.#options;
+      const { messageId, uses } = this.#last();
+      const use = uses[index];
+      if (use === undefined) throw new RangeError(`the last message has no tool call ${index}`);
+      // The files' version is the seq of the result that they come with.
+      const changes = staged?.commit(sql, log.lastSeq + 1) ?? { committed: [] };
+      conflict = "conflict" in changes;
+      const result = "conflict" in changes ? conflictOutcome(changes.conflict, outcome) : outcome;
+      this.#close(writer, this.#row, { messageId, index, use }, result);
+      for (const { info } of "conflict" in changes ? [] : changes.committed) {
+        const event = info === null ? null : workProductEvent(settings().session_id, info);
+        if (event !== null) writer.append(event, this.#row.turn_id);
+      }
+      return this.#row.starts === 0 ? {} : { starts: 0 };
+    });
+    return { conflict };
+  }
+
+  finish(end: TurnEnd, { omit } = { omit: false }): void {
+    this.#commit((writer) => this.#end(writer, this.#row, end, omit, writer.discardBlocks()));
+  }
+
+  /** Stores the cancel before anything is stopped, so that it holds whatever happens next. */
+  markCancelled(): void {
+    this.#commit(() => ({ cancelled: 1 }));
+  }
+
+  #fence(): void {
+    if (this.ended || !this.#options.isCurrent()) throw new TurnClosed();
+  }
+
+  #last() {
+    const last = lastMessage(this.#options.sql, this.#row.turn_id);
+    if (last === null) throw new Error("the turn has no message yet");
+    return last;
+  }
+
+  /** One transaction; what `write` returns is stored in the turn's row. */
+  #commit(write: (writer: LogWriter) => Partial<TurnRow>): void {
+    this.#fence();
+    const { log, sql } = this.#options;
+    const change = log.commit((writer) => {
+      const change = write(writer);
+      updateTurn(sql, this.#row.turn_id, change);
+      return change;
+    });
+    this.#row = { ...this.#row, ...change };
+  }
+
+  #openBlock(type: "TEXT" | "THINKING", redacted: boolean): BlockWriter {
+    this.#fence();
+    const block: LiveBlock = this.#options.log.openBlock(type, this.#row.turn_id, redacted);
+    return {
+      append: (piece) => block.append(piece),
+      addCitation: (citation) => block.citations.push(citation),
+      end: () => block.end(),
+    };
+  }
+
+  #callState(call: CallRow, uses: ToolUse[]): CallState {
+    const use = uses[call.position];
+    const tool = use === undefined ? undefined : this.#options.tools.get(use.name);
+    const status = call.status === "unreadable" ? "open" : call.status;
+    // A call of no tool, or with no valid input, does nothing but get its error result.
+    const input = tool?.input.safeParse(use?.input);
+    if (tool === undefined || input?.success !== true) return { readOnly: true, retry: "safe", status };
+    const retry = typeof tool.retry === "function" ? tool.retry(input.data) : tool.retry;
+    return { readOnly: tool.readOnly, retry, status };
+  }
+
+  #timeOffset(): number {
+    return (this.#options.now() - (this.#row.started_at ?? this.#row.created_at)) / 1000;
+  }
+
+  #appendCalls(writer: LogWriter, content: ContentBlock[], calls: ToolUse[]): void {
+    const turnId = this.#row.turn_id;
+    const time_offset = this.#timeOffset();
+    for (const block of content) {
+      if (block.type !== "server_tool_use") continue;
+      const call = { id: String(block["id"]), name: String(block["name"]), input: toJson(block["input"]) };
+      writer.append({ type: "TOOL_CALL", data: { ...call, executor: "model", time_offset } }, turnId);
+    }
+    for (const { id, name, input } of calls) {
+      const data = { id, name, input: toJson(input ?? {}), executor: "gateway" as const, time_offset };
+      writer.append({ type: "TOOL_CALL", data }, turnId);
+    }
+  }
+
+  #close(
+    writer: LogWriter,
+    row: TurnRow,
+    { messageId, index, use }: { messageId: number; index: number; use: ToolUse },
+    { content, isError, durationMs }: ToolOutcome,
+  ): void {
+    this.#options.sql.exec(
+      "UPDATE tool_calls SET status = 'closed', result = ?, is_error = ? WHERE message_id = ? AND position = ?",
+      JSON.stringify(resultContent(content)),
+      isError ? 1 : 0,
+      messageId,
+      index,
+    );
+    const data = {
+      tool_use_id: use.id,
+      is_error: isError,
+      ...previewOf(content),
+      duration_seconds: durationMs / 1000,
+      time_offset: this.#timeOffset(),
+    };
+    writer.append({ type: "TOOL_RESULT", data }, row.turn_id);
+  }
+
+  /** Ends the turn: open calls get a result, so that the transcript stays one that the API takes. */
+  #end(writer: LogWriter, row: TurnRow, end: TurnEnd, omit: boolean, discard: number[]): Partial<TurnRow> {
+    const { sql, log, now } = this.#options;
+    const last = lastMessage(sql, row.turn_id);
+    for (const call of last?.calls ?? []) {
+      const use = last?.uses[call.position];
+      if (call.status === "closed" || use === undefined || last === null) continue;
+      const at = { messageId: last.messageId, index: call.position, use };
+      this.#close(writer, row, at, { content: UNFINISHED, isError: true, durationMs: 0 });
+    }
+    if (end.error !== null) {
+      const { message, code, retryable } = end.error;
+      const dropped = discard.length === 0 ? {} : { discard };
+      writer.append({ type: "ERROR", data: { message, error: message, code, retryable, ...dropped } }, row.turn_id);
+    }
+    const endedAt = now();
+    writer.append(
+      {
+        type: "ITERATION_END",
+        data: {
+          status: end.status,
+          stop_reason: end.stopReason,
+          stop_details: end.stopDetails,
+          tool_calls: row.tool_calls,
+          duration_seconds: (endedAt - (row.started_at ?? endedAt)) / 1000,
+          usage: usageOf(row),
+          trace_id: traceIdOf(row.turn_id),
+        },
+      },
+      row.turn_id,
+    );
+    return { status: end.status, ended_at: endedAt, last_seq: log.lastSeq, omitted: omit ? 1 : 0 };
+  }
+}
+
+const UNFINISHED = "The turn ended before this call did. It may or may not have taken effect.";
+
+function conflictOutcome(path: string, outcome: ToolOutcome): ToolOutcome {
+  const content = `${path} was changed by someone else meanwhile. Nothing was changed: read it again and repeat the call.`;
+  return { ...outcome, content, isError: true };
+}
+
+function toJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value ?? null));
+}

@@ -1,0 +1,107 @@
+import { type ContentBlock, contentBlock } from "../engine/messages.ts";
+import type { Sql, SqlRow, ToolResultContent } from "../engine/ports.ts";
+import type { ToolUse, TranscriptEntry } from "../engine/turn-store.ts";
+import type { Json } from "../protocol/json.ts";
+import { PREVIEW_MAX_CHARS } from "../protocol/limits.ts";
+
+/** One row of `tool_calls`. `unreadable`: open, and its input is no JSON object. */
+export type CallRow = {
+  message_id: number;
+  position: number;
+  tool_use_id: string;
+  name: string;
+  status: "open" | "unreadable" | "started" | "closed";
+  stage_id: string | null;
+  result: string | null;
+  is_error: number | null;
+};
+
+type MessageRow = {
+  id: number;
+  turn_id: string;
+  role: "user" | "assistant";
+  content: string;
+  model: string | null;
+  stop_reason: string | null;
+  stop_details: string | null;
+};
+
+export type LastMessage = {
+  messageId: number;
+  stopReason: string | null;
+  stopDetails: Json;
+  calls: CallRow[];
+  /** The calls as the model made them, in the order of `calls`. */
+  uses: ToolUse[];
+};
+
+const blocks = contentBlock.array();
+
+/** The last assistant message of the running turn, whose messages are the last of all; null before its first. */
+export function lastMessage(sql: Sql, turnId: string): LastMessage | null {
+  const [row] = sql.exec<MessageRow & SqlRow>("SELECT * FROM messages ORDER BY id DESC LIMIT 1");
+  if (row === undefined || row.turn_id !== turnId || row.role !== "assistant") return null;
+  const calls = sql.exec<CallRow & SqlRow>("SELECT * FROM tool_calls WHERE message_id = ? ORDER BY position", row.id);
+  const content = parseBlocks(row.content);
+  const inputs = content.filter((block) => block.type === "tool_use").map((block) => block["input"]);
+  const uses = calls.map(({ tool_use_id, name, status, position }) => ({
+    id: tool_use_id,
+    name,
+    input: status === "unreadable" ? undefined : inputs[position],
+  }));
+  const stopDetails: Json = row.stop_details === null ? null : JSON.parse(row.stop_details);
+  return { messageId: row.id, stopReason: row.stop_reason, stopDetails, calls, uses };
+}
+
+export function insertCalls(sql: Sql, messageId: number, calls: ToolUse[]): void {
+  calls.forEach(({ id, name, input }, position) => {
+    const status = input === undefined ? "unreadable" : "open";
+    sql.exec(
+      "INSERT INTO tool_calls (message_id, position, tool_use_id, name, status) VALUES (?, ?, ?, ?, ?)",
+      messageId,
+      position,
+      id,
+      name,
+      status,
+    );
+  });
+}
+
+/** Everything that the model is to see: all messages but those of exchanges that are left out. */
+export function readTranscript(sql: Sql): TranscriptEntry[] {
+  const results = new Map<number, ContentBlock[]>();
+  for (const call of sql.exec<CallRow & SqlRow>("SELECT * FROM tool_calls ORDER BY message_id, position")) {
+    const list = results.get(call.message_id) ?? [];
+    list.push(resultBlock(call));
+    results.set(call.message_id, list);
+  }
+  const rows = sql.exec<MessageRow & SqlRow>(
+    "SELECT m.* FROM messages m JOIN turns t ON t.turn_id = m.turn_id WHERE t.omitted = 0 ORDER BY m.id",
+  );
+  return rows.map(({ id, role, content, model }) => ({
+    role,
+    content: parseBlocks(content),
+    model,
+    results: results.get(id) ?? [],
+  }));
+}
+
+function resultBlock({ tool_use_id, result, is_error }: CallRow): ContentBlock {
+  const content: unknown = result === null ? "" : JSON.parse(result);
+  return { type: "tool_result", tool_use_id, content, ...(is_error === 1 ? { is_error: true } : {}) };
+}
+
+function parseBlocks(text: string): ContentBlock[] {
+  return blocks.parse(JSON.parse(text));
+}
+
+/** A result as the API takes it: an empty one is refused as text, so it says that it is empty. */
+export function resultContent(content: ToolResultContent): ToolResultContent {
+  return content === "" ? "(no output)" : content;
+}
+
+/** What TOOL_RESULT shows of a result; sizes count UTF-16 code units. */
+export function previewOf(content: ToolResultContent): { content_preview: string; content_size: number } {
+  const text = typeof content === "string" ? content : JSON.stringify(content);
+  return { content_preview: text.slice(0, PREVIEW_MAX_CHARS).toWellFormed(), content_size: text.length };
+}

@@ -1,0 +1,233 @@
+import type { Sql } from "../engine/ports.ts";
+import { GatewayError } from "../protocol/errors.ts";
+import { NO_USAGE } from "../protocol/events.ts";
+import { traceIdOf } from "../protocol/ids.ts";
+import { canonicalJson } from "../protocol/json.ts";
+import { DERIVED_TITLE_CHARS, IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
+import type { Principal } from "../protocol/principal.ts";
+import type { AcceptedTurn, SubmitTurnBody } from "../protocol/rest.ts";
+import type { EventLog, LogWriter } from "./event-log.ts";
+import { type Settings, writeSettings } from "./settings.ts";
+import { findTurn, insertTurn, type NewTurn, openTurns, requestOf, type TurnRow, updateTurn } from "./turn-table.ts";
+
+export type TurnQueueOptions = {
+  sql: Sql;
+  log: EventLog;
+  now(): number;
+  newTurnId(): string;
+  settings(): Settings;
+  /** Called inside the transaction that starts a turn. */
+  onStart(): void;
+};
+
+/** The turns of a session that have not ended: at most one runs, the others wait in order. */
+export class TurnQueue {
+  readonly #options: TurnQueueOptions;
+  #active: TurnRow | null;
+  #queued: TurnRow[];
+
+  constructor(options: TurnQueueOptions) {
+    this.#options = options;
+    const open = openTurns(options.sql);
+    this.#active = open.find(({ status }) => status !== "queued") ?? null;
+    this.#queued = open.filter(({ status }) => status === "queued");
+  }
+
+  /** The turn that runs or waits for someone, as it stood when it started or the object did. */
+  get active(): TurnRow | null {
+    return this.#active;
+  }
+
+  get queued(): readonly TurnRow[] {
+    return this.#queued;
+  }
+
+  /**
+   * Accepts a message: it starts a turn, or waits for its own. `accepted` is called when that is stored, before any
+   * client sees an event of it.
+   *
+   * @throws GatewayError `blank_input`, `session_busy`, `queue_full`, `idempotency_key_reused`
+   */
+  submit(
+    asking: Principal,
+    body: SubmitTurnBody,
+    idempotencyKey: string | null,
+    accepted?: (turn: AcceptedTurn) => void,
+  ): AcceptedTurn {
+    const { sql, log, now, newTurnId, settings } = this.#options;
+    const request = canonicalJson(body);
+    const earlier = idempotencyKey === null ? null : this.#findEarlier(asking.user_id, idempotencyKey);
+    if (earlier !== null) {
+      if (earlier.request !== request) {
+        throw new GatewayError("idempotency_key_reused", "This Idempotency-Key came with another body before.");
+      }
+      const answer = acceptedOf(earlier, settings());
+      accepted?.(answer);
+      return answer;
+    }
+    if (body.user_input.trim() === "") throw new GatewayError("blank_input", "user_input is blank.");
+    const busy = this.#active !== null || this.#queued.length > 0;
+    if (busy && body.on_busy === "reject") throw new GatewayError("session_busy", "A turn is running.");
+    if (busy && this.#queued.length >= QUEUE_MAX_TURNS) {
+      throw new GatewayError("queue_full", `At most ${QUEUE_MAX_TURNS} turns can wait.`);
+    }
+    const turn: NewTurn = {
+      turn_id: newTurnId(),
+      position: (this.#queued.at(-1)?.position ?? this.#active?.position ?? 0) + 1,
+      status: busy ? "queued" : "running",
+      waited: busy ? 1 : 0,
+      request,
+      user_id: asking.user_id,
+      cursor: log.cursor(),
+      created_at: now(),
+      first_seq: log.lastSeq + 1,
+    };
+    const answer = acceptedOf(turn, settings());
+    const row = log.commit(
+      (writer) => {
+        if (idempotencyKey !== null) this.#remember(asking.user_id, idempotencyKey, turn);
+        const started = busy ? this.#appendQueued(writer, turn, body) : this.#start(writer, turn);
+        insertTurn(sql, { ...turn, ...started });
+        return findTurn(sql, turn.turn_id);
+      },
+      () => accepted?.(answer),
+    );
+    if (row === undefined) throw new Error("the turn was not stored");
+    if (busy) this.#queued.push(row);
+    else this.#active = row;
+    return answer;
+  }
+
+  /** Starts the turn that has waited longest, if none runs. Returns the turn that runs now. */
+  startNext(): TurnRow | null {
+    const [next] = this.#queued;
+    if (this.#active !== null || next === undefined) return this.#active;
+    const { sql, log } = this.#options;
+    const change = log.commit((writer) => {
+      const started = { status: "running" as const, ...this.#start(writer, next) };
+      updateTurn(sql, next.turn_id, started);
+      return started;
+    });
+    this.#queued = this.#queued.slice(1);
+    this.#active = { ...next, ...change };
+    return this.#active;
+  }
+
+  /** The running turn has ended. */
+  clearActive(): void {
+    this.#active = null;
+  }
+
+  /** Takes a waiting turn out. @throws GatewayError `session_busy` when it runs, `not_found` when it has ended */
+  withdraw(turnId: string): void {
+    if (this.#active?.turn_id === turnId)
+      throw new GatewayError("session_busy", "The turn is running; cancel it instead.");
+    const turn = this.#queued.find(({ turn_id }) => turn_id === turnId);
+    if (turn === undefined) throw new GatewayError("not_found", "No such turn is waiting.");
+    const { sql, log, now } = this.#options;
+    log.commit((writer) => {
+      const last_seq = writer.append(
+        {
+          type: "ITERATION_END",
+          data: {
+            status: "cancelled",
+            stop_reason: null,
+            stop_details: null,
+            tool_calls: 0,
+            duration_seconds: 0,
+            usage: NO_USAGE,
+            trace_id: traceIdOf(turnId),
+          },
+        },
+        turnId,
+      );
+      updateTurn(sql, turnId, { status: "cancelled", ended_at: now(), last_seq });
+    });
+    this.#queued = this.#queued.filter((other) => other !== turn);
+  }
+
+  /**
+   * After a start of the object that found a turn running: the blocks that were lost with the old process are discarded,
+   * and the start is counted.
+   */
+  recover(): void {
+    const turn = this.#active;
+    if (turn === null) return;
+    const { sql, log, onStart } = this.#options;
+    const change = { starts: turn.starts + 1 };
+    log.commit((writer) => {
+      const discard = log.discardLost(turn.first_seq ?? 1);
+      writer.append({ type: "STATUS", data: { status: "resumed", discard } }, turn.turn_id);
+      updateTurn(sql, turn.turn_id, change);
+      onStart();
+    });
+    this.#active = { ...turn, ...change };
+  }
+
+  #appendQueued(writer: LogWriter, { turn_id }: NewTurn, { user_input }: SubmitTurnBody): Partial<TurnRow> {
+    const data = { status: "queued" as const, turn_id, text: user_input, position: this.#queued.length + 1 };
+    writer.append({ type: "STATUS", data }, turn_id);
+    return {};
+  }
+
+  /** Writes a turn's first events and its message; returns what its row needs. */
+  #start(writer: LogWriter, turn: NewTurn): Partial<TurnRow> {
+    const { sql, now, settings, onStart } = this.#options;
+    const current = settings();
+    const { session_id, user_id, model, fast_model } = current;
+    const { user_input, force_complex, metadata = {} } = requestOf(turn);
+    const path = fast_model !== null && force_complex !== true ? "fast" : "complex";
+    const { turn_id } = turn;
+    const workspace = workspaceDirOf(session_id);
+    writer.append({ type: "SESSION_INFO", data: { session_id, user_id, workspace, model } }, turn_id);
+    writer.append({ type: "USER_INPUT", data: { text: user_input, user_id: turn.user_id, metadata } }, turn_id);
+    writer.append({ type: "STATUS", data: { status: "processing", iteration: 1, path } }, turn_id);
+    const content = JSON.stringify([{ type: "text", text: user_input }]);
+    sql.exec("INSERT INTO messages (turn_id, role, content) VALUES (?, 'user', ?)", turn_id, content);
+    if (current.title === null) writeSettings(sql, { ...current, title: titleFrom(user_input) });
+    onStart();
+    return { started_at: now(), model, fast_model, path };
+  }
+
+  #findEarlier(userId: string, key: string): TurnRow | null {
+    const { sql, now } = this.#options;
+    const [row] = sql.exec<{ turn_id: string }>(
+      "SELECT turn_id FROM idempotency WHERE user_id = ? AND key = ? AND created_at > ?",
+      userId,
+      key,
+      now() - IDEMPOTENCY_TTL_MS,
+    );
+    return row === undefined ? null : (findTurn(sql, row.turn_id) ?? null);
+  }
+
+  #remember(userId: string, key: string, { turn_id, created_at }: NewTurn): void {
+    const { sql } = this.#options;
+    sql.exec("DELETE FROM idempotency WHERE created_at <= ?", created_at - IDEMPOTENCY_TTL_MS);
+    sql.exec(
+      "INSERT INTO idempotency (user_id, key, turn_id, created_at) VALUES (?, ?, ?, ?)",
+      userId,
+      key,
+      turn_id,
+      created_at,
+    );
+  }
+}
+
+/** Where a session's workspace stands for its clients. */
+export function workspaceDirOf(sessionId: string): string {
+  return `sessions/${sessionId}`;
+}
+
+function acceptedOf({ turn_id, waited, cursor }: NewTurn, { session_id }: Settings): AcceptedTurn {
+  return { turn_id, session_id, status: waited === 1 ? "queued" : "running", cursor };
+}
+
+function titleFrom(text: string): string {
+  const line = text.trim().split("\n", 1)[0] ?? "";
+  return line.length <= DERIVED_TITLE_CHARS
+    ? line
+    : `${line
+        .slice(0, DERIVED_TITLE_CHARS - 1)
+        .trimEnd()
+        .toWellFormed()}…`;
+}

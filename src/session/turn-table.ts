@@ -1,0 +1,92 @@
+import type { Sql, SqlRow, SqlValue } from "../engine/ports.ts";
+import { NO_USAGE, type Usage, usage } from "../protocol/events.ts";
+import { type SubmitTurnBody, submitTurnBody, type TurnStatus } from "../protocol/rest.ts";
+
+/** One row of `turns`; STORAGE.md says what each column means. */
+export type TurnRow = {
+  turn_id: string;
+  position: number;
+  status: TurnStatus;
+  /** 1: it had to wait for another turn. */
+  waited: number;
+  /** The request as canonical JSON: a repeat with the same Idempotency-Key must be equal to it. */
+  request: string;
+  user_id: string;
+  /** The position before the turn's first event. */
+  cursor: string;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  first_seq: number | null;
+  last_seq: number | null;
+  /** The models as they were when the turn started: a change counts from the next turn. */
+  model: string | null;
+  fast_model: string | null;
+  path: "fast" | "complex" | null;
+  model_calls: number;
+  tool_calls: number;
+  attempt: number;
+  retry_at: number | null;
+  raised_max_tokens: number;
+  make_room: number;
+  starts: number;
+  cancelled: number;
+  omitted: number;
+  usage: string | null;
+};
+
+/** What a new turn is; the other columns have their defaults. */
+export type NewTurn = Pick<
+  TurnRow,
+  "turn_id" | "position" | "status" | "waited" | "request" | "user_id" | "cursor" | "created_at" | "first_seq"
+>;
+
+const OPEN = "status IN ('queued', 'running', 'waiting')";
+
+/** Turns that have not ended, in the order in which they run. Reads the whole table: for the start of an object. */
+export function openTurns(sql: Sql): TurnRow[] {
+  return sql.exec<TurnRow & SqlRow>(`SELECT * FROM turns WHERE ${OPEN} ORDER BY position`);
+}
+
+export function findTurn(sql: Sql, turnId: string): TurnRow | undefined {
+  return sql.exec<TurnRow & SqlRow>("SELECT * FROM turns WHERE turn_id = ?", turnId)[0];
+}
+
+/** Newest first, starting below `before`. */
+export function turnsBefore(sql: Sql, before: string, limit: number): TurnRow[] {
+  return sql.exec<TurnRow & SqlRow>(
+    "SELECT * FROM turns WHERE turn_id < ? ORDER BY turn_id DESC LIMIT ?",
+    before,
+    limit,
+  );
+}
+
+export function insertTurn(sql: Sql, turn: NewTurn & Partial<TurnRow>): void {
+  const columns = Object.keys(turn);
+  const marks = columns.map(() => "?").join(", ");
+  sql.exec(`INSERT INTO turns (${columns.join(", ")}) VALUES (${marks})`, ...Object.values<SqlValue>(turn));
+}
+
+export function updateTurn(sql: Sql, turnId: string, change: Partial<TurnRow>): void {
+  const columns = Object.keys(change);
+  if (columns.length === 0) return;
+  const assignments = columns.map((column) => `${column} = ?`).join(", ");
+  sql.exec(`UPDATE turns SET ${assignments} WHERE turn_id = ?`, ...Object.values<SqlValue>(change), turnId);
+}
+
+export function requestOf(turn: Pick<TurnRow, "request">): SubmitTurnBody {
+  return submitTurnBody.parse(JSON.parse(turn.request));
+}
+
+export function usageOf(turn: Pick<TurnRow, "usage">): Usage {
+  return turn.usage === null ? NO_USAGE : usage.parse(JSON.parse(turn.usage));
+}
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    input_tokens: a.input_tokens + b.input_tokens,
+    output_tokens: a.output_tokens + b.output_tokens,
+    cache_read_input_tokens: a.cache_read_input_tokens + b.cache_read_input_tokens,
+    cache_creation_input_tokens: a.cache_creation_input_tokens + b.cache_creation_input_tokens,
+  };
+}

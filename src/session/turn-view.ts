@@ -1,0 +1,33 @@
+import { formatCursor } from "../protocol/cursors.ts";
+import { traceIdOf } from "../protocol/ids.ts";
+import { type Turn, type TurnResult, turnResult } from "../protocol/rest.ts";
+import type { EventLog } from "./event-log.ts";
+import { toTimestamp } from "./event-log.ts";
+import { requestOf, type TurnRow, usageOf } from "./turn-table.ts";
+
+/** A turn as the API shows it. What it said and made is read from the log. */
+export function viewTurn(row: TurnRow, sessionId: string, log: EventLog, now: number): Turn {
+  const { user_input, metadata = {} } = requestOf(row);
+  const from = row.first_seq ?? 1;
+  return {
+    turn_id: row.turn_id,
+    session_id: sessionId,
+    status: row.status,
+    response_text: row.started_at === null ? "" : log.responseText(row.turn_id, from, row.last_seq),
+    tool_calls: row.tool_calls,
+    work_products: row.started_at === null ? [] : log.workProducts(row.turn_id, from, row.last_seq),
+    usage: usageOf(row),
+    trace_id: traceIdOf(row.turn_id),
+    duration_seconds: row.started_at === null ? 0 : ((row.ended_at ?? now) - row.started_at) / 1000,
+    cursor: row.last_seq === null ? log.cursor() : formatCursor({ seq: row.last_seq }),
+    pending_inputs: [],
+    user_input,
+    metadata,
+    created_at: toTimestamp(row.created_at),
+  };
+}
+
+/** The part of a turn that a wait and `query_complete` answer with. */
+export function resultOf(turn: Turn): TurnResult {
+  return turnResult.strip().parse(turn);
+}
