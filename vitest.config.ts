@@ -7,16 +7,24 @@ export default defineConfig({
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
         plugins: [
-          cloudflareTest(async () => ({
+          cloudflareTest(async ({ inject }) => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
-              bindings: { GATEWAY_TOKEN: "test-admin-token", TEST_MIGRATIONS: await readD1Migrations("./migrations") },
+              bindings: {
+                GATEWAY_TOKEN: "test-admin-token",
+                // Sessions that name no model get the demo; any other model is the scripted server's.
+                GATEWAY_MODEL: "demo",
+                ANTHROPIC_API_KEY: "test-api-key",
+                ANTHROPIC_BASE_URL: inject("messagesServerUrl"),
+                TEST_MIGRATIONS: await readD1Migrations("./migrations"),
+              },
             },
           })),
         ],
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
+          globalSetup: ["test/support/messages-global-setup.ts"],
           setupFiles: ["test/workers/apply-migrations.ts"],
         },
       },

@@ -70,7 +70,10 @@ export interface Model {
   stream(request: ModelRequest, options: { signal: AbortSignal; attempt: number }): AsyncIterable<unknown>;
 }
 
-/** Why a model call failed. `code` is the API's error type, or `network`, `cut`, `stalled`, `malformed`. */
+/**
+ * Why a model call failed. `code` is the API's error type, or `network`, `cut`, `stalled`, `malformed`, or
+ * `configuration` where the gateway's own settings are at fault.
+ */
 export class ModelError extends Error {
   override readonly name = "ModelError";
   readonly code: string;

@@ -1,0 +1,72 @@
+import Anthropic from "@anthropic-ai/sdk";
+import { Stream } from "@anthropic-ai/sdk/core/streaming";
+import { ModelError, type ModelRequest } from "../engine/ports.ts";
+import { toRequestError, toStreamError } from "./anthropic-errors.ts";
+import { toMessagesRequest } from "./anthropic-request.ts";
+
+export type AnthropicOptions = { apiKey: string | undefined; baseUrl: string | undefined };
+
+/** The engine has deadlines of its own and aborts; the SDK's must never come first. */
+const SDK_TIMEOUT_MS = 24 * 3_600_000;
+
+/** Calls the Messages API once and yields its events. This file is what loads the SDK. */
+export async function* streamMessages(
+  { apiKey, baseUrl }: AnthropicOptions,
+  request: ModelRequest,
+  signal: AbortSignal,
+): AsyncGenerator<unknown, void, undefined> {
+  const { params, headers } = toMessagesRequest(request);
+  let response: Response;
+  try {
+    const client = new Anthropic({
+      // An empty key keeps the SDK from looking for credentials in the environment and in files.
+      apiKey: apiKey ?? "",
+      ...(apiKey === undefined ? { defaultHeaders: { authorization: null } } : {}),
+      baseURL: baseUrl ?? "https://api.anthropic.com",
+      maxRetries: 0,
+      timeout: SDK_TIMEOUT_MS,
+      // It would log what the engine shows, and at its finer levels whole bodies.
+      logLevel: "off",
+    });
+    // A signal of its own: the SDK leaves its listener on the one that it is handed.
+    response = await client.messages.create(params, { headers, signal: AbortSignal.any([signal]) }).asResponse();
+  } catch (thrown) {
+    signal.throwIfAborted();
+    throw toRequestError(thrown, apiKey);
+  }
+  // Events as they come, where the SDK's iterator would swallow pings, which show that the server is alive.
+  const events = Stream.rawEvents(response)[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await readNext(events, signal);
+      if (next.done === true) return;
+      if (next.value.data === "") continue;
+      const event = parseEvent(next.value.data);
+      if (next.value.event === "error" || typeOf(event) === "error") throw toStreamError(event, apiKey);
+      yield event;
+    }
+  } finally {
+    await events.return?.();
+  }
+}
+
+async function readNext<T>(events: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {
+  try {
+    return await events.next();
+  } catch {
+    signal.throwIfAborted();
+    throw new ModelError("network", "The connection to the model broke.");
+  }
+}
+
+function parseEvent(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    throw new ModelError("malformed", "The model's stream held something that is not JSON.");
+  }
+}
+
+function typeOf(event: unknown): unknown {
+  return typeof event === "object" && event !== null && "type" in event ? event.type : undefined;
+}

@@ -1,0 +1,112 @@
+import { getEventListeners } from "node:events";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Model, ModelRequest } from "../../src/engine/ports.ts";
+import { DEFAULT_CLAUDE_MODEL } from "../../src/models/claude-models.ts";
+import { createModels } from "../../src/models/models.ts";
+import { eventData, hold, message, ping, stall, text } from "../support/messages-script.ts";
+import { type MessagesServer, startMessagesServer } from "../support/messages-server.ts";
+import { scriptModel } from "../support/scripted-model.ts";
+
+let server: MessagesServer;
+beforeAll(async () => {
+  server = await startMessagesServer();
+});
+afterAll(() => server.close());
+
+function call(model: Model, name: string, signal = new AbortController().signal): AsyncIterable<unknown> {
+  const request: ModelRequest = {
+    model: name,
+    system: null,
+    messages: [{ role: "user", content: [{ type: "text", text: "Say 'Hi'" }] }],
+    tools: [],
+    max_tokens: 100,
+    thinking: false,
+  };
+  return model.stream(request, { signal, attempt: 1 });
+}
+
+async function readAll(events: AsyncIterable<unknown>): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+describe("which model", () => {
+  test.each([
+    [{}, "demo"],
+    [{ apiKey: "", baseUrl: "", defaultModel: "" }, "demo"],
+    [{ apiKey: "key" }, DEFAULT_CLAUDE_MODEL],
+    [{ baseUrl: "http://127.0.0.1" }, DEFAULT_CLAUDE_MODEL],
+    [{ defaultModel: "claude-haiku-5-5" }, "claude-haiku-5-5"],
+    [{ apiKey: "key", defaultModel: "demo" }, "demo"],
+  ])("[MODEL22] with %o it is %s", (options, expected) => {
+    expect(createModels(options).defaultModel).toBe(expected);
+  });
+
+  test("[MODEL23] demo answers without a key, and with one", async () => {
+    for (const options of [{}, { apiKey: "key", baseUrl: "http://127.0.0.1:9" }]) {
+      const models = createModels(options);
+      expect(await readAll(call(models, "demo"))).toContainEqual({ type: "message_stop" });
+    }
+  });
+
+  test("[MODEL29] any other model without a key says which is not set", async () => {
+    const reading = readAll(call(createModels({}), DEFAULT_CLAUDE_MODEL));
+    await expect(reading).rejects.toMatchObject({ name: "ModelError", code: "authentication_error", status: null });
+    await expect(reading).rejects.toThrow("ANTHROPIC_API_KEY is not set");
+  });
+
+  test("[MODEL21] each name has the thinking and the limits of its own model", () => {
+    const models = createModels({});
+    expect(models.thinking(DEFAULT_CLAUDE_MODEL)).toBe("adaptive");
+    expect(models.thinking("claude-haiku-4-5")).toBe("budget");
+    expect(models.maxTokens("claude-haiku-4-5")).toEqual({ usual: 32_000, highest: 64_000 });
+  });
+});
+
+describe("in Node", () => {
+  test("[MODEL24] a server's stream arrives exactly", async () => {
+    const reply = [ping, ...message([text("Grüße 😀", 2)])];
+    const name = `claude-${crypto.randomUUID()}`;
+    await scriptModel(server.url, name, [reply]);
+    expect(await readAll(call(createModels({ baseUrl: server.url }), name))).toEqual(eventData(reply));
+  });
+
+  test("[MODEL26] a cancelled call closes its connection", async () => {
+    const name = `claude-${crypto.randomUUID()}`;
+    const script = await scriptModel(server.url, name, [[ping, stall]]);
+    const controller = new AbortController();
+    const reason = new Error("The turn was cancelled.");
+    const reading = async () => {
+      for await (const _ of call(createModels({ baseUrl: server.url }), name, controller.signal))
+        controller.abort(reason);
+    };
+    await expect(reading()).rejects.toBe(reason);
+    expect(await script.closed(0)).toBe("client");
+  });
+
+  test("[MODEL26] a call leaves no listener on its signal, which may live much longer", async () => {
+    const name = `claude-${crypto.randomUUID()}`;
+    await scriptModel(server.url, name, [message([text("Hi")])]);
+    const { signal } = new AbortController();
+    await readAll(call(createModels({ baseUrl: server.url }), name, signal));
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
+  test("[MODEL24] a scripted server without a script for a model still answers", async () => {
+    const events = await readAll(call(createModels({ baseUrl: server.url }), "claude-unscripted"));
+    expect(events).toContainEqual({ type: "message_stop" });
+  });
+
+  test("[MODEL26] a server that closes ends what it was asked to hold", async () => {
+    const other = await startMessagesServer();
+    const name = `claude-${crypto.randomUUID()}`;
+    const script = await scriptModel(other.url, name, [[hold("for ever")]]);
+    const reading = expect(readAll(call(createModels({ baseUrl: other.url }), name))).rejects.toMatchObject({
+      code: "network",
+    });
+    await script.requests(1);
+    await other.close();
+    await reading;
+  });
+});
