@@ -1,0 +1,147 @@
+import { env } from "cloudflare:workers";
+import { type Event, event as eventSchema } from "../../src/protocol/events.ts";
+import { CLOSE_CODES, type ControlFrame, controlFrame } from "../../src/protocol/frames.ts";
+import type { Principal } from "../../src/protocol/principal.ts";
+import type { Turn } from "../../src/protocol/rest.ts";
+import { type Answer, type CreateSession, STREAM_REQUEST } from "../../src/session/session-api.ts";
+import { newId } from "../../src/session/session-deps.ts";
+
+export const ADMIN: Principal = { user_id: "admin", scopes: ["read", "write", "approve", "admin"] };
+
+/** A session's object, asked as the gateway's front would ask it. */
+export type Scene = Awaited<ReturnType<typeof createScene>>;
+
+/** What an answer holds; an error is thrown as its code. */
+export function valueOf<T>(answer: Answer<T>): T {
+  if (answer.ok) return answer.value;
+  throw new Error(answer.problem.code);
+}
+
+/** Creates a session with the demo model, or another. */
+export async function createScene(settings: Partial<CreateSession> = {}, asking: Principal = ADMIN) {
+  const session_id = settings.session_id ?? newId("session");
+  const stub = env.SESSIONS.getByName(session_id);
+  const defaults: CreateSession = {
+    session_id,
+    user_id: asking.user_id,
+    model: "demo",
+    fast_model: null,
+    system: null,
+    max_iterations: 20,
+    metadata: {},
+    title: null,
+    workspace_from: null,
+  };
+  valueOf(await stub.create(asking, { ...defaults, ...settings, session_id }));
+  const submit = async (user_input: string) => valueOf(await stub.submit(asking, { user_input }, null));
+  return {
+    session_id,
+    stub,
+    submit,
+    /** Runs a turn to its end. */
+    async run(user_input: string): Promise<Turn> {
+      const { turn_id, cursor } = await submit(user_input);
+      const socket = await openSocket(stub, asking, { after: cursor });
+      await socket.until((event) => event.type === "ITERATION_END" && event.turn_id === turn_id);
+      socket.close();
+      return valueOf(await stub.turn(asking, turn_id));
+    },
+    /** The whole log, read in pages. */
+    async log(): Promise<Event[]> {
+      const events: Event[] = [];
+      let after: string | null = "0";
+      while (after !== null) {
+        const page: { events: Event[]; next_cursor: string | null } = valueOf(
+          await stub.events(asking, { after, limit: 1_000, types: null }),
+        );
+        events.push(...page.events);
+        after = page.next_cursor;
+      }
+      return events;
+    },
+    socket: (options: SocketOptions = {}) => openSocket(stub, asking, options),
+  };
+}
+
+export type SocketOptions = { after?: string; types?: string; reader?: boolean };
+
+/** A client's socket: what came so far, and waiting for what is to come. Nothing is polled. */
+export class SocketClient {
+  readonly events: Event[] = [];
+  readonly controls: ControlFrame[] = [];
+  closed: { code: number; reason: string } | null = null;
+  readonly #socket: WebSocket;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => this.#take(JSON.parse(String(data))));
+    socket.addEventListener("close", ({ code, reason }) => {
+      this.closed = { code, reason };
+      this.#notify();
+    });
+    socket.accept();
+  }
+
+  /** The first event, of those that came and those to come, for which `test` holds. */
+  async until(test: (event: Event) => boolean): Promise<Event> {
+    return this.#wait(() => this.events.find(test));
+  }
+
+  /** The first frame of a type that is no event. */
+  async control<T extends ControlFrame["type"]>(type: T): Promise<Extract<ControlFrame, { type: T }>> {
+    return this.#wait(() =>
+      this.controls.find((frame): frame is Extract<ControlFrame, { type: T }> => frame.type === type),
+    );
+  }
+
+  async untilClosed(): Promise<{ code: number; reason: string }> {
+    return this.#wait(() => this.closed ?? undefined);
+  }
+
+  send(frame: unknown): void {
+    this.#socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+  }
+
+  close(): void {
+    this.#socket.close(1000);
+  }
+
+  async #wait<T>(find: () => T | undefined): Promise<T> {
+    for (;;) {
+      const found = find();
+      if (found !== undefined) return found;
+      if (this.closed !== null) throw new Error(`the socket closed with ${this.closed.code}`);
+      await this.#changed.promise;
+    }
+  }
+
+  #take(frame: unknown): void {
+    const control = controlFrame.safeParse(frame);
+    if (control.success) this.controls.push(control.data);
+    else this.events.push(eventSchema.parse(frame));
+    this.#notify();
+  }
+
+  #notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
+  }
+}
+
+export async function openSocket(
+  stub: Scene["stub"],
+  asking: Principal,
+  { after, types, reader }: SocketOptions,
+): Promise<SocketClient> {
+  const url = new URL(STREAM_REQUEST.path);
+  if (after !== undefined) url.searchParams.set("after", after);
+  if (types !== undefined) url.searchParams.set("types", types);
+  if (reader === true) url.searchParams.set(STREAM_REQUEST.readerParam, "1");
+  const headers = { Upgrade: "websocket", [STREAM_REQUEST.principalHeader]: JSON.stringify(asking) };
+  const response = await stub.fetch(url, { headers });
+  if (response.webSocket === null) throw new Error(await response.text());
+  return new SocketClient(response.webSocket);
+}
+
+export { CLOSE_CODES };

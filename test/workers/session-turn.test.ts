@@ -1,0 +1,21 @@
+import { expect, it } from "vitest";
+import { ADMIN, createScene, valueOf } from "./session-scene.ts";
+
+it("[TURN1] a turn writes the file that it was asked for and says so in the log", async () => {
+  const scene = await createScene();
+  const turn = await scene.run("Create a file called test.txt in work_products with the text 'hello world'");
+  expect(turn).toMatchObject({ status: "complete", tool_calls: 1, work_products: ["work_products/test.txt"] });
+  const log = await scene.log();
+  expect(log.map(({ type }) => type)).toEqual([
+    "SESSION_INFO",
+    "USER_INPUT",
+    "STATUS",
+    "TOOL_CALL",
+    "TOOL_RESULT",
+    "WORK_PRODUCT",
+    "TEXT",
+    "ITERATION_END",
+  ]);
+  const file = valueOf(await scene.stub.file(ADMIN, "work_products/test.txt"));
+  expect(file.info.size).toBe("hello world".length);
+});
