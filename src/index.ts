@@ -1,3 +1,16 @@
+import { env } from "cloudflare:workers";
+import { version } from "../package.json";
+import { createApp } from "./http/app.ts";
+import { createModels } from "./models/models.ts";
+
 export { SessionObject } from "./session/session-object.ts";
 
-export default { fetch: () => new Response("soon") } satisfies ExportedHandler<Cloudflare.Env>;
+const { defaultModel } = createModels({
+  apiKey: env.ANTHROPIC_API_KEY,
+  baseUrl: env.ANTHROPIC_BASE_URL,
+  defaultModel: env.GATEWAY_MODEL,
+});
+
+const app = createApp({ version, defaultModel });
+
+export default { fetch: app.fetch } satisfies ExportedHandler<Cloudflare.Env>;

@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   precondition_failed: { status: 412, title: "A precondition does not hold" },
   too_large: { status: 413, title: "Too large" },
   unsupported_media_type: { status: 415, title: "The content type is not supported" },
+  range_not_satisfiable: { status: 416, title: "The range lies outside the file" },
   idempotency_key_reused: { status: 422, title: "The idempotency key came with another body" },
   blank_input: { status: 422, title: "The input is blank" },
   queue_full: { status: 429, title: "The queue is full" },
@@ -47,7 +48,15 @@ export class GatewayError extends Error {
   }
 }
 
-const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
+/**
+ * The one answer for whatever is not there. It does not say what is missing, so that nobody can tell what belongs to
+ * others from what does not exist.
+ */
+export function notFound(): GatewayError {
+  return new GatewayError("not_found", "There is nothing here.");
+}
+
+export const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 
 /** RFC 9457, `application/problem+json`. */
 export const problem = z.strictObject({

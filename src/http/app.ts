@@ -1,0 +1,57 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { GatewayError, invalidRequest, notFound } from "../protocol/errors.ts";
+import type { AppEnv, AppOptions } from "./app-env.ts";
+import { authenticateGatewayToken, authentication } from "./auth.ts";
+import { ownOrigin } from "./own-origin.ts";
+import { problemResponse } from "./problem-response.ts";
+import { rawPath } from "./raw-path.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { fileRoutes } from "./routes/files.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { sessionRoutes } from "./routes/sessions.ts";
+import { turnRoutes } from "./routes/turns.ts";
+import { secureHeaders } from "./secure-headers.ts";
+
+/**
+ * The gateway's HTTP front. A request is authenticated before anything else is looked at, then it is parsed whole, and
+ * only then is its session asked: what a request is refused with never depends on whose the session is.
+ */
+export function createApp({ version, defaultModel, authenticate = authenticateGatewayToken }: AppOptions) {
+  const app = new OpenAPIHono<AppEnv>({
+    // The router must see a file's path as it was sent: decoded, `%2f` would be one more segment.
+    getPath: (request) => rawPath(request.url),
+    defaultHook: (result) => {
+      if (!result.success) throw invalidRequest(result.error);
+    },
+  });
+  app.onError((error) => problemResponse(error));
+  app.notFound(() => problemResponse(notFound()));
+
+  app.use(secureHeaders);
+  app.route(BASE, healthRoutes(version, defaultModel));
+  app.use(`${BASE}/*`, authentication(authenticate), ownOrigin);
+  for (const routes of [sessionRoutes(defaultModel), turnRoutes, eventRoutes, fileRoutes]) app.route(BASE, routes);
+  refuseOtherMethods(app);
+  return app;
+}
+
+const BASE = "/api/v1";
+
+/** Answers every method that a known path does not take. Comes after all routes. */
+function refuseOtherMethods(app: OpenAPIHono<AppEnv>): void {
+  const methods = new Map<string, Set<string>>();
+  for (const { path, method } of app.routes) {
+    if (method === "ALL") continue;
+    const known = methods.get(path) ?? new Set();
+    methods.set(path, method === "GET" ? known.add("GET").add("HEAD") : known.add(method));
+  }
+  for (const [path, allowed] of methods) {
+    app.all(path, () => {
+      const response = problemResponse(
+        new GatewayError("method_not_allowed", `This route takes ${[...allowed].join(", ")}.`),
+      );
+      response.headers.set("allow", [...allowed].join(", "));
+      return response;
+    });
+  }
+}

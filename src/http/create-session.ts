@@ -1,0 +1,88 @@
+import { ulid } from "ulid";
+import { type Creation, claimCreation, releaseCreation } from "../catalog/creations.ts";
+import { GatewayError, notFound } from "../protocol/errors.ts";
+import { sessionId } from "../protocol/ids.ts";
+import { canonicalJson } from "../protocol/json.ts";
+import { MAX_ITERATIONS_DEFAULT, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
+import { isAdmin, type Principal } from "../protocol/principal.ts";
+import type { CreateSessionBody, Session } from "../protocol/rest.ts";
+import type { CreateSession } from "../session/session-api.ts";
+import { unwrap } from "./problem-response.ts";
+import { sessionOf } from "./session-stub.ts";
+import { hexSha256 } from "./sha256.ts";
+import { within } from "./within.ts";
+
+type Asking = { principal: Principal; defaultModel: string };
+
+/**
+ * Creates a session. With an `Idempotency-Key` the catalog says which session the key names before its object is
+ * called, so that a repeat finishes and returns that one.
+ *
+ * @throws GatewayError `forbidden`, `path_refused`, `idempotency_key_reused`, or what the session's object answers
+ */
+export async function createSession(
+  env: Cloudflare.Env,
+  { principal, defaultModel }: Asking,
+  body: CreateSessionBody,
+  key: string | null,
+): Promise<Session> {
+  const settings = settingsOf(principal, defaultModel, body);
+  const create = (session_id: string) => sessionOf(env, session_id).create(principal, { ...settings, session_id });
+  if (key === null) return unwrap(await create(newSessionId()));
+
+  const creation: Creation = {
+    user_id: principal.user_id,
+    key,
+    body_hash: await hexSha256(new TextEncoder().encode(canonicalJson(body))),
+    session_id: newSessionId(),
+  };
+  const claim = await within(STORAGE_TIMEOUT_MS, claimCreation(env.CATALOG, creation, Date.now()));
+  if (claim.body_hash !== creation.body_hash) {
+    throw new GatewayError("idempotency_key_reused", "This Idempotency-Key came with another body before.");
+  }
+  // Calling the object would create the session a second time.
+  if (claim.deleted) throw notFound();
+  const answer = await create(claim.session_id);
+  // Refused, not interrupted: an interrupted creation keeps its key, and its repeat finishes it.
+  if (!answer.ok && answer.problem.status < 500) {
+    await within(STORAGE_TIMEOUT_MS, releaseCreation(env.CATALOG, { ...creation, session_id: claim.session_id }));
+  }
+  return unwrap(answer);
+}
+
+function settingsOf(
+  principal: Principal,
+  defaultModel: string,
+  body: CreateSessionBody,
+): Omit<CreateSession, "session_id"> {
+  const user_id = body.user_id ?? principal.user_id;
+  if (user_id !== principal.user_id && !isAdmin(principal)) {
+    throw new GatewayError("forbidden", "Only an admin may create a session for another user.");
+  }
+  return {
+    user_id,
+    model: body.model ?? defaultModel,
+    fast_model: body.fast_model ?? null,
+    system: body.system ?? null,
+    max_iterations: body.max_iterations ?? MAX_ITERATIONS_DEFAULT,
+    metadata: body.metadata ?? {},
+    title: body.title ?? null,
+    workspace_from: body.workspace_dir === undefined ? null : sourceOf(body.workspace_dir),
+  };
+}
+
+/** The session whose files a new one starts with: `sessions/<session_id>` and nothing else. */
+function sourceOf(workspaceDir: string): string {
+  const source = /^sessions\/(.*)$/s.exec(workspaceDir)?.[1];
+  if (source === undefined || !sessionId.safeParse(source).success) {
+    throw new GatewayError(
+      "path_refused",
+      "A workspace_dir is sessions/<session_id>, and names a session of the same user.",
+    );
+  }
+  return source;
+}
+
+function newSessionId(): string {
+  return `session_${ulid()}`;
+}

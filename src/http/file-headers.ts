@@ -1,0 +1,43 @@
+import type { FileInfo } from "../protocol/rest.ts";
+
+/** A file's strong entity tag. */
+export function etagOf({ sha256 }: FileInfo): string {
+  return `"${sha256}"`;
+}
+
+/** The headers that a file is served with. Whatever it holds, a browser is told to run nothing of it. */
+export function fileHeaders(info: FileInfo): Headers {
+  return new Headers({
+    "content-type": info.content_type,
+    "content-length": `${info.size}`,
+    "content-disposition": attachment(info.path),
+    "content-security-policy": "sandbox; default-src 'none'",
+    "last-modified": new Date(info.modified_at).toUTCString(),
+    "accept-ranges": "bytes",
+    "cache-control": "private, no-cache",
+    etag: etagOf(info),
+  });
+}
+
+/** `Content-Disposition` (RFC 6266) with the file's own name, and one in plain ASCII for clients that know no other. */
+export function attachment(path: string): string {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const plain = name.replace(/[^A-Za-z0-9._ -]/g, "_");
+  return `attachment; filename="${plain}"; filename*=UTF-8''${encodeExtended(name)}`;
+}
+
+/** A media type as RFC 9110, section 8.3.1 has it; "" for what is none, which means by the file's name. */
+export function mediaType(header: string | undefined): string {
+  const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+  const parameter = `[ \\t]*;[ \\t]*${token}=(?:${token}|"[ \\x21\\x23-\\x5b\\x5d-\\x7e]*")`;
+  const valid = new RegExp(`^${token}/${token}(?:${parameter})*$`);
+  return header !== undefined && header.length <= 255 && valid.test(header) ? header : "";
+}
+
+/** RFC 8187: what `encodeURIComponent` leaves as it is and no extended value may hold is encoded too. */
+function encodeExtended(text: string): string {
+  return encodeURIComponent(text.toWellFormed()).replace(
+    /['()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}

@@ -1,0 +1,111 @@
+import { z } from "zod";
+import { GatewayError } from "../protocol/errors.ts";
+import { CLOSE_CODES, type ClientFrame } from "../protocol/frames.ts";
+import { ACK_EVERY_BYTES, ACK_EVERY_MS } from "../protocol/limits.ts";
+import { SocketFrames } from "./socket-frames.ts";
+
+/** An event as its object sent it: `json` is the whole of it, the rest is what its readers look at. */
+export type LogFrame = { cursor: string; turn_id: string | null; type: string; json: string };
+
+/** Opens a socket on the log after a cursor. */
+export type OpenSocket = (after: string) => Promise<WebSocket>;
+
+/** Pauses before the attempts to go on, since the last frame. After that the client had better ask again itself. */
+const RETRY_DELAYS_MS: readonly number[] = [0, 100, 250, 500, 1_000, 2_000, 4_000, 8_000];
+
+const FINAL_CODES: readonly (number | null)[] = [
+  CLOSE_CODES.unauthenticated,
+  CLOSE_CODES.no_session,
+  CLOSE_CODES.deleted,
+];
+
+/**
+ * Follows a session's log over a socket, and goes on over another one whenever it drops: an eviction, a deploy, or too
+ * much that was not taken. A frame counts as taken when the next one is asked for; only what was taken is acknowledged.
+ * Ends when the session is gone, when `signal` aborts, or when the object cannot be reached any more.
+ *
+ * @throws GatewayError what the first socket was refused with
+ */
+export async function openLog(
+  open: OpenSocket,
+  { after, signal }: { after: string; signal: AbortSignal },
+): Promise<AsyncGenerator<LogFrame, void>> {
+  return followLog(await open(after), open, after, signal);
+}
+
+/** How far the reader's own client is, and how often the log could not be followed since. */
+type Position = { cursor: string; failures: number };
+
+async function* followLog(
+  first: WebSocket,
+  open: OpenSocket,
+  after: string,
+  signal: AbortSignal,
+): AsyncGenerator<LogFrame, void> {
+  const position: Position = { cursor: after, failures: 0 };
+  let socket: WebSocket | null = first;
+  while (socket !== null) {
+    const closeCode: number | null = yield* readSocket(socket, position, signal);
+    if (FINAL_CODES.includes(closeCode)) return;
+    socket = await reopen(open, position, signal);
+  }
+}
+
+/** Yields what comes over one socket and returns what it was closed with. */
+async function* readSocket(
+  socket: WebSocket,
+  position: Position,
+  signal: AbortSignal,
+): AsyncGenerator<LogFrame, number | null> {
+  const frames = new SocketFrames(socket, signal);
+  const acknowledge = (cursor: string) =>
+    frames.send(JSON.stringify({ type: "ack", data: { cursor } } satisfies ClientFrame));
+  try {
+    // Said at once, since a socket that never acknowledged anything may fall further behind, in our memory.
+    acknowledge(position.cursor);
+    let ackedAt = Date.now();
+    let takenBytes = 0;
+    for (let json = await frames.next(); json !== null; json = await frames.next()) {
+      const frame = parseFrame(json);
+      if (frame === null) continue;
+      yield frame;
+      // Asked for the next one, so this one was taken.
+      position.cursor = frame.cursor;
+      position.failures = 0;
+      takenBytes += json.length;
+      if (takenBytes >= ACK_EVERY_BYTES || Date.now() - ackedAt >= ACK_EVERY_MS) {
+        acknowledge(frame.cursor);
+        ackedAt = Date.now();
+        takenBytes = 0;
+      }
+    }
+    return frames.closeCode;
+  } finally {
+    frames.close();
+  }
+}
+
+/** A new socket from where the reader is, or null when there is none to be had. */
+async function reopen(open: OpenSocket, position: Position, signal: AbortSignal): Promise<WebSocket | null> {
+  for (;;) {
+    const delay = RETRY_DELAYS_MS[position.failures];
+    if (delay === undefined) return null;
+    position.failures++;
+    await scheduler.wait(delay, { signal }).catch(() => undefined);
+    if (signal.aborted) return null;
+    try {
+      return await open(position.cursor);
+    } catch (thrown) {
+      if (thrown instanceof GatewayError) return null;
+      console.warn("http: the log could not be followed:", thrown);
+    }
+  }
+}
+
+const envelope = z.object({ cursor: z.string(), turn_id: z.string().nullable(), type: z.string() });
+
+/** Null for a frame that is no event. */
+function parseFrame(json: string): LogFrame | null {
+  const parsed = envelope.safeParse(JSON.parse(json));
+  return parsed.success ? { ...parsed.data, json } : null;
+}

@@ -1,0 +1,120 @@
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { GatewayError } from "../../protocol/errors.ts";
+import { endStatus } from "../../protocol/events.ts";
+import {
+  acceptedTurn,
+  cancelled,
+  submitTurnBody,
+  type Turn,
+  type TurnResult,
+  turn,
+  turnPage,
+  turnResult,
+} from "../../protocol/rest.ts";
+import type { AppEnv } from "../app-env.ts";
+import { needs } from "../auth.ts";
+import { acceptsEventStream, eventStreamResponse } from "../event-stream.ts";
+import { followSession, turnFrames, waitForTurn } from "../follow-turn.ts";
+import { jsonBody } from "../json-body.ts";
+import { idempotencyHeaders, noQuery, pageQuery, sessionParams, submitQuery, turnParams } from "../parameters.ts";
+import { unwrap } from "../problem-response.ts";
+import { sessionOf } from "../session-stub.ts";
+import { body, eventStream, json, problems } from "./answers.ts";
+
+const postTurn = createRoute({
+  method: "post",
+  path: "/sessions/{session_id}/turns",
+  middleware: [needs("write"), jsonBody],
+  request: { params: sessionParams, query: submitQuery, headers: idempotencyHeaders, body: body(submitTurnBody) },
+  responses: {
+    200: {
+      description: "With wait, the result of a turn that ended in time; with Accept: text/event-stream, its events",
+      content: { ...json("", turnResult).content, ...eventStream },
+    },
+    202: json("The turn was accepted", acceptedTurn),
+    ...problems,
+  },
+});
+
+const getTurns = createRoute({
+  method: "get",
+  path: "/sessions/{session_id}/turns",
+  middleware: [needs("read")],
+  request: { params: sessionParams, query: pageQuery },
+  responses: { 200: json("Turns, newest first", turnPage), ...problems },
+});
+
+const getTurn = createRoute({
+  method: "get",
+  path: "/sessions/{session_id}/turns/{turn_id}",
+  middleware: [needs("read")],
+  request: { params: turnParams, query: noQuery },
+  responses: { 200: json("The turn", turn), ...problems },
+});
+
+const deleteTurn = createRoute({
+  method: "delete",
+  path: "/sessions/{session_id}/turns/{turn_id}",
+  middleware: [needs("write")],
+  request: { params: turnParams, query: noQuery },
+  responses: { 204: { description: "The turn was taken out of the queue" }, ...problems },
+});
+
+const postCancel = createRoute({
+  method: "post",
+  path: "/sessions/{session_id}/cancel",
+  middleware: [needs("write"), jsonBody],
+  request: { params: sessionParams, query: noQuery, body: body(z.strictObject({})) },
+  responses: { 200: json("The turn that was stopped", cancelled), ...problems },
+});
+
+export const turnRoutes = new OpenAPIHono<AppEnv>()
+  .openapi(postTurn, async (c) => {
+    const { session_id } = c.req.valid("param");
+    const { wait } = c.req.valid("query");
+    const { principal } = c.var;
+    const input = c.req.valid("json");
+    if (input.user_input.trim() === "") {
+      throw new GatewayError("blank_input", "The user_input holds nothing but white space.");
+    }
+    const object = sessionOf(c.env, session_id);
+    const key = c.req.valid("header")["idempotency-key"] ?? null;
+    const accepted = unwrap(await object.submit(principal, input, key));
+    const follow = { asking: principal, session_id, after: accepted.cursor };
+    if (acceptsEventStream(c.req.header("accept"))) {
+      const reading = new AbortController();
+      const frames = await followSession(c.env, { ...follow, types: null }, reading.signal);
+      return eventStreamResponse(turnFrames(frames, accepted.turn_id), reading, {
+        "turnpike-turn-id": accepted.turn_id,
+      });
+    }
+    if (wait !== undefined) {
+      await waitForTurn(c.env, follow, accepted.turn_id, wait * 1_000);
+      const current = unwrap(await object.turn(principal, accepted.turn_id));
+      if (endStatus.safeParse(current.status).success) return c.json(toResult(current), 200);
+    }
+    c.header("location", `/api/v1/sessions/${session_id}/turns/${accepted.turn_id}`);
+    return c.json(accepted, 202);
+  })
+  .openapi(getTurns, async (c) => {
+    const { limit, cursor } = c.req.valid("query");
+    const object = sessionOf(c.env, c.req.valid("param").session_id);
+    return c.json(unwrap(await object.turns(c.var.principal, { limit, cursor: cursor ?? null })), 200);
+  })
+  .openapi(getTurn, async (c) => {
+    const { session_id, turn_id } = c.req.valid("param");
+    return c.json(unwrap(await sessionOf(c.env, session_id).turn(c.var.principal, turn_id)), 200);
+  })
+  .openapi(deleteTurn, async (c) => {
+    const { session_id, turn_id } = c.req.valid("param");
+    unwrap(await sessionOf(c.env, session_id).withdraw(c.var.principal, turn_id));
+    return c.body(null, 204);
+  })
+  .openapi(postCancel, async (c) => {
+    const object = sessionOf(c.env, c.req.valid("param").session_id);
+    return c.json(unwrap(await object.cancel(c.var.principal)), 200);
+  });
+
+function toResult({ user_input: _input, metadata: _metadata, created_at: _created, ...result }: Turn): TurnResult {
+  return result;
+}

@@ -1,0 +1,60 @@
+/** What a socket that breaks off without a word is closed with (RFC 6455, section 7.1.5). */
+const ABNORMAL_CLOSURE = 1006;
+
+/** The text frames of a socket, in order, for one reader. They are kept until they are asked for. */
+export class SocketFrames {
+  readonly #socket: WebSocket;
+  readonly #frames: string[] = [];
+  #closeCode: number | null = null;
+  #wake: (() => void) | null = null;
+
+  /** Accepts the socket. When `signal` aborts, the frames end at once. */
+  constructor(socket: WebSocket, signal: AbortSignal) {
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => {
+      if (typeof data !== "string") return;
+      this.#frames.push(data);
+      this.#wake?.();
+    });
+    socket.addEventListener("close", ({ code }) => this.#end(code));
+    socket.addEventListener("error", () => this.#end(ABNORMAL_CLOSURE));
+    signal.addEventListener("abort", () => this.#drop(), { once: true });
+    socket.accept();
+    if (signal.aborted) this.#drop();
+  }
+
+  /** The next frame, or null when the socket has closed and all were read. */
+  async next(): Promise<string | null> {
+    while (this.#frames.length === 0 && this.#closeCode === null) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#frames.shift() ?? null;
+  }
+
+  /** What the socket was closed with; null while it is open. */
+  get closeCode(): number | null {
+    return this.#closeCode;
+  }
+
+  send(text: string): void {
+    if (this.#closeCode === null) this.#socket.send(text);
+  }
+
+  /** Closes the socket, or completes a closing that the other side began. */
+  close(): void {
+    this.#drop();
+    this.#socket.close(1000);
+  }
+
+  #drop(): void {
+    this.#frames.length = 0;
+    this.#end(ABNORMAL_CLOSURE);
+  }
+
+  #end(code: number): void {
+    this.#closeCode ??= code;
+    this.#wake?.();
+  }
+}

@@ -1,0 +1,43 @@
+import { FILE_MAX_BYTES, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
+import { bodyChunks, declaredLength, readBody } from "./read-body.ts";
+import { hexSha256, toHex } from "./sha256.ts";
+import { within } from "./within.ts";
+
+/**
+ * Stores a request's body under `key`, counting and hashing it on its way. R2 wants to know a stream's length before
+ * it comes, so a body that does not say its own is read first.
+ *
+ * @throws GatewayError `too_large`, `invalid_request` for a body that breaks off, `unavailable`
+ */
+export async function uploadBody(
+  request: Request,
+  bucket: R2Bucket,
+  key: string,
+): Promise<{ size: number; sha256: string }> {
+  const length = declaredLength(request);
+  if (length === null || length === 0) {
+    const bytes = await readBody(request, FILE_MAX_BYTES);
+    await within(STORAGE_TIMEOUT_MS, bucket.put(key, bytes));
+    return { size: bytes.byteLength, sha256: await hexSha256(bytes) };
+  }
+  const sized = new FixedLengthStream(length);
+  const hash = new crypto.DigestStream("SHA-256");
+  const stored = bucket.put(key, sized.readable);
+  const pumped = pump(bodyChunks(request, FILE_MAX_BYTES), [sized.writable, hash]);
+  const [digest] = await Promise.all([hash.digest, stored, pumped.then(() => within(STORAGE_TIMEOUT_MS, stored))]);
+  return { size: length, sha256: toHex(digest) };
+}
+
+/** Writes every chunk to every sink, at the pace of the slowest. */
+async function pump(chunks: AsyncIterable<Uint8Array>, sinks: WritableStream<Uint8Array>[]): Promise<void> {
+  const writers = sinks.map((sink) => sink.getWriter());
+  try {
+    for await (const chunk of chunks) {
+      await within(STORAGE_TIMEOUT_MS, Promise.all(writers.map((writer) => writer.write(chunk))));
+    }
+    await within(STORAGE_TIMEOUT_MS, Promise.all(writers.map((writer) => writer.close())));
+  } catch (thrown) {
+    await Promise.allSettled(writers.map((writer) => writer.abort(thrown)));
+    throw thrown;
+  }
+}
