@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { type Event, event as eventSchema } from "../../src/protocol/events.ts";
-import { CLOSE_CODES, type ControlFrame, controlFrame } from "../../src/protocol/frames.ts";
+import { type ControlFrame, controlFrame } from "../../src/protocol/frames.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Turn } from "../../src/protocol/rest.ts";
 import { type Answer, type CreateSession, STREAM_REQUEST } from "../../src/session/session-api.ts";
@@ -8,11 +8,10 @@ import { newId } from "../../src/session/session-deps.ts";
 
 export const ADMIN: Principal = { user_id: "admin", scopes: ["read", "write", "approve", "admin"] };
 
-/** A session's object, asked as the gateway's front would ask it. */
-export type Scene = Awaited<ReturnType<typeof createScene>>;
+type SessionStub = ReturnType<typeof env.SESSIONS.getByName>;
 
 /** What an answer holds; an error is thrown as its code. */
-export function valueOf<T>(answer: Answer<T>): T {
+export function unwrap<T>(answer: Answer<T>): T {
   if (answer.ok) return answer.value;
   throw new Error(answer.problem.code);
 }
@@ -32,8 +31,8 @@ export async function createScene(settings: Partial<CreateSession> = {}, asking:
     title: null,
     workspace_from: null,
   };
-  valueOf(await stub.create(asking, { ...defaults, ...settings, session_id }));
-  const submit = async (user_input: string) => valueOf(await stub.submit(asking, { user_input }, null));
+  unwrap(await stub.create(asking, { ...defaults, ...settings, session_id }));
+  const submit = async (user_input: string) => unwrap(await stub.submit(asking, { user_input }, null));
   return {
     session_id,
     stub,
@@ -44,14 +43,14 @@ export async function createScene(settings: Partial<CreateSession> = {}, asking:
       const socket = await openSocket(stub, asking, { after: cursor });
       await socket.until((event) => event.type === "ITERATION_END" && event.turn_id === turn_id);
       socket.close();
-      return valueOf(await stub.turn(asking, turn_id));
+      return unwrap(await stub.turn(asking, turn_id));
     },
     /** The whole log, read in pages. */
     async log(): Promise<Event[]> {
       const events: Event[] = [];
       let after: string | null = "0";
       while (after !== null) {
-        const page: { events: Event[]; next_cursor: string | null } = valueOf(
+        const page: { events: Event[]; next_cursor: string | null } = unwrap(
           await stub.events(asking, { after, limit: 1_000, types: null }),
         );
         events.push(...page.events);
@@ -130,7 +129,7 @@ export class SocketClient {
 }
 
 export async function openSocket(
-  stub: Scene["stub"],
+  stub: SessionStub,
   asking: Principal,
   { after, types, reader }: SocketOptions,
 ): Promise<SocketClient> {
@@ -143,5 +142,3 @@ export async function openSocket(
   if (response.webSocket === null) throw new Error(await response.text());
   return new SocketClient(response.webSocket);
 }
-
-export { CLOSE_CODES };

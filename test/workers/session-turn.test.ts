@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { ADMIN, createScene, valueOf } from "./session-scene.ts";
+import { ADMIN, createScene, unwrap } from "./session-scene.ts";
 
 it("[TURN1] a turn writes the file that it was asked for and says so in the log", async () => {
   const scene = await createScene();
@@ -16,6 +16,6 @@ it("[TURN1] a turn writes the file that it was asked for and says so in the log"
     "TEXT",
     "ITERATION_END",
   ]);
-  const file = valueOf(await scene.stub.file(ADMIN, "work_products/test.txt"));
+  const file = unwrap(await scene.stub.file(ADMIN, "work_products/test.txt"));
   expect(file.info.size).toBe("hello world".length);
 });
