@@ -10,12 +10,10 @@ export type DueTimes = {
   running: boolean;
   indexRetryAt: number | null;
   oldestStageAt: number | null;
-  deletingSince: number | null;
 };
 
 /** When the session's one alarm is due next; null when nothing is. */
 export function nextWake(due: DueTimes, now: number): number | null {
-  if (due.deletingSince !== null) return Math.max(due.deletingSince + SECOND_SWEEP_MS, now);
   const times = [
     due.running ? now + HEARTBEAT_MS : null,
     due.indexRetryAt,

@@ -2,14 +2,14 @@ import { DurableObject } from "cloudflare:workers";
 import { indexSession, removeFromIndex } from "../catalog/sessions-index.ts";
 import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
 import type { Sql } from "../engine/ports.ts";
-import { GatewayError, notFound, toGatewayError } from "../protocol/errors.ts";
-import { eventType } from "../protocol/events.ts";
+import { notFound } from "../protocol/errors.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
-import { maySee, type Principal, principal } from "../protocol/principal.ts";
+import { maySee, type Principal } from "../protocol/principal.ts";
 import type { PatchSessionBody, SubmitTurnBody } from "../protocol/rest.ts";
 import { type FileVersion, listFiles } from "../workspace/file-table.ts";
-import { blobKey, removeBlobs, spacePrefix, stagePrefix } from "../workspace/space-blobs.ts";
+import { blobKey } from "../workspace/space-blobs.ts";
 import { storageCall } from "../workspace/storage-call.ts";
+import { takeFrame } from "./client-frames.ts";
 import { DurableAlarm } from "./durable-alarm.ts";
 import { createDurableSql } from "./durable-sql.ts";
 import { toTimestamp } from "./event-log.ts";
@@ -23,17 +23,16 @@ import {
   type CreateSession,
   type PageRequest,
   type SessionApi,
-  STREAM_REQUEST,
   type UploadedFile,
 } from "./session-api.ts";
 import { createSessionDeps, newId } from "./session-deps.ts";
 import { blobIdOf, toInfo } from "./session-files.ts";
 import { deletingSince, readSettings, type Settings, writeMeta } from "./settings.ts";
-import { errorFrame, parseClientFrame } from "./socket-frames.ts";
 import { Sockets } from "./sockets.ts";
+import { SpaceKeeper } from "./space-keeper.ts";
 import { forgetStage, isStage, oldestStageAt, stagesBefore } from "./stages.ts";
+import { parseStreamRequest } from "./stream-request.ts";
 import { workspaceDirOf } from "./turn-queue.ts";
-import { resultOf } from "./turn-view.ts";
 
 /**
  * The Durable Object of one session: the shell that gives the session its storage, its alarm, its sockets and its
@@ -44,6 +43,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   readonly #sql: Sql;
   readonly #sockets: Sockets;
   readonly #deps: SessionDeps;
+  readonly #spaces: SpaceKeeper;
   /** Null while there is no session, and as soon as it is being deleted. */
   #session: Session | null = null;
 
@@ -55,9 +55,17 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     this.#deps = createSessionDeps(env, this.#sql, {
       now: () => Date.now(),
       wakeAt: (time) => this.#alarm.wakeAt(time),
-      broadcast: (event) => this.#sockets.broadcast(event, (turnId) => this.#result(turnId)),
+      broadcast: (event) => this.#sockets.broadcast(event, (turnId) => this.#session?.result(turnId) ?? null),
       index: (summary, version) => storageCall(indexSession(env.CATALOG, summary, version)),
     });
+    this.#spaces = new SpaceKeeper(
+      {
+        start: (membership) => startSpace(env.CATALOG, membership),
+        join: (request) => joinSpace(env.CATALOG, request),
+        leave: (membership) => leaveSpace(env.CATALOG, membership),
+      },
+      env.BLOBS,
+    );
     // The platform answers these bytes itself, so that a quiet client costs nothing.
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_FRAME, PONG_FRAME));
     void state.blockConcurrencyWhile(async () => {
@@ -73,8 +81,14 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       if (this.#session !== null) return this.#mine(asking).describe();
       if (hasTables(this.#sql)) throw notFound();
       if (!maySee(asking, settings.user_id)) throw notFound();
-      const { files, space_id } = await this.#firstFiles(asking, settings);
-      const { workspace_from: _, ...rest } = settings;
+      const { workspace_from, ...rest } = settings;
+      const { files, space_id } =
+        workspace_from === null
+          ? await this.#spaces.start({ space_id: newId("space"), session_id: settings.session_id })
+          : await this.#spaces.join(asking, settings, {
+              session_id: workspace_from,
+              object: this.env.SESSIONS.getByName(workspace_from),
+            });
       const now = Date.now();
       // Another request may have been here while the first files were looked up.
       this.#session ??= Session.create(
@@ -108,7 +122,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       session.stop();
       this.#session = null;
       // Whatever fails here is done again by the alarm.
-      await this.#sweep(session.settings).catch((thrown: unknown) => console.error("delete:", thrown));
+      await this.#removeTraces(session.settings).catch((thrown: unknown) => console.error("delete:", thrown));
       return null;
     });
   }
@@ -196,23 +210,18 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   /** The one request that comes as HTTP: it opens a socket on the log. */
   override async fetch(request: Request): Promise<Response> {
     const opened = await answer(() => {
-      const asking = principal.parse(JSON.parse(request.headers.get(STREAM_REQUEST.principalHeader) ?? "null"));
-      const session = this.#mine(asking);
-      const query = new URL(request.url).searchParams;
-      const after = query.get("after");
-      const types =
-        query
-          .get("types")
-          ?.split(",")
-          .map((type) => eventType.parse(type)) ?? null;
-      const reader = query.get(STREAM_REQUEST.readerParam) === "1";
-      const cursor = session.log.cursor();
-      const missed = after === null ? [] : session.log.replay(after, types === null ? null : new Set(types));
+      const { asking, after, types, reader } = parseStreamRequest(request);
+      const { log, settings } = this.#mine(asking);
+      const missed = after === null ? [] : log.replay(after, types === null ? null : new Set(types));
+      const data = {
+        session_id: settings.session_id,
+        workspace_dir: workspaceDirOf(settings.session_id),
+        cursor: after ?? log.cursor(),
+      };
+      const connected = { type: "connected" as const, data, timestamp: toTimestamp(Date.now()) };
       const { 0: client, 1: server } = new WebSocketPair();
-      const { session_id } = session.settings;
-      const data = { session_id, workspace_dir: workspaceDirOf(session_id), cursor: after ?? cursor };
-      const greeting = { type: "connected" as const, data, timestamp: toTimestamp(Date.now()) };
-      this.#sockets.accept(server, { principal: asking, types, reader, turns: [] }, reader ? null : greeting, missed);
+      const attached = { principal: asking, types, reader, turns: [] };
+      this.#sockets.accept(server, attached, reader ? null : connected, missed);
       return client;
     });
     if (opened.ok) return new Response(null, { status: 101, webSocket: opened.value });
@@ -220,39 +229,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    let id: string | number | undefined;
-    try {
-      const frame = parseClientFrame(message);
-      id = frame.id;
-      const attached = this.#sockets.attachmentOf(socket);
-      const session = this.#mine(attached.principal);
-      switch (frame.type) {
-        case "ping":
-          this.#sockets.reply(socket, { type: "pong", ...(id === undefined ? {} : { id }) });
-          break;
-        case "ack":
-          session.log.checkCursor(frame.data.cursor);
-          this.#sockets.acknowledge(socket, frame.data.cursor);
-          break;
-        case "cancel":
-          mustWrite(attached.principal);
-          await session.cancel();
-          break;
-        case "execute": {
-          mustWrite(attached.principal);
-          const { idempotency_key = null, ...body } = frame.data;
-          session.submit(attached.principal, body, idempotency_key, ({ turn_id, status }) => {
-            this.#sockets.expectResult(socket, turn_id, id);
-            const data = { turn_id, status };
-            this.#sockets.reply(socket, { type: "accepted", data, ...(id === undefined ? {} : { id }) });
-          });
-          break;
-        }
-      }
-    } catch (thrown) {
-      if (toGatewayError(thrown).code === "internal") console.error("frame:", thrown);
-      this.#sockets.reply(socket, errorFrame(thrown, id));
-    }
+    await takeFrame(this.#sockets, socket, message, (asking) => this.#mine(asking));
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
@@ -284,7 +261,6 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       running: session.running,
       indexRetryAt: session.index.retryAt,
       oldestStageAt: oldestStageAt(this.#sql),
-      deletingSince: null,
     };
     const next = nextWake(due, now);
     if (next !== null) this.#alarm.wakeAt(next);
@@ -293,48 +269,22 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   /** A stage that was committed is no stage any more, and its blobs stay. */
   async #removeStage({ settings }: Session, stageId: string): Promise<void> {
     if (!isStage(this.#sql, stageId)) return;
-    await removeBlobs(this.env.BLOBS, stagePrefix(settings.space_id, stageId));
+    await this.#spaces.removeStage(settings, stageId);
     forgetStage(this.#sql, stageId);
   }
 
   async #finishDelete(since: number): Promise<void> {
     const settings = readSettings(this.#sql);
-    if (settings !== null) await this.#sweep(settings);
-    const next = nextWake(
-      { running: false, indexRetryAt: null, oldestStageAt: null, deletingSince: since },
-      Date.now(),
-    );
-    if (next !== null && next > Date.now()) this.#alarm.wakeAt(next);
+    if (settings !== null) await this.#removeTraces(settings);
+    const secondSweep = since + SECOND_SWEEP_MS;
+    if (Date.now() < secondSweep) this.#alarm.wakeAt(secondSweep);
     else await this.ctx.storage.deleteAll();
   }
 
   /** Removes what the session left outside its object. Can be stopped anywhere and repeated. */
-  async #sweep({ session_id, space_id }: Settings): Promise<void> {
-    const { BLOBS, CATALOG } = this.env;
-    if (await leaveSpace(CATALOG, { space_id, session_id })) await removeBlobs(BLOBS, spacePrefix(space_id));
-    await removeFromIndex(CATALOG, session_id);
-  }
-
-  /** The space that a new session is in, and the files that it starts with. @throws GatewayError `path_refused` */
-  async #firstFiles(
-    asking: Principal,
-    { session_id, user_id, workspace_from }: CreateSession,
-  ): Promise<{ space_id: string; files: FileVersion[] }> {
-    const { CATALOG, BLOBS, SESSIONS } = this.env;
-    if (workspace_from === null) {
-      return { space_id: await startSpace(CATALOG, { space_id: newId("space"), session_id }), files: [] };
-    }
-    const source = SESSIONS.getByName(workspace_from);
-    const described = await source.describe(asking);
-    if (described.ok && described.value.user_id === user_id) {
-      // From here on the source's blobs stay, even if it is deleted while its file rows are copied.
-      const space_id = await joinSpace(CATALOG, { source: workspace_from, session_id });
-      const files = space_id === null ? null : await source.exportFiles(asking);
-      if (space_id !== null && files?.ok === true) return { space_id, files: files.value };
-      const isLast = space_id !== null && (await leaveSpace(CATALOG, { space_id, session_id }));
-      if (isLast) await removeBlobs(BLOBS, spacePrefix(space_id));
-    }
-    throw new GatewayError("path_refused", "workspace_dir must be that of another session of the same user.");
+  async #removeTraces(settings: Settings): Promise<void> {
+    await this.#spaces.leave(settings);
+    await removeFromIndex(this.env.CATALOG, settings.session_id);
   }
 
   /** @throws GatewayError `not_found` also for sessions that are someone else's */
@@ -343,13 +293,4 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     this.#session.authorize(asking);
     return this.#session;
   }
-
-  #result(turnId: string) {
-    if (this.#session === null) throw notFound();
-    return resultOf(this.#session.turn(turnId));
-  }
-}
-
-function mustWrite({ scopes }: Principal): void {
-  if (!scopes.includes("write")) throw new GatewayError("forbidden", "The token may not write.");
 }

@@ -14,6 +14,7 @@ import type {
   SubmitTurnBody,
   Turn,
   TurnPage,
+  TurnResult,
 } from "../protocol/rest.ts";
 import { type FileVersion, putVersion } from "../workspace/file-table.ts";
 import { EventLog, toTimestamp } from "./event-log.ts";
@@ -25,7 +26,7 @@ import { readSettings, type Settings, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
 import { TurnQueue, workspaceDirOf } from "./turn-queue.ts";
 import { findTurn, turnsBefore } from "./turn-table.ts";
-import { viewTurn } from "./turn-view.ts";
+import { resultOf, viewTurn } from "./turn-view.ts";
 
 export type SessionDeps = {
   sql: Sql;
@@ -173,6 +174,10 @@ export class Session {
     const row = findTurn(sql, turnId);
     if (row === undefined) throw new GatewayError("not_found", "There is no such turn.");
     return viewTurn(row, this.#settings.session_id, this.log, host.now());
+  }
+
+  result(turnId: string): TurnResult {
+    return resultOf(this.turn(turnId));
   }
 
   /** Newest first; the cursor is the last turn's id. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { toGatewayError } from "../protocol/errors.ts";
-import { type Event, type EventType, eventType } from "../protocol/events.ts";
+import { type Event, type EventType, endStatus, eventType } from "../protocol/events.ts";
 import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "../protocol/frames.ts";
 import { principal } from "../protocol/principal.ts";
 import type { TurnResult } from "../protocol/rest.ts";
@@ -55,8 +55,15 @@ export class Sockets {
     this.#keepTurns(sink, [...sink.turns, { turn_id: turnId, ...(id === undefined ? {} : { id }) }]);
   }
 
+  /** Sends the result of a turn that has ended before its socket asked for it. */
+  completeEnded(socket: WebSocket, result: TurnResult): void {
+    const sink = this.#sinks.get(socket);
+    const ended = endStatus.safeParse(result.status).success;
+    if (sink !== undefined && ended) this.#complete(sink, result.turn_id, () => result);
+  }
+
   /** Sends an event to everyone, and the turn's result to whoever asked for the turn. Never throws. */
-  broadcast(event: Event, result: (turnId: string) => TurnResult): void {
+  broadcast(event: Event, result: (turnId: string) => TurnResult | null): void {
     if (this.#sinks.size === 0) return;
     const json = JSON.stringify(event);
     for (const sink of this.#sinks.values()) {
@@ -105,17 +112,17 @@ export class Sockets {
     return false;
   }
 
-  #complete(sink: Sink, turnId: string, result: (turnId: string) => TurnResult): void {
-    for (const { turn_id, id } of sink.turns) {
-      if (turn_id !== turnId) continue;
-      this.reply(sink.socket, { type: "query_complete", data: result(turnId), ...(id === undefined ? {} : { id }) });
+  #complete(sink: Sink, turnId: string, result: (turnId: string) => TurnResult | null): void {
+    const asked = sink.turns.filter(({ turn_id }) => turn_id === turnId);
+    const data = asked.length === 0 ? null : result(turnId);
+    if (data === null) return;
+    for (const { id } of asked) {
+      this.reply(sink.socket, { type: "query_complete", data, ...(id === undefined ? {} : { id }) });
     }
-    if (sink.turns.some(({ turn_id }) => turn_id === turnId)) {
-      this.#keepTurns(
-        sink,
-        sink.turns.filter(({ turn_id }) => turn_id !== turnId),
-      );
-    }
+    this.#keepTurns(
+      sink,
+      sink.turns.filter(({ turn_id }) => turn_id !== turnId),
+    );
   }
 
   #keepTurns(sink: Sink, turns: Attachment["turns"]): void {

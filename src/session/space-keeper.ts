@@ -1,0 +1,65 @@
+import { GatewayError } from "../protocol/errors.ts";
+import type { Principal } from "../protocol/principal.ts";
+import type { FileVersion } from "../workspace/file-table.ts";
+import { removeBlobs, spacePrefix, stagePrefix } from "../workspace/space-blobs.ts";
+import type { SessionApi } from "./session-api.ts";
+import type { Settings } from "./settings.ts";
+
+type Membership = { space_id: string; session_id: string };
+
+/** The register of spaces, which no single object can keep; see `catalog/spaces.ts`. */
+export type SpaceRegister = {
+  start(membership: Membership): Promise<string>;
+  join(request: { source: string; session_id: string }): Promise<string | null>;
+  leave(membership: Membership): Promise<boolean>;
+};
+
+/** What a session starts with: its space, and the rows of the files in it. */
+export type FirstFiles = { space_id: string; files: FileVersion[] };
+
+/** What of a session lies outside its object: its part of a space, and the blobs there. */
+export class SpaceKeeper {
+  readonly #register: SpaceRegister;
+  readonly #bucket: R2Bucket;
+
+  constructor(register: SpaceRegister, bucket: R2Bucket) {
+    this.#register = register;
+    this.#bucket = bucket;
+  }
+
+  async start(membership: Membership): Promise<FirstFiles> {
+    return { space_id: await this.#register.start(membership), files: [] };
+  }
+
+  /**
+   * Starts a session with the files of another one of the same user.
+   *
+   * @throws GatewayError `path_refused`, the same whether the other session is not there or someone else's
+   */
+  async join(
+    asking: Principal,
+    { session_id, user_id }: { session_id: string; user_id: string },
+    source: { session_id: string; object: Pick<SessionApi, "describe" | "exportFiles"> },
+  ): Promise<FirstFiles> {
+    const described = await source.object.describe(asking);
+    if (described.ok && described.value.user_id === user_id) {
+      // From here on the source's blobs stay, even if it is deleted while its file rows are copied.
+      const space_id = await this.#register.join({ source: source.session_id, session_id });
+      const files = space_id === null ? null : await source.object.exportFiles(asking);
+      if (space_id !== null && files?.ok === true) return { space_id, files: files.value };
+      if (space_id !== null) await this.leave({ space_id, session_id });
+    }
+    throw new GatewayError("path_refused", "workspace_dir must be that of another session of the same user.");
+  }
+
+  /** Leaves the space; the last one to leave removes its blobs. Can be stopped anywhere and repeated. */
+  async leave({ space_id, session_id }: Membership): Promise<void> {
+    const isLast = await this.#register.leave({ space_id, session_id });
+    if (isLast) await removeBlobs(this.#bucket, spacePrefix(space_id));
+  }
+
+  /** Removes what was uploaded under a stage that was never committed. */
+  async removeStage({ space_id }: Pick<Settings, "space_id">, stageId: string): Promise<void> {
+    await removeBlobs(this.#bucket, stagePrefix(space_id, stageId));
+  }
+}
