@@ -35,7 +35,7 @@ export function buildRequest(
 }
 
 /**
- * The transcript as the API takes it: no empty text, no empty message, thinking only for the model that made it, and
+ * The transcript as the API takes it: no blank text, no empty message, thinking only for the model that made it, and
  * neighbours of the same role as one message (a turn that failed leaves its user text next to the following one).
  */
 function toMessages(transcript: TranscriptEntry[], model: string): Message[] {
@@ -49,15 +49,18 @@ function toMessages(transcript: TranscriptEntry[], model: string): Message[] {
   for (const entry of transcript) {
     add(
       entry.role,
-      entry.content.filter((block) => isUseful(block) && (entry.model === model || !isThinking(block))),
+      withoutBlankText(entry.content).filter((block) => entry.model === model || !isThinking(block)),
     );
     add("user", entry.results);
   }
   return messages;
 }
 
-function isUseful(block: ContentBlock): boolean {
-  return block.type !== "text" || block["text"] !== "";
+/** The API refuses empty text, and white space where a message has no other text. */
+function withoutBlankText(content: ContentBlock[]): ContentBlock[] {
+  const texts = content.filter(({ type }) => type === "text").map((block) => String(block["text"]));
+  const hasText = texts.some((text) => text.trim() !== "");
+  return content.filter((block) => block.type !== "text" || (hasText && block["text"] !== ""));
 }
 
 function isThinking(block: ContentBlock): boolean {

@@ -1,7 +1,15 @@
 import { NO_USAGE, type Usage } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
 import { ROW_MAX_BYTES } from "../protocol/limits.ts";
-import { type ContentBlock, STREAM_EVENT_TYPES, type StreamEvent, streamEvent, type UsageUpdate } from "./messages.ts";
+import {
+  type ContentBlock,
+  citationList,
+  type Delta,
+  STREAM_EVENT_TYPES,
+  type StreamEvent,
+  streamEvent,
+  type UsageUpdate,
+} from "./messages.ts";
 import { ModelError } from "./ports.ts";
 import type { BlockWriter, Step, ToolUse, TurnStore } from "./turn-store.ts";
 
@@ -74,7 +82,7 @@ export class MessageReader {
         break;
       case "content_block_delta": {
         const open = this.#openAt(event.index);
-        this.#apply(open, event.delta);
+        if (event.delta !== null) this.#apply(open, event.delta);
         break;
       }
       case "content_block_stop":
@@ -114,7 +122,7 @@ export class MessageReader {
     }
   }
 
-  #apply(open: OpenBlock, delta: Extract<StreamEvent, { type: "content_block_delta" }>["delta"]): void {
+  #apply(open: OpenBlock, delta: Delta): void {
     switch (delta.type) {
       case "text_delta":
         this.#addText(open, "text", delta.text);
@@ -130,13 +138,10 @@ export class MessageReader {
         open.json += delta.partial_json;
         this.#grow(delta.partial_json.length);
         break;
-      case "citations_delta": {
-        const citations = open.block["citations"];
-        open.block["citations"] = [...(Array.isArray(citations) ? citations : []), delta.citation];
-        open.writer?.addCitation(delta.citation);
+      case "citations_delta":
+        open.block["citations"] = [...citationList.parse(open.block["citations"]), delta.citation];
         this.#grow(JSON.stringify(delta.citation).length);
         break;
-      }
     }
   }
 
@@ -150,8 +155,13 @@ export class MessageReader {
 
   #close(open: OpenBlock): void {
     this.#open = null;
-    open.writer?.end();
-    const { block } = open;
+    const { block, writer } = open;
+    // Half a character that nothing followed would make the API refuse every request that holds it.
+    for (const field of ["text", "thinking"]) {
+      if (typeof block[field] === "string") block[field] = block[field].toWellFormed();
+    }
+    for (const citation of citationList.parse(block["citations"])) writer?.addCitation(citation);
+    writer?.end();
     // Server tools have their input as deltas too, though nothing is run for them here.
     if (open.json !== "") block["input"] = parseInput(open.json) ?? {};
     this.#content.push(block);
@@ -183,7 +193,9 @@ function isSigned(block: ContentBlock): boolean {
 /** A tool's input is an object; anything else, and JSON that does not parse, is undefined. */
 function parseInput(json: string): unknown {
   try {
-    const value: unknown = JSON.parse(json);
+    const value: unknown = JSON.parse(json, (_, inner: unknown) =>
+      typeof inner === "string" ? inner.toWellFormed() : inner,
+    );
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
     return undefined;

@@ -7,6 +7,9 @@ import { z } from "zod";
 export const contentBlock = z.looseObject({ type: z.string() });
 export type ContentBlock = z.infer<typeof contentBlock>;
 
+/** The citations of a text block; none where the field is null or missing. */
+export const citationList = z.array(z.json()).catch([]);
+
 export type Message = { role: "user" | "assistant"; content: ContentBlock[] };
 
 const tokens = z.int().min(0).nullish();
@@ -21,12 +24,20 @@ export type UsageUpdate = z.infer<typeof usageUpdate>;
 
 const index = z.int().min(0);
 
-const delta = z.discriminatedUnion("type", [
+const knownDelta = z.discriminatedUnion("type", [
   z.object({ type: z.literal("text_delta"), text: z.string() }),
   z.object({ type: z.literal("thinking_delta"), thinking: z.string() }),
   z.object({ type: z.literal("signature_delta"), signature: z.string() }),
   z.object({ type: z.literal("input_json_delta"), partial_json: z.string() }),
   z.object({ type: z.literal("citations_delta"), citation: z.json() }),
+]);
+export type Delta = z.infer<typeof knownDelta>;
+const DELTA_TYPES: ReadonlySet<string> = new Set(knownDelta.options.map((option) => option.shape.type.value));
+
+/** Null for a delta of a type yet to come. */
+const delta = z.union([
+  knownDelta,
+  z.looseObject({ type: z.string().refine((type) => !DELTA_TYPES.has(type)) }).transform(() => null),
 ]);
 
 /** The events of a stream that the engine knows. Others (`ping`, and types yet to come) are passed over. */

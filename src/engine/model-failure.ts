@@ -40,9 +40,9 @@ export function backoffMs(attempt: number, retryAfterMs: number | null, random: 
   return Math.round(Math.max(jittered, Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS)));
 }
 
-/** What was thrown while a model was called, as a ModelError. Anything unforeseen did not come from the API. */
+/** What was thrown while a model was called, as a ModelError. Anything unforeseen may hold anything, so it is only logged here. */
 export function toModelError(thrown: unknown): ModelError {
   if (thrown instanceof ModelError) return thrown;
-  const detail = thrown instanceof Error ? thrown.message : String(thrown);
-  return new ModelError("network", `The model could not be reached: ${detail}`);
+  console.error("model:", thrown);
+  return new ModelError("network", "The model could not be called.");
 }
