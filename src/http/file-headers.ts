@@ -1,3 +1,4 @@
+import { MEDIA_TYPE_MAX_CHARS } from "../protocol/limits.ts";
 import type { FileInfo } from "../protocol/rest.ts";
 
 /** A file's strong entity tag. */
@@ -26,12 +27,20 @@ export function attachment(path: string): string {
   return `attachment; filename="${plain}"; filename*=UTF-8''${encodeExtended(name)}`;
 }
 
-/** A media type as RFC 9110, section 8.3.1 has it; "" for what is none, which means by the file's name. */
+/** What `fetch` and curl add unasked: it says nothing of the file. */
+const UNASKED_TYPES: readonly string[] = ["text/plain;charset=utf-8", "application/x-www-form-urlencoded"];
+
+/**
+ * The media type that a client gives its file (RFC 9110, section 8.3.1); "" where it gives none, which means by the
+ * file's name.
+ */
 export function mediaType(header: string | undefined): string {
+  if (header === undefined || header.length > MEDIA_TYPE_MAX_CHARS) return "";
+  if (UNASKED_TYPES.includes(header.toLowerCase())) return "";
   const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
   const parameter = `[ \\t]*;[ \\t]*${token}=(?:${token}|"[ \\x21\\x23-\\x5b\\x5d-\\x7e]*")`;
   const valid = new RegExp(`^${token}/${token}(?:${parameter})*$`);
-  return header !== undefined && header.length <= 255 && valid.test(header) ? header : "";
+  return valid.test(header) ? header : "";
 }
 
 /** RFC 8187: what `encodeURIComponent` leaves as it is and no extended value may hold is encoded too. */

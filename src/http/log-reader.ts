@@ -30,41 +30,32 @@ export async function openLog(
   open: OpenSocket,
   { after, signal }: { after: string; signal: AbortSignal },
 ): Promise<AsyncGenerator<LogFrame, void>> {
-  return followLog(await open(after), open, after, signal);
+  return followLog(readFrom(await open(after), after, signal), open, after, signal);
 }
 
 /** How far the reader's own client is, and how often the log could not be followed since. */
 type Position = { cursor: string; failures: number };
 
 async function* followLog(
-  first: WebSocket,
+  first: SocketFrames,
   open: OpenSocket,
   after: string,
   signal: AbortSignal,
 ): AsyncGenerator<LogFrame, void> {
   const position: Position = { cursor: after, failures: 0 };
-  let socket: WebSocket | null = first;
-  while (socket !== null) {
-    const closeCode: number | null = yield* readSocket(socket, position, signal);
-    if (FINAL_CODES.includes(closeCode)) return;
-    socket = await reopen(open, position, signal);
+  let frames: SocketFrames | null = first;
+  while (frames !== null) {
+    yield* readSocket(frames, position);
+    if (FINAL_CODES.includes(frames.closeCode)) return;
+    frames = await reopen(open, position, signal);
   }
 }
 
-/** Yields what comes over one socket and returns what it was closed with. */
-async function* readSocket(
-  socket: WebSocket,
-  position: Position,
-  signal: AbortSignal,
-): AsyncGenerator<LogFrame, number | null> {
-  const frames = new SocketFrames(socket, signal);
-  const acknowledge = (cursor: string) =>
-    frames.send(JSON.stringify({ type: "ack", data: { cursor } } satisfies ClientFrame));
+/** Yields what comes over one socket. */
+async function* readSocket(frames: SocketFrames, position: Position): AsyncGenerator<LogFrame, void> {
+  let ackedAt = Date.now();
+  let takenBytes = 0;
   try {
-    // Said at once, since a socket that never acknowledged anything may fall further behind, in our memory.
-    acknowledge(position.cursor);
-    let ackedAt = Date.now();
-    let takenBytes = 0;
     for (let json = await frames.next(); json !== null; json = await frames.next()) {
       const frame = parseFrame(json);
       if (frame === null) continue;
@@ -74,32 +65,56 @@ async function* readSocket(
       position.failures = 0;
       takenBytes += json.length;
       if (takenBytes >= ACK_EVERY_BYTES || Date.now() - ackedAt >= ACK_EVERY_MS) {
-        acknowledge(frame.cursor);
+        acknowledge(frames, frame.cursor);
         ackedAt = Date.now();
         takenBytes = 0;
       }
     }
-    return frames.closeCode;
   } finally {
     frames.close();
   }
 }
 
 /** A new socket from where the reader is, or null when there is none to be had. */
-async function reopen(open: OpenSocket, position: Position, signal: AbortSignal): Promise<WebSocket | null> {
+async function reopen(open: OpenSocket, position: Position, signal: AbortSignal): Promise<SocketFrames | null> {
   for (;;) {
     const delay = RETRY_DELAYS_MS[position.failures];
     if (delay === undefined) return null;
     position.failures++;
-    await scheduler.wait(delay, { signal }).catch(() => undefined);
+    await pause(delay, signal);
     if (signal.aborted) return null;
     try {
-      return await open(position.cursor);
+      return readFrom(await open(position.cursor), position.cursor, signal);
     } catch (thrown) {
       if (thrown instanceof GatewayError) return null;
       console.warn("http: the log could not be followed:", thrown);
     }
   }
+}
+
+function readFrom(socket: WebSocket, cursor: string, signal: AbortSignal): SocketFrames {
+  const frames = new SocketFrames(socket, signal);
+  // Said at once, since a socket that never acknowledged anything may fall further behind, in our memory.
+  acknowledge(frames, cursor);
+  return frames;
+}
+
+function acknowledge(frames: SocketFrames, cursor: string): void {
+  frames.send(JSON.stringify({ type: "ack", data: { cursor } } satisfies ClientFrame));
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
 }
 
 const envelope = z.object({ cursor: z.string(), turn_id: z.string().nullable(), type: z.string() });

@@ -8,7 +8,7 @@ export class SocketFrames {
   #closeCode: number | null = null;
   #wake: (() => void) | null = null;
 
-  /** Accepts the socket. When `signal` aborts, the frames end at once. */
+  /** Accepts the socket at once, since one that waits for that holds up whoever sends. When `signal` aborts, it closes. */
   constructor(socket: WebSocket, signal: AbortSignal) {
     this.#socket = socket;
     socket.addEventListener("message", ({ data }) => {
@@ -18,9 +18,9 @@ export class SocketFrames {
     });
     socket.addEventListener("close", ({ code }) => this.#end(code));
     socket.addEventListener("error", () => this.#end(ABNORMAL_CLOSURE));
-    signal.addEventListener("abort", () => this.#drop(), { once: true });
+    signal.addEventListener("abort", () => this.close(), { once: true });
     socket.accept();
-    if (signal.aborted) this.#drop();
+    if (signal.aborted) this.close();
   }
 
   /** The next frame, or null when the socket has closed and all were read. */
@@ -42,15 +42,11 @@ export class SocketFrames {
     if (this.#closeCode === null) this.#socket.send(text);
   }
 
-  /** Closes the socket, or completes a closing that the other side began. */
+  /** Closes the socket, or completes a closing that the other side began. Frames that were not asked for are dropped. */
   close(): void {
-    this.#drop();
-    this.#socket.close(1000);
-  }
-
-  #drop(): void {
     this.#frames.length = 0;
     this.#end(ABNORMAL_CLOSURE);
+    this.#socket.close(1000);
   }
 
   #end(code: number): void {

@@ -1,3 +1,4 @@
+import { GatewayError } from "../protocol/errors.ts";
 import { FILE_MAX_BYTES, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { bodyChunks, declaredLength, readBody } from "./read-body.ts";
 import { hexSha256, toHex } from "./sha256.ts";
@@ -23,9 +24,19 @@ export async function uploadBody(
   const sized = new FixedLengthStream(length);
   const hash = new crypto.DigestStream("SHA-256");
   const stored = bucket.put(key, sized.readable);
-  const pumped = pump(bodyChunks(request, FILE_MAX_BYTES), [sized.writable, hash]);
+  const pumped = pump(ofLength(length, bodyChunks(request, FILE_MAX_BYTES)), [sized.writable, hash]);
   const [digest] = await Promise.all([hash.digest, stored, pumped.then(() => within(STORAGE_TIMEOUT_MS, stored))]);
   return { size: length, sha256: toHex(digest) };
+}
+
+async function* ofLength(length: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  let left = length;
+  for await (const chunk of chunks) {
+    left -= chunk.byteLength;
+    if (left < 0) break;
+    yield chunk;
+  }
+  if (left !== 0) throw new GatewayError("invalid_request", "The body is not as long as its Content-Length says.");
 }
 
 /** Writes every chunk to every sink, at the pace of the slowest. */

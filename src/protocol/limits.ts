@@ -8,6 +8,8 @@ export const JSON_MAX_DEPTH = 64;
 export const FILE_MAX_BYTES = 32 * 1024 * 1024;
 /** A file that a tool reads whole or writes: it is held in the object's memory, beside the transcript. */
 export const TOOL_FILE_MAX_BYTES = 8 * 1024 * 1024;
+/** The content type that a client gives a file: it is kept in the file's row and served as a header. */
+export const MEDIA_TYPE_MAX_CHARS = 255;
 /** A path, in UTF-8: R2 keys end at 1,024 bytes, of which the prefix takes some. */
 export const PATH_MAX_BYTES = 512;
 /** Free-form data kept for the caller: it is copied into the event log and the index. */
