@@ -7,7 +7,7 @@ import { GatewayError } from "../protocol/errors.ts";
 import { PATH_MAX_BYTES } from "../protocol/limits.ts";
 
 /** Where the workspace seems to stand for whoever names files by absolute paths. */
-export const WORKSPACE_ROOT = "/workspace";
+const WORKSPACE_ROOT = "/workspace";
 
 /**
  * A file's path, relative to the workspace: NFC, segments joined by single slashes, no `.` and no `..`.

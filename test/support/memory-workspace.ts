@@ -4,7 +4,7 @@ import { describeFile } from "../../src/workspace/describe-file.ts";
 import { type DraftBase, OverlayDraft } from "../../src/workspace/draft.ts";
 
 /** Committed files in memory, for what needs files and no storage. Nothing can be staged. */
-export class MemoryBase implements DraftBase<FileInfo> {
+class MemoryBase implements DraftBase<FileInfo> {
   readonly #files = new Map<string, { bytes: Uint8Array; info: FileInfo }>();
   /** The paths whose bytes were read, in order. */
   readonly reads: string[] = [];

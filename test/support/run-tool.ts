@@ -1,0 +1,28 @@
+import { type Draft, ToolError } from "../../src/engine/ports.ts";
+import { createToolRegistry } from "../../src/tools/registry.ts";
+
+const registry = createToolRegistry();
+
+/**
+ * Calls a tool as the engine does: the input goes through the tool's schema first. Returns the result's text, or the
+ * error that the model would read; anything that is neither is thrown.
+ */
+export async function runTool(
+  workspace: Draft,
+  name: string,
+  input: Record<string, unknown>,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<{ text: string } | { error: string }> {
+  const tool = registry.get(name);
+  if (tool === undefined) throw new Error(`no tool ${name}`);
+  const parsed = tool.input.safeParse(input);
+  if (!parsed.success) return { error: parsed.error.issues.map(({ message }) => message).join("\n") };
+  try {
+    const text = await tool.run(parsed.data, { workspace, signal });
+    if (typeof text !== "string") throw new Error(`${name} gave no string`);
+    return { text };
+  } catch (thrown) {
+    if (thrown instanceof ToolError) return { error: thrown.message };
+    throw thrown;
+  }
+}
