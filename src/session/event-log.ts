@@ -121,6 +121,8 @@ export class EventLog {
       this.#sendPiece(sender, text, offset),
     );
     this.#pending.push(block);
+    // It has no characters to wait for, and no event may overtake it.
+    if (redacted) block.end();
     return block;
   }
 
@@ -246,7 +248,11 @@ export class EventLog {
   *#replayFrom({ seq, block }: Cursor, types: ReadonlySet<EventType> | null): Generator<Replayed> {
     if (block !== undefined) {
       const row = this.#row(block.seq);
-      if (row !== undefined && (types === null || types.has(row.type))) yield this.#replayed(row, block.offset, seq);
+      // Of a block that is still open and has no more characters there is nothing to tell yet.
+      const isNews = this.#open?.seq !== block.seq || this.#open.text.length > block.offset;
+      if (row !== undefined && isNews && (types === null || types.has(row.type))) {
+        yield this.#replayed(row, block.offset, seq);
+      }
     }
     for (const row of this.#rows(seq + 1, this.#last, null)) {
       if (types === null || types.has(row.type)) yield this.#replayed(row, 0, row.seq);

@@ -34,7 +34,8 @@ export class LiveBlock {
   readonly redacted: boolean;
   readonly citations: Json[] = [];
   #text = "";
-  #sent = 0;
+  /** How many characters were sent; null before the first frame, which may have none. */
+  #sent: number | null = null;
   #ended = false;
   /** A high surrogate at the end of a piece waits for its other half. */
   #half = "";
@@ -77,9 +78,9 @@ export class LiveBlock {
     this.#sendRest();
   }
 
-  /** Sends what is left at once, so that whatever is sent next comes after it. */
+  /** Sends what is left at once, so that whatever is sent next comes after it, and after the block's first frame. */
   flush(): void {
-    if (this.#sent < this.#text.length) this.#sendRest();
+    if (this.#sent !== this.#text.length) this.#sendRest();
   }
 
   /** Nothing is sent any more. */
@@ -106,7 +107,7 @@ export class LiveBlock {
   }
 
   #sendAndWait(): void {
-    if (this.#sent === this.#text.length) return;
+    if ((this.#sent ?? 0) === this.#text.length) return;
     this.#sendRest();
     this.#timer = setTimeout(() => {
       this.#timer = null;
@@ -115,7 +116,7 @@ export class LiveBlock {
   }
 
   #sendRest(): void {
-    const offset = this.#sent;
+    const offset = this.#sent ?? 0;
     this.#sent = this.#text.length;
     this.#send(this, this.#text.slice(offset), offset);
   }
