@@ -8,9 +8,10 @@ import { PATTERN_MAX_CHARS } from "../protocol/limits.ts";
 /** What the braces of one glob may come to. */
 const ALTERNATIVES_MAX = 100;
 
-/** A glob that is matched against paths relative to a folder of the workspace. */
+/** A glob that is matched against paths relative to a folder of the workspace; in NFC, as they are. */
 export const globInput = z
   .string()
+  .normalize("NFC")
   .min(1)
   .max(PATTERN_MAX_CHARS)
   .refine(

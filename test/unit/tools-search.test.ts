@@ -78,6 +78,10 @@ describe("glob", () => {
     expect(await run("glob", { pattern, path })).toBe(expected);
   });
 
+  test("[GUARD2] finds a name in whichever way its accents are spelt", async () => {
+    expect(await run("glob", { pattern: "e\u0301*" }, { "été.md": "" })).toBe("été.md");
+  });
+
   test.for(["../*", "/etc/*", "f/../../*", "", "x".repeat(501)])(
     "[GUARD6] the pattern %j is refused",
     async (pattern) => {

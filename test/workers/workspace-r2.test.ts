@@ -6,6 +6,7 @@ import { STORAGE_TIMEOUT_MS, TOOL_FILE_MAX_BYTES } from "../../src/protocol/limi
 import { CREATE_FILES, currentFile, putVersion } from "../../src/workspace/file-table.ts";
 import { R2Workspace } from "../../src/workspace/r2-workspace.ts";
 import { blobKey, spacePrefix } from "../../src/workspace/space-blobs.ts";
+import { runTool } from "../support/run-tool.ts";
 import { testWorkspace } from "../support/workspace-contract.ts";
 
 type R2Host = { workspace: R2Workspace; sql: Sql; rowsWritten(): number; keys(): Promise<string[]> };
@@ -161,6 +162,33 @@ describe("when the storage fails", () => {
       await expect(workspace.openDraft().read("a")).rejects.toThrow(`${size} bytes`);
     }));
 });
+
+test("[TOOL9] the tools do in this runtime what they do elsewhere", () =>
+  withR2(async ({ workspace, sql }) => {
+    let seq = 0;
+    const call = async (name: string, input: Record<string, unknown>) => {
+      const draft = workspace.openDraft();
+      const result = await runTool(draft, name, input);
+      if (draft.changed) {
+        const staged = await draft.stage(`stage_${++seq}`);
+        sql.transaction(() => staged.commit(sql, seq));
+      }
+      return "text" in result ? result.text : result;
+    };
+    const path = "work_products/é.md";
+    expect(await call("write", { path, content: "\ufeffone\ntwo\n" })).toBe(`Created ${path} (11 bytes).`);
+    expect(await call("edit", { path, old_string: "two", new_string: "2" })).toBe(
+      `Edited ${path}.\n@@ -1,2 +1,2 @@\n \ufeffone\n-two\n+2\n`,
+    );
+    expect(await call("read", { path })).toBe("\ufeffone\n2\n");
+    expect(await call("grep", { pattern: "^\\p{Nd}$" })).toBe(`${path}:2: 2`);
+    expect(await call("glob", { pattern: "{work_products,other}/*.md" })).toBe(path);
+    expect(await call("list", {})).toBe("work_products/");
+    expect(await call("read", { path: "é.md" })).toEqual({ error: `There is no file "é.md". Similar: "${path}".` });
+    expect(await call("delete", { path })).toBe(`Deleted ${path}.`);
+    expect(await call("list", {})).toBe("The workspace is empty.");
+    expect(await call("wait", { seconds: 0 })).toBe("Waited 0 seconds.");
+  }));
 
 test("[FILE9] a blob's key names its space", () => {
   expect(blobKey("space_A", "stage_B.1")).toBe("blobs/space_A/stage_B.1");
