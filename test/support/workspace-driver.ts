@@ -1,0 +1,40 @@
+import type { Committed, OpenDraft, Sql, Workspace } from "../../src/engine/ports.ts";
+
+/** One empty workspace under test. */
+export type WorkspaceHost = {
+  workspace: Workspace;
+  /** The database that the workspace commits in. */
+  sql: Sql;
+  /** Whatever lies in the storage and belongs to no version of a file. */
+  leftovers(): Promise<string[]>;
+};
+
+export const bytesOf = (text: string) => new TextEncoder().encode(text);
+const textOf = (bytes: Uint8Array | null) => (bytes === null ? null : new TextDecoder().decode(bytes));
+/** Names the stages and events of a test one after the other. */
+export function createDriver({ workspace, sql }: WorkspaceHost) {
+  let seq = 0;
+  let stages = 0;
+  const stage = (draft: OpenDraft) => draft.stage(`stage_${++stages}`);
+  const commit = async (draft: OpenDraft) => {
+    const staged = await stage(draft);
+    seq++;
+    const outcome = sql.transaction(() => staged.commit(sql, seq));
+    await ("conflict" in outcome ? staged.discard() : staged.finish());
+    return outcome;
+  };
+  /** Changes files as another call would: a text writes, null removes. */
+  const change = async (files: Record<string, string | null>): Promise<Committed[]> => {
+    const draft = workspace.openDraft();
+    for (const [path, text] of Object.entries(files)) {
+      if (text === null) draft.remove(path);
+      else draft.write(path, bytesOf(text));
+    }
+    const outcome = await commit(draft);
+    if ("conflict" in outcome) throw new Error(`conflict at ${outcome.conflict}`);
+    return outcome.committed;
+  };
+  const read = async (path: string) => textOf(await workspace.openDraft().read(path));
+  const paths = async (folder = "") => (await workspace.openDraft().list(folder)).map((file) => file.path);
+  return { stage, commit, change, read, paths };
+}
