@@ -67,9 +67,17 @@ function isThinking(block: ContentBlock): boolean {
   return block.type === "thinking" || block.type === "redacted_thinking";
 }
 
+/** Whether a request can be made smaller. */
+export function canMakeRoom(transcript: TranscriptEntry[]): boolean {
+  return olderResults(transcript).length > 0;
+}
+
+function olderResults(transcript: TranscriptEntry[]): TranscriptEntry[] {
+  return transcript.filter((entry) => entry.results.length > 0).slice(0, -RESULTS_KEPT);
+}
+
 function makeRoom(transcript: TranscriptEntry[]): TranscriptEntry[] {
-  const withResults = transcript.filter((entry) => entry.results.length > 0);
-  const cleared = new Set(withResults.slice(0, Math.max(withResults.length - RESULTS_KEPT, 0)));
+  const cleared = new Set(olderResults(transcript));
   return transcript.map((entry) =>
     cleared.has(entry)
       ? { ...entry, results: entry.results.map((result) => ({ ...result, content: CLEARED_RESULT })) }

@@ -1,5 +1,5 @@
 import { Aborted, abortable } from "./abortable.ts";
-import { buildRequest } from "./build-request.ts";
+import { buildRequest, canMakeRoom } from "./build-request.ts";
 import { MessageReader } from "./message-reader.ts";
 import { backoffMs, isPassing, MODEL_MAX_ATTEMPTS, refusesInput, toModelError } from "./model-failure.ts";
 import { nextStep, type TurnEnd, type TurnState } from "./next-step.ts";
@@ -44,8 +44,8 @@ function settle(deps: TurnDeps, state: TurnState, material: RequestMaterial, ste
     return;
   }
   if (step.stopReason === "model_context_window_exceeded") {
-    if (material.makeRoom) {
-      const message = "The session no longer fits the model's window, with older tool results left out too.";
+    if (material.makeRoom || !canMakeRoom(material.transcript)) {
+      const message = "The session no longer fits the model's window, even without its older tool results.";
       store.finish(failed("model_context_window_exceeded", message, step));
     } else store.retryStep({ code: "model_context_window_exceeded", delayMs: 0, change: "make_room" });
     return;
