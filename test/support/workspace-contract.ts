@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type OpenDraft, ToolError } from "../../src/engine/ports.ts";
 import { TOOL_FILE_MAX_BYTES } from "../../src/protocol/limits.ts";
-import { bytesOf, createDriver, type WorkspaceHost } from "./workspace-driver.ts";
+import { bytesOf, createDriver, textOf, type WorkspaceHost } from "./workspace-driver.ts";
 
 async function sha256Of(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));

@@ -10,7 +10,8 @@ export type WorkspaceHost = {
 };
 
 export const bytesOf = (text: string) => new TextEncoder().encode(text);
-const textOf = (bytes: Uint8Array | null) => (bytes === null ? null : new TextDecoder().decode(bytes));
+export const textOf = (bytes: Uint8Array | null) => (bytes === null ? null : new TextDecoder().decode(bytes));
+
 /** Names the stages and events of a test one after the other. */
 export function createDriver({ workspace, sql }: WorkspaceHost) {
   let seq = 0;
