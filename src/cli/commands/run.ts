@@ -1,0 +1,25 @@
+import { Conversation } from "../conversation.ts";
+import { EXIT, usageFailure } from "../failure.ts";
+import { parseTurnFlags, TURN_FLAGS_HELP } from "../turn-flags.ts";
+
+const HELP = `Usage: turnpike run "MESSAGE" [flags]
+
+Sends a message and shows the turn. The model's text goes to stdout, everything else to stderr.
+
+${TURN_FLAGS_HELP}
+Exit codes: 0 complete, 1 the turn failed, 2 wrong usage, 3 the gateway cannot be reached or refuses, 130 cancelled.
+`;
+
+export async function run(args: string[]): Promise<number> {
+  const flags = parseTurnFlags(args);
+  if (flags.help) {
+    process.stdout.write(HELP);
+    return EXIT.complete;
+  }
+  const [message, ...others] = flags.positionals;
+  if (message === undefined) throw usageFailure('A message is needed: turnpike run "MESSAGE"');
+  if (others.length > 0) throw usageFailure("The message must be one argument; put it in quotes.");
+  if (message.trim() === "") throw usageFailure("The message is blank.");
+  const conversation = await Conversation.open(flags);
+  return await conversation.say(message);
+}

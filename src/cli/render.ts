@@ -1,0 +1,183 @@
+import type { Event, EventOf } from "../protocol/events.ts";
+import { sanitize } from "./sanitize.ts";
+
+/** Text for one of the two streams, in the order in which it is to be written. */
+export type Output = { to: "stdout" | "stderr"; text: string };
+
+export type RenderOptions = {
+  /** Every event as a line of JSON instead of its text. */
+  json: boolean;
+  /** Show the text of thinking, not only that there is some. */
+  thinking: boolean;
+  stdout: { isTTY: boolean };
+  stderr: { isTTY: boolean; color: boolean; columns: number };
+};
+
+const PREVIEW_LINES = 3;
+
+type Style = "dim" | "red" | "green" | "cyan";
+const STYLES = { dim: 2, red: 31, green: 32, cyan: 36 } as const;
+
+/**
+ * Turns the events of one turn into what a person sees. Holds what was shown so far and touches no stream: stdout is
+ * the model's text and nothing else, everything about it goes to stderr.
+ */
+export class Renderer {
+  readonly #options: RenderOptions;
+  /** The stream whose last line is not ended yet. */
+  #midLine: Output["to"] | null = null;
+  /** How many characters of each block of the running step were shown. */
+  readonly #shown = new Map<number, number>();
+
+  constructor(options: RenderOptions) {
+    this.#options = options;
+  }
+
+  render(event: Event): Output[] {
+    if (this.#options.json) return [{ to: "stdout", text: `${JSON.stringify(event)}\n` }];
+    switch (event.type) {
+      case "SESSION_INFO":
+      case "USER_INPUT":
+        return [];
+      case "STATUS":
+        return this.#status(event.data);
+      case "TEXT":
+        return this.#text(event);
+      case "THINKING":
+        return this.#thinking(event);
+      case "TOOL_CALL": {
+        const { name, input } = event.data;
+        const tool = sanitize(name);
+        return [this.#line(`${this.#style("cyan", tool)} ${this.#clip(JSON.stringify(input), tool.length + 1)}`)];
+      }
+      case "TOOL_RESULT":
+        return this.#preview(event.data.content_preview, event.data.is_error);
+      case "WORK_PRODUCT":
+        return [this.#line(`${this.#style("green", sanitize(event.data.path))} (${event.data.size} bytes)`)];
+      case "ERROR":
+        return [
+          ...this.#discarded(event.data.discard),
+          this.#line(this.#style("red", `error: ${sanitize(event.data.message)} (${event.data.code})`)),
+        ];
+      case "ITERATION_END":
+        return this.#end(event.data);
+    }
+  }
+
+  /** A line about the program itself, such as the id of a new session. */
+  note(text: string): Output {
+    return this.#line(this.#style("dim", text));
+  }
+
+  /** A failure that is no event. */
+  error(text: string): Output {
+    return this.#line(this.#style("red", sanitize(text)));
+  }
+
+  #status(data: EventOf<"STATUS">["data"]): Output[] {
+    switch (data.status) {
+      case "queued":
+        return [this.note(`queued at position ${data.position}`)];
+      case "retrying": {
+        const why = `${data.code}, attempt ${data.attempt}`;
+        return [...this.#discarded(data.discard), this.note(`trying again in ${seconds(data.delay_seconds)} (${why})`)];
+      }
+      case "resumed":
+        return [...this.#discarded(data.discard), this.note("resumed after an interruption")];
+      case "file_changed":
+        return [this.note(`${sanitize(data.path)} was ${data.sha256 === null ? "removed" : "changed"} by a client`)];
+      case "processing":
+      case "deleted":
+        return [];
+    }
+  }
+
+  #text({ seq, data }: EventOf<"TEXT">): Output[] {
+    if (data.text === "") return [];
+    this.#count(seq, data.text);
+    const text = this.#options.stdout.isTTY ? sanitize(data.text) : data.text;
+    return [this.#write("stdout", text)];
+  }
+
+  #thinking({ seq, data }: EventOf<"THINKING">): Output[] {
+    if (!this.#options.thinking) {
+      if (this.#shown.has(seq) || data.discarded) return [];
+      this.#count(seq, "");
+      return [this.note("thinking …")];
+    }
+    this.#count(seq, data.thinking);
+    const outputs = data.thinking === "" ? [] : [this.#write("stderr", this.#style("dim", sanitize(data.thinking)))];
+    if (data.done && this.#midLine === "stderr") outputs.push(this.#newLine());
+    return outputs;
+  }
+
+  #preview(content: string, isError: boolean): Output[] {
+    const lines = sanitize(content).split("\n");
+    const shown = lines.slice(0, PREVIEW_LINES).map((line) => this.#clip(line, 2));
+    if (lines.length > PREVIEW_LINES) shown.push(`… ${lines.length - PREVIEW_LINES} more lines`);
+    return shown.map((line) => this.#line(`  ${this.#style(isError ? "red" : "dim", line)}`));
+  }
+
+  #end({ status, stop_reason, duration_seconds, tool_calls, usage }: EventOf<"ITERATION_END">["data"]): Output[] {
+    const tools = `${tool_calls} ${tool_calls === 1 ? "tool" : "tools"}`;
+    const read = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
+    const tokens = `${read} tokens in, ${usage.output_tokens} out`;
+    const reason = status === "complete" || stop_reason === null ? "" : ` (${stop_reason})`;
+    const style = status === "complete" ? "dim" : "red";
+    const outputs: Output[] = [];
+    // On a terminal the text ends its line; in a pipe it stays exactly what the model said.
+    if (this.#midLine === "stdout" && this.#options.stdout.isTTY) outputs.push({ to: "stdout", text: "\n" });
+    if (outputs.length > 0) this.#midLine = null;
+    outputs.push(
+      this.#line(this.#style(style, `${status}${reason} in ${seconds(duration_seconds)}, ${tools}, ${tokens}`)),
+    );
+    this.#shown.clear();
+    return outputs;
+  }
+
+  /** Text that was shown and does not count any more. */
+  #discarded(seqs: number[] = []): Output[] {
+    let characters = 0;
+    for (const seq of seqs) characters += this.#shown.get(seq) ?? 0;
+    return characters === 0 ? [] : [this.note(`[discarded the last ${characters} characters]`)];
+  }
+
+  #count(seq: number, text: string): void {
+    this.#shown.set(seq, (this.#shown.get(seq) ?? 0) + text.length);
+  }
+
+  #line(text: string): Output {
+    const output = this.#write("stderr", `${text}\n`, true);
+    this.#midLine = null;
+    return output;
+  }
+
+  #newLine(): Output {
+    this.#midLine = null;
+    return { to: "stderr", text: "\n" };
+  }
+
+  /** Where both streams are one terminal, what goes to the other one begins on a line of its own. */
+  #write(to: Output["to"], text: string, ownLine = false): Output {
+    const { stdout, stderr } = this.#options;
+    const shared = stdout.isTTY && stderr.isTTY;
+    const breaks = this.#midLine !== null && (this.#midLine === to ? ownLine : shared);
+    this.#midLine = text.endsWith("\n") ? null : to;
+    return { to, text: breaks ? `\n${text}` : text };
+  }
+
+  #style(style: Style, text: string): string {
+    return this.#options.stderr.color ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
+  }
+
+  /** One line that fits beside `taken` characters. */
+  #clip(text: string, taken: number): string {
+    const room = Math.max(20, this.#options.stderr.columns - taken);
+    const characters = Array.from(sanitize(text).replaceAll("\n", " "));
+    return characters.length <= room ? characters.join("") : `${characters.slice(0, room - 1).join("")}…`;
+  }
+}
+
+function seconds(value: number): string {
+  return `${value.toFixed(1)} s`;
+}

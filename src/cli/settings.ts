@@ -1,0 +1,65 @@
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readDevVars, type Variables } from "./dev-vars.ts";
+import { EXIT, Failure, usageFailure } from "./failure.ts";
+
+/** The project folder: where `wrangler.toml` and `.dev.vars` are. */
+export const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+export const DEFAULT_PORT = 8787;
+
+/** The environment, and the project's `.dev.vars` (null where there is none). */
+export type Sources = { env: Record<string, string | undefined>; devVars: Variables | null };
+
+export function readSources(): Sources {
+  return { env: process.env, devVars: readDevVars(PROJECT_ROOT) };
+}
+
+/** A setting by its name: the flag before the environment before `.dev.vars`. An empty value counts as none. */
+export function setting(name: string, flag: string | undefined, { env, devVars }: Sources): string | undefined {
+  return flag ?? (env[name] || devVars?.[name] || undefined);
+}
+
+/** The port of the local gateway: `--port`, `PORT`, 8787. */
+export function portSetting(flag: string | undefined, sources: Sources): number {
+  const text = setting("PORT", flag, sources);
+  if (text === undefined) return DEFAULT_PORT;
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) {
+    throw usageFailure(`${flag === undefined ? "PORT" : "--port"} must be a number from 0 to 65535, not "${text}".`);
+  }
+  return Number(text);
+}
+
+/** A token travels in a header, so it is visible ASCII. */
+export function checkToken(name: string, token: string): string {
+  if (!/^[\x21-\x7e]+$/.test(token)) throw usageFailure(`${name} must consist of visible ASCII characters.`);
+  return token;
+}
+
+export type GatewayAddress = {
+  baseUrl: string;
+  token: string;
+  /** Whether this is the gateway that `npm start` runs. */
+  local: boolean;
+};
+
+/** Which gateway to talk to, and as whom. @throws Failure */
+export function gatewayAddress(
+  flags: { gatewayUrl?: string | undefined; token?: string | undefined },
+  sources: Sources,
+): GatewayAddress {
+  const url = setting("TURNPIKE_GATEWAY_URL", flags.gatewayUrl, sources);
+  const local = url === undefined;
+  const baseUrl = url ?? `http://127.0.0.1:${portSetting(undefined, sources)}`;
+  if (!/^https?:$/.test(URL.parse(baseUrl)?.protocol ?? "")) {
+    throw usageFailure(`The gateway's address must begin with http:// or https://, not "${baseUrl}".`);
+  }
+  const token = setting("TURNPIKE_TOKEN", flags.token, sources) ?? setting("GATEWAY_TOKEN", undefined, sources);
+  if (token !== undefined) return { baseUrl, token: checkToken("The token", token), local };
+  if (local) throw new Failure(EXIT.refused, notStarted(baseUrl));
+  throw usageFailure("A token is needed: --token, TURNPIKE_TOKEN or GATEWAY_TOKEN.");
+}
+
+export function notStarted(baseUrl: string): string {
+  return `No gateway answers at ${baseUrl}. Start one with: npm start`;
+}

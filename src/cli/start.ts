@@ -1,0 +1,96 @@
+/** `npm start`: the gateway on this machine, with everything it needs. SPEC.md, START. */
+import { constants } from "node:os";
+import { join, resolve } from "node:path";
+import { createDevVars, newToken, type Variables } from "./dev-vars.ts";
+import { EXIT, runProgram, usageFailure } from "./failure.ts";
+import { parseFlags } from "./flags.ts";
+import { type LocalGateway, startLocalGateway } from "./local-gateway.ts";
+import { checkToken, DEFAULT_PORT, PROJECT_ROOT, portSetting, readSources, type Sources, setting } from "./settings.ts";
+
+const HELP = `Usage: npm start -- [--port N] [--state DIR]
+
+Runs the gateway on this machine, until it is interrupted.
+
+  --port N      the port (PORT; ${DEFAULT_PORT}); 0 picks one that is free
+  --state DIR   where sessions, files and databases are kept (TURNPIKE_STATE; ./.turnpike)
+  --help        this page
+
+The environment, and after it the file .dev.vars, may set:
+
+  GATEWAY_TOKEN        the token that everyone must show; made at the first start
+  ANTHROPIC_API_KEY    with it, Claude answers; without it, the demo model
+  ANTHROPIC_BASE_URL   another server that speaks the Messages API
+  GATEWAY_MODEL        the model of sessions that name none
+`;
+
+/** The Worker's variables that the environment may set. All that `.dev.vars` sets reach it too. */
+const WORKER_VARIABLES = ["GATEWAY_TOKEN", "GATEWAY_MODEL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
+
+async function start(args: string[]): Promise<number> {
+  const { values: flags } = parseFlags({
+    args,
+    options: { port: { type: "string" }, state: { type: "string" }, help: { type: "boolean" } },
+  });
+  if (flags.help) {
+    process.stdout.write(HELP);
+    return EXIT.complete;
+  }
+  const sources = readSources();
+  const port = portSetting(flags.port, sources);
+  const state = resolve(setting("TURNPIKE_STATE", flags.state, sources) ?? join(PROJECT_ROOT, ".turnpike"));
+  const variables = workerVariables(sources);
+
+  endOnSignals();
+  const gateway = await startLocalGateway({ root: PROJECT_ROOT, state, port, variables });
+  process.stdout.write(welcome(gateway, variables["GATEWAY_TOKEN"] ?? "", sources));
+  throw await gateway.failed;
+}
+
+/**
+ * Ends what was started through the hooks on exit, which kill it: a killed gateway continues from its last committed
+ * step, so there is nothing to wait for.
+ */
+function endOnSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => process.exit(128 + constants.signals[signal]));
+  }
+}
+
+/** What reaches the Worker. Makes a `.dev.vars` with a token if nothing names one. */
+function workerVariables(sources: Sources): Variables {
+  const variables: Variables = { ...sources.devVars };
+  for (const name of WORKER_VARIABLES) {
+    const value = setting(name, undefined, sources);
+    if (value !== undefined) variables[name] = value;
+  }
+  const token = variables["GATEWAY_TOKEN"];
+  if (token) checkToken("GATEWAY_TOKEN", token);
+  else if (sources.devVars === null) return { ...createDevVars(PROJECT_ROOT), ...variables };
+  else throw usageFailure(`.dev.vars names no GATEWAY_TOKEN. Add this line to it: GATEWAY_TOKEN=${newToken()}`);
+  return variables;
+}
+
+function welcome({ url, model }: LocalGateway, token: string, { devVars, env }: Sources): string {
+  const isDefault = url === `http://127.0.0.1:${DEFAULT_PORT}`;
+  const inFile = (devVars?.["GATEWAY_TOKEN"] ?? token) === token && !env["GATEWAY_TOKEN"];
+  const flags = `${isDefault ? "" : ` --gateway-url ${url}`}${inFile ? "" : ` --token ${token}`}`;
+  const message = "Create a file called hello.txt in work_products with the text 'hello world'";
+  const curl = `curl -s -H "Authorization: Bearer ${token}" -H "Content-Type: application/json"`;
+  const hint = model === "demo" ? "  (with ANTHROPIC_API_KEY in .dev.vars or the environment: Claude)" : "";
+  return `
+  address  ${url}
+  token    ${token}${inFile ? "  (kept in .dev.vars)" : ""}
+  model    ${model}${hint}
+
+Lines to paste into another terminal:
+
+  npm run turnpike -- run "${message}"${flags}
+
+  SESSION=$(${curl} ${url}/api/v1/sessions -d '{}' | grep -o 'session_[0-9A-Z]*' | head -n 1)
+  ${curl} "${url}/api/v1/sessions/$SESSION/turns?wait=true" -d '{"user_input": "List ."}'
+
+Turnpike is ready at ${url}
+`;
+}
+
+await runProgram(() => start(process.argv.slice(2)));

@@ -1,0 +1,51 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { isErrorCode } from "./dev-vars.ts";
+import { EXIT, Failure, usageFailure } from "./failure.ts";
+
+/** Where wrangler keeps the local D1 databases, below the state folder. */
+const D1_FOLDER = "v3/d1/miniflare-D1DatabaseObject";
+
+/**
+ * Makes the state folder and claims it for this process. Two gateways on one state would each run every session, and
+ * a session must run once. SQLite's lock is the operating system's, so it ends with the process, however that ends.
+ */
+export function claimState(state: string): void {
+  try {
+    mkdirSync(state, { recursive: true, mode: 0o700 });
+    const claim = new DatabaseSync(join(state, "claim.sqlite"), { timeout: 0 });
+    claim.exec("BEGIN EXCLUSIVE");
+    // Closing the database would end the claim, and so would its collection as garbage.
+    process.once("exit", () => claim.close());
+  } catch (thrown) {
+    if (isErrorCode(thrown, "ERR_SQLITE_ERROR"))
+      throw new Failure(EXIT.failed, `Another gateway is using the state in ${state}.`);
+    throw usageFailure(
+      `The state folder ${state} cannot be used: ${thrown instanceof Error ? thrown.message : thrown}`,
+    );
+  }
+}
+
+/**
+ * Whether every migration is recorded in the state's one D1 database, so that wrangler need not be asked, which takes
+ * longer than the whole start. Any doubt is a no.
+ */
+export function isMigrated(state: string, migrations: string): boolean {
+  try {
+    const folder = join(state, D1_FOLDER);
+    const databases = readdirSync(folder).filter((name) => name.endsWith(".sqlite") && name !== "metadata.sqlite");
+    const [name, ...others] = databases;
+    if (name === undefined || others.length > 0) return false;
+    using database = new DatabaseSync(join(folder, name), { readOnly: true });
+    const applied = new Set(
+      database
+        .prepare("SELECT name FROM d1_migrations")
+        .all()
+        .map((row) => row["name"]),
+    );
+    return readdirSync(migrations).every((file) => !file.endsWith(".sql") || applied.has(file));
+  } catch {
+    return false;
+  }
+}

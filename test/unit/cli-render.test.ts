@@ -1,0 +1,184 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Renderer, type RenderOptions } from "../../src/cli/render.ts";
+import type { Event, NewEvent } from "../../src/protocol/events.ts";
+
+const PIPES: RenderOptions = {
+  json: false,
+  thinking: false,
+  stdout: { isTTY: false },
+  stderr: { isTTY: false, color: false, columns: 40 },
+};
+const TERMINAL: RenderOptions = {
+  ...PIPES,
+  stdout: { isTTY: true },
+  stderr: { isTTY: true, color: false, columns: 40 },
+};
+
+function at(seq: number, event: NewEvent): Event {
+  return {
+    ...event,
+    seq,
+    cursor: `${seq}`,
+    turn_id: "turn_00000000000000000000000000",
+    timestamp: "2026-10-01T00:00:00.000Z",
+  };
+}
+
+const text = (seq: number, piece: string, offset = 0, done = false) =>
+  at(seq, { type: "TEXT", data: { text: piece, offset, done } });
+const thinking = (seq: number, piece: string, offset = 0, done = false) =>
+  at(seq, { type: "THINKING", data: { thinking: piece, offset, done } });
+const call = (seq: number, input: { [key: string]: string }, name = "write") =>
+  at(seq, { type: "TOOL_CALL", data: { id: "t1", name, input, executor: "gateway", time_offset: 0.1 } });
+const result = (seq: number, content: string, isError = false) =>
+  at(seq, {
+    type: "TOOL_RESULT",
+    data: {
+      tool_use_id: "t1",
+      is_error: isError,
+      content_preview: content,
+      content_size: content.length,
+      duration_seconds: 0.1,
+      time_offset: 0.2,
+    },
+  });
+const end = (seq: number, status: "complete" | "failed" | "cancelled" = "complete", stopReason = "end_turn") =>
+  at(seq, {
+    type: "ITERATION_END",
+    data: {
+      status,
+      stop_reason: stopReason,
+      stop_details: null,
+      tool_calls: 1,
+      duration_seconds: 1.25,
+      usage: { input_tokens: 7, output_tokens: 5, cache_read_input_tokens: 2, cache_creation_input_tokens: 1 },
+      trace_id: "0".repeat(32),
+    },
+  });
+
+function shown(options: RenderOptions, ...events: Event[]) {
+  const renderer = new Renderer(options);
+  const outputs = events.flatMap((event) => renderer.render(event));
+  const of = (to: "stdout" | "stderr") => outputs.filter((output) => output.to === to).map((output) => output.text);
+  return {
+    stdout: of("stdout").join(""),
+    stderr: of("stderr").join(""),
+    both: outputs.map((output) => output.text).join(""),
+  };
+}
+
+describe("what a turn looks like", () => {
+  test("[CLI1] in a pipe stdout is the text alone, character for character", () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: "binary", minLength: 1 })), (pieces) => {
+        const events: Event[] = pieces.flatMap((piece, i) => [
+          text(3 * i + 1, piece),
+          call(3 * i + 2, {}),
+          result(3 * i + 3, "ok"),
+        ]);
+        expect(shown(PIPES, ...events, end(999)).stdout).toBe(pieces.join(""));
+      }),
+    );
+  });
+
+  test("[CLI6] tool calls, results, work products and the end are told on stderr", () => {
+    const product = at(4, {
+      type: "WORK_PRODUCT",
+      data: {
+        path: "work_products/a.txt",
+        workspace_path: "work_products/a.txt",
+        size: 11,
+        content_type: "text/plain",
+        sha256: "0",
+        url: "/x",
+      },
+    });
+    expect(shown(PIPES, call(2, { path: "a.txt" }), result(3, "wrote 11 bytes"), product, end(5))).toEqual(
+      expect.objectContaining({
+        stdout: "",
+        stderr: [
+          'write {"path":"a.txt"}',
+          "  wrote 11 bytes",
+          "work_products/a.txt (11 bytes)",
+          "complete in 1.3 s, 1 tool, 10 tokens in, 5 out",
+          "",
+        ].join("\n"),
+      }),
+    );
+  });
+
+  test("[CLI6] input and results are cut to the terminal", () => {
+    const { stderr } = shown(PIPES, call(2, { text: "x".repeat(500) }), result(3, `${"y".repeat(500)}\n2\n3\n4\n5`));
+    const lines = stderr.trimEnd().split("\n");
+    expect(lines).toHaveLength(5);
+    expect(Math.max(...lines.map((line) => line.length))).toBe(40);
+    expect(lines.at(-1)).toBe("  … 2 more lines");
+  });
+
+  test("[CLI6] thinking is one quiet line, or with --thinking its text", () => {
+    const events = [thinking(2, "Let me "), thinking(2, "see.", 7), thinking(2, "", 11, true), text(3, "Yes.")];
+    expect(shown(PIPES, ...events)).toMatchObject({ stdout: "Yes.", stderr: "thinking …\n" });
+    expect(shown({ ...PIPES, thinking: true }, ...events)).toMatchObject({ stdout: "Yes.", stderr: "Let me see.\n" });
+  });
+
+  test("[BLOCK8] text that was dropped with its step is told, once, with what it was", () => {
+    const dropped = at(4, {
+      type: "STATUS",
+      data: { status: "retrying", attempt: 2, code: "overloaded_error", delay_seconds: 0.5, discard: [2, 3] },
+    });
+    expect(shown(PIPES, text(2, "half"), text(2, " a", 4), dropped, text(5, "Done")).stderr).toBe(
+      "[discarded the last 6 characters]\ntrying again in 0.5 s (overloaded_error, attempt 2)\n",
+    );
+    const silent = at(4, { type: "STATUS", data: { status: "resumed", discard: [9] } });
+    expect(shown(PIPES, silent).stderr).toBe("resumed after an interruption\n");
+  });
+
+  test("[CLI6] a failure is told with its code", () => {
+    const error = at(2, {
+      type: "ERROR",
+      data: { message: "no key", error: "no key", code: "authentication_error", retryable: false },
+    });
+    expect(shown(PIPES, error, end(3, "failed", "error")).stderr).toBe(
+      "error: no key (authentication_error)\nfailed (error) in 1.3 s, 1 tool, 10 tokens in, 5 out\n",
+    );
+    const colored = { ...TERMINAL, stderr: { ...TERMINAL.stderr, color: true } };
+    expect(shown(colored, error).stderr).toContain("\x1b[31merror: no key");
+  });
+
+  test("[CLI6] on one terminal, text and the lines about it do not run into each other", () => {
+    expect(shown(TERMINAL, text(1, "I write."), call(2, {}), result(3, "ok"), text(4, "Done."), end(5)).both).toBe(
+      "I write.\nwrite {}\n  ok\nDone.\ncomplete in 1.3 s, 1 tool, 10 tokens in, 5 out\n",
+    );
+    expect(shown({ ...TERMINAL, thinking: true }, thinking(1, "Hm"), text(2, "Yes"), call(3, {})).both).toBe(
+      "Hm\nYes\nwrite {}\n",
+    );
+  });
+
+  test("[CLI1] no text of a model or a tool can command the terminal", () => {
+    const hostile = "\x1b[2J\x1b]0;title\x07\x9b31m\r\x00ok\tfine";
+    const { both } = shown(
+      { ...TERMINAL, thinking: true },
+      text(1, hostile),
+      thinking(2, hostile),
+      call(3, { [hostile]: hostile }, hostile),
+      result(4, hostile),
+      at(5, { type: "ERROR", data: { message: hostile, error: hostile, code: "x", retryable: false } }),
+    );
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+    expect(both).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
+    expect(both).toContain("ok\tfine");
+  });
+
+  test("[CLI2] with --json each event is one line, and nothing else is printed", () => {
+    const events = [text(1, "a\nb"), call(2, {}), end(3)];
+    const { stdout, stderr } = shown({ ...PIPES, json: true }, ...events);
+    expect(stderr).toBe("");
+    expect(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual(events);
+  });
+});

@@ -1,0 +1,79 @@
+import { once } from "node:events";
+import { createServer, type RequestListener } from "node:http";
+import { expect, test } from "vitest";
+import { ExternalGateway } from "../../src/client/external-gateway.ts";
+import { GatewayError, toProblem } from "../../src/protocol/errors.ts";
+
+/** Something at an address that is no gateway of ours: a proxy, another service. */
+async function serve(listener: RequestListener) {
+  const server = createServer(listener);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    baseUrl: `http://127.0.0.1:${address.port}/`,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, "close");
+    },
+  };
+}
+
+async function lastOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
+  let last: T | undefined;
+  for await (const item of items) last = item;
+  return last;
+}
+
+test("[ERR6] an error is rebuilt from the problem that the gateway sent", async () => {
+  const sent = new GatewayError("invalid_request", "No.", [{ path: "model", message: "too long" }]);
+  await using server = await serve((_request, response) => {
+    response
+      .writeHead(sent.status, { "content-type": "application/problem+json" })
+      .end(JSON.stringify(toProblem(sent)));
+  });
+  const gateway = new ExternalGateway({ ...server, token: "t" });
+  await expect(gateway.createSession()).rejects.toEqual(sent);
+});
+
+test("[CLI3] an answer that is not a gateway's is `unavailable`, with its status", async () => {
+  await using server = await serve((request, response) => {
+    response.writeHead(request.method === "POST" ? 502 : 200, { "content-type": "text/html" }).end("<h1>proxy</h1>");
+  });
+  const gateway = new ExternalGateway({ ...server, token: "t" });
+  await expect(gateway.createSession()).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("HTTP 502"),
+  });
+  await expect(gateway.listSessions()).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("HTTP 200"),
+  });
+});
+
+test("[CLI3] where nothing answers, or no longer, it is `unavailable`", async () => {
+  const server = await serve((request) => request.socket.destroy());
+  const gateway = new ExternalGateway({ ...server, token: "t", giveUpAfterMs: 300 });
+  await expect(gateway.health()).rejects.toMatchObject({ code: "unavailable" });
+  await server[Symbol.asyncDispose]();
+  await expect(gateway.health()).rejects.toMatchObject({ code: "unavailable" });
+  await expect(gateway.runQuery("session_x", { user_input: "hi" })).rejects.toMatchObject({ code: "unavailable" });
+  const events = gateway.execute("session_x", { user_input: "hi" });
+  await expect(lastOf(events)).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("[CLI8] a client that was closed, or whose signal was aborted, stops at once", async () => {
+  // Takes every request and never answers.
+  await using server = await serve(() => undefined);
+  const gateway = new ExternalGateway({ ...server, token: "t" });
+  const stop = new AbortController();
+  const listing = gateway.listSessions({}, { signal: stop.signal });
+  const events = lastOf(gateway.execute("session_x", { user_input: "hi" }));
+  stop.abort(new Error("enough"));
+  await expect(listing).rejects.toThrow("enough");
+  await gateway.close();
+  await expect(events).rejects.toMatchObject({ code: "unavailable", message: "The client was closed." });
+  await expect(gateway.health()).rejects.toMatchObject({ code: "unavailable" });
+});
