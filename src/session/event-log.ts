@@ -69,6 +69,8 @@ export class EventLog {
    * `committed` is called in between, for an answer that must come before the events.
    */
   commit<T>(write: (writer: LogWriter) => T, committed?: (result: T) => void): T {
+    // Characters that wait for their frame go out before the events, and with a position that is before them too.
+    this.#open?.flush();
     const before = this.#last;
     const appended: { seq: number; at: number; event: NewEvent; turnId: string | null }[] = [];
     let settled: LiveBlock[] | null = null;
@@ -104,8 +106,6 @@ export class EventLog {
       this.#pending = [];
     }
     committed?.(result);
-    // Characters that wait for their frame come before the events that were appended after them.
-    this.#open?.flush();
     for (const { seq, at, event, turnId } of appended) {
       this.#broadcast({ seq, cursor: this.#cursorAt(seq), turn_id: turnId, timestamp: toTimestamp(at), ...event });
     }
