@@ -6,6 +6,12 @@ export function etagOf({ sha256 }: FileInfo): string {
   return `"${sha256}"`;
 }
 
+/**
+ * For answers that carry a file's ETag: something in between that compressed them would have to weaken it, and a weak
+ * one is no use in `If-Match`.
+ */
+export const KEEP_ETAG = "no-transform";
+
 /** The headers that a file is served with. Whatever it holds, a browser is told to run nothing of it. */
 export function fileHeaders(info: FileInfo): Headers {
   return new Headers({
@@ -15,13 +21,13 @@ export function fileHeaders(info: FileInfo): Headers {
     "content-security-policy": "sandbox; default-src 'none'",
     "last-modified": new Date(info.modified_at).toUTCString(),
     "accept-ranges": "bytes",
-    "cache-control": "private, no-cache",
+    "cache-control": `private, no-cache, ${KEEP_ETAG}`,
     etag: etagOf(info),
   });
 }
 
 /** `Content-Disposition` (RFC 6266) with the file's own name, and one in plain ASCII for clients that know no other. */
-export function attachment(path: string): string {
+function attachment(path: string): string {
   const name = path.slice(path.lastIndexOf("/") + 1);
   const plain = name.replace(/[^A-Za-z0-9._ -]/g, "_");
   return `attachment; filename="${plain}"; filename*=UTF-8''${encodeExtended(name)}`;

@@ -51,7 +51,7 @@ export function checkBody(request: Request, maxBytes: number): void {
 /** `Content-Length`, or null for a body that does not say how long it is. */
 export function declaredLength(request: Request): number | null {
   const length = request.headers.get("content-length");
-  return length === null ? null : Number(length);
+  return length !== null && /^[0-9]+$/.test(length) ? Number(length) : null;
 }
 
 function tooLarge(maxBytes: number): GatewayError {

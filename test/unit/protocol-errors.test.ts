@@ -25,6 +25,7 @@ const STATUS_OF: Record<ErrorCode, number> = {
   precondition_failed: 412,
   too_large: 413,
   unsupported_media_type: 415,
+  range_not_satisfiable: 416,
   idempotency_key_reused: 422,
   blank_input: 422,
   queue_full: 429,

@@ -48,7 +48,7 @@ test("[AUTH2] the gateway's token is the admin's; where there is none, nobody ge
   }
 });
 
-test("[AUTH1] a token without the scope is refused, before anything is said of the session", async () => {
+test("[AUTH6] a token without the scope is refused, before anything is said of the session", async () => {
   const { session_id } = await newSession();
   for (const id of [session_id, "session_x"]) {
     const requests = [

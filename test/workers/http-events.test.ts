@@ -164,7 +164,7 @@ test("[WS1] [WS2] a handshake that fails is answered over HTTP", async () => {
   expect(await codeOf(await stream("session_x"))).toBe("not_found");
 });
 
-test("[WS2] a page of another origin opens no socket", async () => {
+test("[AUTH7] a page of another origin opens no socket", async () => {
   const { session_id } = await newSession();
   const origins = [
     "https://elsewhere.test",

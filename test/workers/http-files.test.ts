@@ -65,7 +65,7 @@ test("[FILE2] [FILE7] a file comes with its headers, and HEAD has the same", asy
     "content-type": "text/html; charset=utf-8",
     "content-length": "8",
     "accept-ranges": "bytes",
-    "cache-control": "private, no-cache",
+    "cache-control": "private, no-cache, no-transform",
     "content-security-policy": "sandbox; default-src 'none'",
     "x-content-type-options": "nosniff",
     etag: `"${info.sha256}"`,
@@ -166,7 +166,7 @@ test("[FILE5] conditions are kept on GET and HEAD", async () => {
   }
   const unchanged = await read(await get("cond.txt", { "if-none-match": etag }));
   expect(unchanged.body).toBe("");
-  expect(unchanged.headers).toMatchObject({ etag, "cache-control": "private, no-cache" });
+  expect(unchanged.headers).toMatchObject({ etag, "cache-control": "private, no-cache, no-transform" });
 });
 
 test("[FILE5] [FILE9] conditions are kept on PUT and DELETE, and a refusal changes nothing", async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { problem } from "../../src/protocol/errors.ts";
 import { ask, codeOf, newSession, read } from "./http-scene.ts";
 
@@ -51,6 +51,7 @@ test("[ERR1] an error is a problem with all its fields, and a HEAD has its statu
 });
 
 test("[ERR4] what nobody foresaw is internal and shows nothing of itself", async () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => {});
   const CATALOG = new Proxy(Object.create(null), {
     get: () => () => {
       throw new Error("the secret is 1234");
@@ -59,9 +60,11 @@ test("[ERR4] what nobody foresaw is internal and shows nothing of itself", async
   const response = await ask("GET", "sessions", { env: { CATALOG } });
   expect(response.status).toBe(500);
   expect((await read(response)).body).not.toMatch(/secret|1234|stack/);
+  expect(log).toHaveBeenCalledWith("http:", new Error("the secret is 1234"));
+  log.mockRestore();
 });
 
-test("[REST1] every answer keeps browsers and caches from doing anything with it", async () => {
+test("[REST19] every answer keeps browsers and caches from doing anything with it", async () => {
   const { session_id } = await newSession();
   const paths = ["health", "sessions", `sessions/${session_id}`, "sessions/x", "nothing", "/"];
   for (const path of paths) {

@@ -6,7 +6,7 @@ import type { AppEnv } from "../app-env.ts";
 import { needs } from "../auth.ts";
 import { parseRange } from "../byte-range.ts";
 import { mustSend, parseConditions } from "../conditions.ts";
-import { etagOf, fileHeaders, mediaType } from "../file-headers.ts";
+import { etagOf, fileHeaders, KEEP_ETAG, mediaType } from "../file-headers.ts";
 import { fileParams, filesQuery, noQuery, sessionParams } from "../parameters.ts";
 import { invalidField, unwrap } from "../problem-response.ts";
 import { filePathOf } from "../raw-path.ts";
@@ -100,9 +100,11 @@ export const fileRoutes = new OpenAPIHono<AppEnv>()
         await object.commitFile(principal, { ...target, ...uploaded, stage_id, content_type }),
       );
       c.header("etag", etagOf(info));
+      c.header("cache-control", `no-store, ${KEEP_ETAG}`);
       return created ? c.json(info, 201) : c.json(info, 200);
     } catch (thrown) {
-      await object.dropStage(principal, stage_id);
+      // What this does not clear away, the object does later.
+      await object.dropStage(principal, stage_id).catch((failure: unknown) => console.error("http:", failure));
       throw thrown;
     }
   })

@@ -36,15 +36,15 @@ export function healthRoutes(version: string, model: string) {
 
 async function runChecks(env: Cloudflare.Env): Promise<Health["checks"]> {
   const [d1, r2] = await Promise.all([
-    check("d1", env.CATALOG.prepare("SELECT 1").run()),
-    check("r2", env.BLOBS.head("health")),
+    check("d1", () => env.CATALOG.prepare("SELECT 1").run()),
+    check("r2", () => env.BLOBS.head("health")),
   ]);
   return { d1, r2 };
 }
 
-async function check(name: string, call: Promise<unknown>): Promise<"ok" | "failed"> {
+async function check(name: string, call: () => Promise<unknown>): Promise<"ok" | "failed"> {
   try {
-    await within(HEALTH_TIMEOUT_MS, call);
+    await within(HEALTH_TIMEOUT_MS, call());
     return "ok";
   } catch (thrown) {
     console.error(`http: the check of ${name} failed:`, thrown);
