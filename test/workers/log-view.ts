@@ -73,6 +73,14 @@ export function contentOf(events: Event[]): Omit<Event, "cursor">[] {
   return events.map(({ cursor: _, ...content }) => content);
 }
 
+/** How many characters of text and thinking came. */
+export function charsOf(frames: Event[]): number {
+  return frames.reduce((sum, { type, data }) => {
+    if (type === "TEXT") return sum + data.text.length;
+    return type === "THINKING" ? sum + data.thinking.length : sum;
+  }, 0);
+}
+
 /** The blocks that an event drops. */
 export function discardedBy(event: Event): number[] {
   if (event.type === "ERROR") return event.data.discard ?? [];

@@ -1,0 +1,49 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+
+/** Ends a session's object as a crash or a deploy does: its memory is gone, and its sockets drop without a word. */
+export async function killObject(sessionId: string): Promise<void> {
+  const killed = runInDurableObject(env.SESSIONS.getByName(sessionId), (_, state) => state.abort("killed by a test"));
+  // The object that was asked to die has nothing more to say.
+  await killed.catch(() => {});
+}
+
+/**
+ * Kills the object when it is about to write for the time `n` (from 0) from now on; statements that read do not count.
+ * The returned function says whether that came.
+ */
+export async function killAtWrite(sessionId: string, n: number): Promise<() => boolean> {
+  let writes = 0;
+  await onWrite(sessionId, (state) => {
+    if (writes++ === n) state.abort("killed by a test");
+  });
+  return () => writes > n;
+}
+
+/** Asks again if the object was killed over the first time, as a client does that got no answer. */
+export async function askTwice<T>(ask: () => Promise<T>): Promise<T> {
+  return ask().catch(ask);
+}
+
+/** Makes the object's storage refuse what it is to write, until the returned function is called. */
+export async function breakStorage(sessionId: string): Promise<() => void> {
+  let broken = true;
+  await onWrite(sessionId, () => {
+    if (broken) throw new Error("the storage is broken by a test");
+  });
+  return () => {
+    broken = false;
+  };
+}
+
+async function onWrite(sessionId: string, act: (state: DurableObjectState) => void): Promise<void> {
+  await runInDurableObject(env.SESSIONS.getByName(sessionId), (_, state) => {
+    const { sql } = state.storage;
+    sql.exec = new Proxy(sql.exec, {
+      apply(exec, self, args) {
+        if (!String(args[0]).startsWith("SELECT")) act(state);
+        return Reflect.apply(exec, self, args);
+      },
+    });
+  });
+}
