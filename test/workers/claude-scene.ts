@@ -1,4 +1,5 @@
 import { inject } from "vitest";
+import { z } from "zod";
 import type { Event, EventOf, EventType } from "../../src/protocol/events.ts";
 import type { CreateSession } from "../../src/session/session-api.ts";
 import type { BlockSpec, Reply } from "../support/messages-script.ts";
@@ -46,6 +47,14 @@ export function assistant(...content: unknown[]) {
 
 export function results(...content: unknown[]) {
   return { role: "user", content };
+}
+
+const contentBlocks = z.array(z.looseObject({ type: z.string() }));
+export type Block = z.infer<typeof contentBlocks>[number];
+
+/** The messages of a request, whose contents are lists of blocks. */
+export function messagesOf({ body }: ReceivedRequest): { role: string; content: Block[] }[] {
+  return body.messages.map(({ role, content }) => ({ role, content: contentBlocks.parse(content) }));
 }
 
 /** The block that a client which loses nothing puts together from a spec. */
