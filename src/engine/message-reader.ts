@@ -18,6 +18,14 @@ type OpenBlock = { index: number; block: ContentBlock; json: string; writer: Blo
 /** A UTF-16 code unit is at most three bytes in UTF-8; JSON escapes and the row's other columns have the rest. */
 const MESSAGE_MAX_CHARS = Math.floor(ROW_MAX_BYTES / 3);
 
+/** The deltas that a block may have. Any other would make it a block that the API refuses to take back. */
+const DELTAS_OF: ReadonlyMap<string, readonly Delta["type"][]> = new Map([
+  ["text", ["text_delta", "citations_delta"]],
+  ["thinking", ["thinking_delta", "signature_delta"]],
+  ["redacted_thinking", []],
+  ["tool_use", ["input_json_delta"]],
+]);
+
 /**
  * Puts a message together from the events of its stream, and hands text and thinking on as they come. Blocks are kept
  * as the server sent them, so that the next request can carry exactly these.
@@ -126,6 +134,12 @@ export class MessageReader {
   }
 
   #apply(open: OpenBlock, delta: Delta): void {
+    if (DELTAS_OF.get(open.block.type)?.includes(delta.type) === false) {
+      throw new ModelError(
+        "malformed",
+        `The model's stream held a ${delta.type} for a block of type ${open.block.type}.`,
+      );
+    }
     switch (delta.type) {
       case "text_delta":
         this.#addText(open, "text", delta.text);

@@ -1,0 +1,207 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type CallState, type NextStep, nextStep, type TurnState } from "../../src/engine/next-step.ts";
+
+const NOW = 1_000;
+
+const state = (change: Partial<TurnState> = {}): TurnState => ({
+  cancelled: false,
+  modelCalls: 0,
+  maxIterations: 20,
+  retryAt: null,
+  starts: 0,
+  last: null,
+  ...change,
+});
+
+/** A call by its letters: `r`ead-only or a `w`rite or an `u`nsafe one; then `o`pen, `s`tarted or `c`losed. */
+function call(letters: string): CallState {
+  const status = { o: "open", s: "started", c: "closed" } as const;
+  return {
+    readOnly: letters[0] === "r",
+    retry: letters[0] === "u" ? "unsafe" : "safe",
+    status: letters[1] === "s" ? status.s : letters[1] === "c" ? status.c : status.o,
+  };
+}
+
+/** The last message: its stop reason, and its calls by their letters. */
+const last = (stopReason: string | null, calls = ""): TurnState["last"] => ({
+  stopReason,
+  stopDetails: null,
+  calls: calls.split(" ").filter(Boolean).map(call),
+});
+
+const finish = (status: string, stopReason: string | null = null) => ({
+  do: "finish",
+  end: { status, stopReason, stopDetails: null, error: null },
+});
+const failed = { do: "finish", end: { status: "failed", error: { code: "interrupted", retryable: true } } };
+const run = (...calls: number[]) => ({ do: "run_tools", calls });
+const interrupt = (...calls: number[]) => ({ do: "interrupt_tools", calls });
+
+describe("what a turn does next", () => {
+  test.for<[rule: string, what: string, state: Partial<TurnState>, step: object]>([
+    ["TURN1", "a turn that begins", {}, { do: "call_model" }],
+    ["TURN18", "a cancelled turn", { cancelled: true }, finish("cancelled")],
+    [
+      "TURN18",
+      "a cancelled turn with open calls",
+      { cancelled: true, last: last("tool_use", "wo") },
+      finish("cancelled"),
+    ],
+    ["TURN18", "a cancelled turn that waits", { cancelled: true, retryAt: NOW + 1 }, finish("cancelled")],
+    ["MODEL12", "after end_turn", { last: last("end_turn") }, finish("complete", "end_turn")],
+    ["MODEL12", "after stop_sequence", { last: last("stop_sequence") }, finish("complete", "stop_sequence")],
+    ["MODEL14", "after max_tokens in text", { last: last("max_tokens") }, finish("complete", "max_tokens")],
+    ["MODEL12", "after a stop reason yet to come", { last: last("tired") }, finish("complete", "tired")],
+    ["MODEL16", "after pause_turn", { last: last("pause_turn") }, { do: "call_model" }],
+    ["MODEL17", "after a refusal", { last: last("refusal") }, finish("refused", "refusal")],
+    ["MODEL17", "after a refusal with calls", { last: last("refusal", "wo") }, finish("refused", "refusal")],
+    ["MODEL13", "with an open call", { last: last("tool_use", "wo") }, run(0)],
+    ["MODEL13", "with all calls closed", { last: last("tool_use", "wc rc") }, { do: "call_model" }],
+    ["MODEL13", "with calls closed after pause_turn", { last: last("pause_turn", "wc") }, { do: "call_model" }],
+    ["TOOL4", "reads next to each other", { last: last("tool_use", "ro ro ro") }, run(0, 1, 2)],
+    ["TOOL4", "reads before a write", { last: last("tool_use", "ro ro wo ro") }, run(0, 1)],
+    ["TOOL4", "a write before reads", { last: last("tool_use", "wo ro ro") }, run(0)],
+    ["TOOL4", "reads after a write", { last: last("tool_use", "wc ro ro wo") }, run(1, 2)],
+    ["TOOL4", "two writes", { last: last("tool_use", "wo wo") }, run(0)],
+    ["TOOL4", "reads with a closed one between them", { last: last("tool_use", "ro rc ro") }, run(0)],
+    ["TOOL14", "a safe call that was started", { last: last("tool_use", "ws ro") }, run(0)],
+    ["TOOL14", "an unsafe call that was not started", { last: last("tool_use", "uo") }, run(0)],
+    ["TOOL14", "an unsafe call that was started", { last: last("tool_use", "wc us ro") }, interrupt(1)],
+    ["MODEL5", "a retry that is not due", { retryAt: NOW + 1 }, { do: "wait", until: NOW + 1 }],
+    ["MODEL5", "a retry that is due", { retryAt: NOW }, { do: "call_model" }],
+    [
+      "TURN10",
+      "a call beyond the limit",
+      { modelCalls: 2, maxIterations: 2, last: last("tool_use", "rc") },
+      finish("max_iterations", "tool_use"),
+    ],
+    ["TURN10", "the last call's tools", { modelCalls: 2, maxIterations: 2, last: last("tool_use", "ro") }, run(0)],
+    [
+      "TURN10",
+      "the end at the limit",
+      { modelCalls: 2, maxIterations: 2, last: last("end_turn") },
+      finish("complete", "end_turn"),
+    ],
+    [
+      "TURN10",
+      "a pause at the limit",
+      { modelCalls: 2, maxIterations: 2, last: last("pause_turn") },
+      finish("max_iterations", "pause_turn"),
+    ],
+    ["TURN20", "the second start", { starts: 2, last: last("tool_use", "ro ro") }, run(0, 1)],
+    [
+      "TURN20",
+      "the third start with open calls",
+      { starts: 3, last: last("tool_use", "rc ro wo us") },
+      interrupt(1, 2, 3),
+    ],
+    ["TURN20", "the third start with none", { starts: 3, last: last("tool_use", "rc") }, failed],
+    ["TURN20", "the fourth start", { starts: 4, last: last("tool_use", "ro") }, failed],
+    ["TURN18", "a cancel at the fourth start", { starts: 4, cancelled: true }, finish("cancelled")],
+  ])("[%s] %s", ([, , change, step]) => {
+    expect(nextStep(state(change), NOW)).toMatchObject(step);
+  });
+});
+
+const anyCall = fc.record({
+  readOnly: fc.boolean(),
+  retry: fc.constantFrom("safe", "unsafe"),
+  status: fc.constantFrom("open", "started", "closed"),
+});
+const anyReason = fc.constantFrom(null, "end_turn", "tool_use", "max_tokens", "pause_turn", "refusal", "tired");
+const anyLast = fc.record({
+  stopReason: anyReason,
+  stopDetails: fc.constantFrom(null, { type: "refusal" }),
+  calls: fc.array(anyCall, { maxLength: 6 }),
+});
+const anyState: fc.Arbitrary<TurnState> = fc.record({
+  cancelled: fc.boolean(),
+  modelCalls: fc.nat(5),
+  maxIterations: fc.integer({ min: 1, max: 5 }),
+  retryAt: fc.option(fc.integer({ min: NOW - 2, max: NOW + 2 })),
+  starts: fc.nat(5),
+  last: fc.option(anyLast),
+});
+
+/** Checks what holds for every step. */
+function check(before: TurnState, step: NextStep): void {
+  const calls = before.last?.calls ?? [];
+  if (before.cancelled) expect(step).toMatchObject(finish("cancelled"));
+  if (step.do === "wait") expect(step.until).toBe(before.retryAt);
+  if (step.do === "call_model") {
+    expect(before.modelCalls).toBeLessThan(before.maxIterations);
+    expect(calls.every(({ status }) => status === "closed")).toBe(true);
+  }
+  if (step.do !== "run_tools" && step.do !== "interrupt_tools") return;
+  const named = step.calls.map((index) => calls[index]);
+  expect(named.length).toBeGreaterThan(0);
+  expect(named.every((one) => one !== undefined && one.status !== "closed")).toBe(true);
+  expect(step.calls).toEqual(step.calls.toSorted((a, b) => a - b));
+  if (step.do === "interrupt_tools") return;
+  const [first = 0] = step.calls;
+  expect(step.calls).toEqual(step.calls.map((_, i) => first + i));
+  expect(calls.slice(0, first).every(({ status }) => status === "closed")).toBe(true);
+  expect(named.length === 1 || named.every((one) => one?.readOnly === true)).toBe(true);
+  expect(calls.some(({ retry, status }) => retry === "unsafe" && status === "started")).toBe(false);
+}
+
+test("[TOOL4] [TOOL14] [TURN18] any state has a next step, and calls are run in order and never twice unsafely", () => {
+  fc.assert(
+    fc.property(anyState, (any) => {
+      const step = nextStep(any, NOW);
+      check(any, step);
+      expect(nextStep(structuredClone(any), NOW)).toEqual(step);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+/** What the loop stores after a step, as the world decides it. */
+function perform(before: TurnState, step: NextStep, message: NonNullable<TurnState["last"]>, dies: boolean): TurnState {
+  if (dies) return { ...before, starts: before.starts + 1 };
+  switch (step.do) {
+    case "call_model":
+      return { ...before, modelCalls: before.modelCalls + 1, retryAt: null, starts: 0, last: open(message) };
+    case "wait":
+      return { ...before, retryAt: null };
+    case "run_tools":
+    case "interrupt_tools":
+      return { ...before, starts: 0, last: before.last && close(before.last, step.calls) };
+    case "finish":
+      return before;
+  }
+}
+
+const open = (message: NonNullable<TurnState["last"]>): TurnState["last"] => ({
+  ...message,
+  calls: message.calls.map((one) => ({ ...one, status: "open" })),
+});
+const close = (message: NonNullable<TurnState["last"]>, closed: number[]): TurnState["last"] => ({
+  ...message,
+  calls: message.calls.map((one, index) => (closed.includes(index) ? { ...one, status: "closed" } : one)),
+});
+
+test("[TURN10] [TURN20] a turn ends, whatever the model answers and however often the process dies", () => {
+  const world = fc.array(fc.tuple(anyLast, fc.boolean()), { minLength: 1, maxLength: 40 });
+  fc.assert(
+    fc.property(anyState, world, (any, answers) => {
+      let now: TurnState = any;
+      const limit = (any.maxIterations + 1) * 40;
+      for (let steps = 0; ; steps++) {
+        expect(steps).toBeLessThan(limit);
+        const step = nextStep(now, NOW);
+        check(now, step);
+        if (step.do === "finish") break;
+        const [message, dies] = answers[steps % answers.length] ?? [
+          { stopReason: null, stopDetails: null, calls: [] },
+          false,
+        ];
+        now = perform(now, step, message, dies);
+      }
+      expect(now.modelCalls).toBeLessThanOrEqual(Math.max(any.modelCalls, any.maxIterations));
+    }),
+    { numRuns: 1_000 },
+  );
+});
