@@ -50,6 +50,8 @@ export class Session {
   readonly #queue: TurnQueue;
   #settings: Settings;
   #loop: Loop | null = null;
+  /** A turn runs, by what is stored, whose loop ended before it: with the process before this one, or by a failure. */
+  #interrupted: boolean;
   #stopped = false;
 
   /** Opens the session that this database holds; null where there is none. */
@@ -87,6 +89,7 @@ export class Session {
       settings: () => this.#settings,
       onStart: () => host.wakeAt(now() + HEARTBEAT_MS),
     });
+    this.#interrupted = this.#queue.active !== null;
     this.index = new IndexOutbox({
       sql,
       host,
@@ -201,7 +204,6 @@ export class Session {
       if (this.index.behind) this.follow();
       return;
     }
-    this.#queue.recover();
     this.#drive();
     this.follow();
   }
@@ -226,6 +228,8 @@ export class Session {
   /** Runs the turns, one after the other, until none is left. There is one loop. */
   #drive(): void {
     if (this.#loop !== null || this.#stopped) return;
+    if (this.#interrupted) this.#queue.recover();
+    this.#interrupted = false;
     const row = this.#queue.startNext();
     if (row === null) return;
     this.#started();
@@ -233,7 +237,8 @@ export class Session {
     const abort = new AbortController();
     const ended = this.#run(turn, abort.signal).then(() => {
       this.#loop = null;
-      if (this.#stopped || !turn.ended) return;
+      this.#interrupted = !turn.ended;
+      if (this.#stopped || this.#interrupted) return;
       this.#queue.clearActive();
       this.#drive();
       this.follow();

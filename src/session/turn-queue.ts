@@ -146,17 +146,14 @@ export class TurnQueue {
     this.#queued = this.#queued.filter((other) => other !== turn);
   }
 
-  /**
-   * After a start of the object that found a turn running: the blocks that were lost with the old process are discarded,
-   * and the start is counted.
-   */
+  /** Before a turn that lost its loop gets another: the blocks of its last step are discarded, and the start is counted. */
   recover(): void {
-    const turn = this.#active;
-    if (turn === null) return;
+    if (this.#active === null) return;
     const { sql, log, onStart } = this.#options;
+    const turn = findTurn(sql, this.#active.turn_id) ?? this.#active;
     const change = { starts: turn.starts + 1 };
     log.commit((writer) => {
-      const discard = log.discardLost(turn.first_seq ?? 1);
+      const discard = [...writer.discardBlocks(), ...log.discardLost(turn.first_seq ?? 1)];
       writer.append({ type: "STATUS", data: { status: "resumed", discard } }, turn.turn_id);
       updateTurn(sql, turn.turn_id, change);
       onStart();
