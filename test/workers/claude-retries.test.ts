@@ -124,6 +124,21 @@ describe("a stream that breaks off", () => {
   });
 });
 
+describe("a connection that its server keeps open", () => {
+  it("[MODEL26] after message_stop is closed, and the turn does not wait for it", async () => {
+    const scene = await createClaudeScene([[...WHOLE, stall]]);
+    expect(await scene.run("Speak")).toMatchObject({ status: "complete", response_text: "Whole." });
+    expect(await scene.claude.closed(0)).toBe("client");
+  });
+
+  it("[MODEL26] after something malformed is closed before the next attempt", async () => {
+    useLeastChance();
+    const scene = await createClaudeScene([[...BEGUN, event({ type: "message_stop" }), stall], WHOLE]);
+    expect(await scene.run("Speak")).toMatchObject({ status: "complete", response_text: "Whole." });
+    expect(await scene.claude.closed(0)).toBe("client");
+  });
+});
+
 describe("the wait before the next attempt", () => {
   it("[MODEL6] is at least what the server asked for", async () => {
     const limited = failure(429, "rate_limit_error", "Slow down.", { "retry-after": "1" });
