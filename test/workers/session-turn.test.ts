@@ -19,3 +19,9 @@ it("[TURN1] a turn writes the file that it was asked for and says so in the log"
   const file = unwrap(await scene.stub.file(ADMIN, "work_products/test.txt"));
   expect(file.info.size).toBe("hello world".length);
 });
+
+it("[MODEL16] [DEMO17] a paused message goes on where it paused", async () => {
+  const scene = await createScene();
+  const turn = await scene.run("Say 'one', then Stop with pause_turn, then Say 'two', then List ., then Say 'three'");
+  expect(turn).toMatchObject({ status: "complete", tool_calls: 1, response_text: "onetwothree" });
+});
