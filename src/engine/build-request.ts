@@ -42,6 +42,7 @@ function toMessages(transcript: TranscriptEntry[], model: string): Message[] {
   const messages: Message[] = [];
   const add = (role: Message["role"], blocks: ContentBlock[]) => {
     if (blocks.length === 0) return;
+    if (role === "user") dropLastThinking(messages);
     const previous = messages.at(-1);
     if (previous?.role === role) previous.content.push(...blocks);
     else messages.push({ role, content: [...blocks] });
@@ -53,7 +54,16 @@ function toMessages(transcript: TranscriptEntry[], model: string): Message[] {
     );
     add("user", entry.results);
   }
+  dropLastThinking(messages);
   return messages;
+}
+
+/** The API refuses a message of the model's that ends in thinking, as one does that was cancelled or cut there. */
+function dropLastThinking(messages: Message[]): void {
+  const last = messages.at(-1);
+  if (last?.role !== "assistant") return;
+  last.content = last.content.slice(0, last.content.findLastIndex((block) => !isThinking(block)) + 1);
+  if (last.content.length === 0) messages.pop();
 }
 
 /** The API refuses empty text, and white space where a message has no other text. */

@@ -131,7 +131,7 @@ describe("the next request", () => {
     socket.close();
   });
 
-  it("[MODEL3] leaves thinking out for another model, and carries it again for the one that made it", async () => {
+  it("[MODEL3] [MODEL31] leaves thinking out for another model, and carries it again for the one that made it", async () => {
     const scene = await createClaudeScene([
       message([THOUGHT, REDACTED, text("One.")]),
       message([thinking("Only this", "c2ln")], { stopReason: "max_tokens" }),
@@ -153,9 +153,7 @@ describe("the next request", () => {
     expect((await scene.claude.request(2)).messages).toEqual([
       user("First"),
       assistant(blockOf(THOUGHT), blockOf(REDACTED), { type: "text", text: "One." }),
-      user("Second"),
-      assistant({ type: "thinking", thinking: "Only this", signature: "c2ln" }),
-      user("Third"),
+      merged,
       assistant({ type: "text", text: "Two." }),
       user("Fourth"),
     ]);
