@@ -1,6 +1,6 @@
 /** The first pause is at most this long, and each one twice the one before, up to the longest. */
 const FIRST_PAUSE_MS = 200;
-const LONGEST_PAUSE_MS = 5_000;
+const LONGEST_PAUSE_MS = 2_000;
 
 /** How long to pause between tries, and when to stop trying. Knows no clock. */
 export class Backoff {

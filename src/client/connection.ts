@@ -75,9 +75,9 @@ export class Connection {
   #wake: (() => void) | null = null;
   #closeCode: number | null = null;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, pingEveryMs = PING_EVERY_MS) {
     this.#socket = socket;
-    socket.addEventListener("open", () => this.#startHeartbeat());
+    socket.addEventListener("open", () => this.#startHeartbeat(pingEveryMs));
     socket.addEventListener("message", ({ data }) => this.#hear(data));
     socket.addEventListener("error", () => this.#end(BROKEN));
     socket.addEventListener("close", ({ code }) => this.#end(code));
@@ -123,7 +123,7 @@ export class Connection {
     this.#wake?.();
   }
 
-  #startHeartbeat(): void {
+  #startHeartbeat(everyMs: number): void {
     if (this.#closeCode !== null) return;
     this.#heartbeat = setInterval(() => {
       if (!this.#heardSincePing) this.close();
@@ -131,7 +131,7 @@ export class Connection {
         this.#heardSincePing = false;
         this.#socket.send(PING_FRAME);
       }
-    }, PING_EVERY_MS);
+    }, everyMs);
   }
 
   #end(code: number): void {

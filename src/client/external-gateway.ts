@@ -35,6 +35,8 @@ export type ExternalGatewayOptions = {
   WebSocket?: SocketConstructor;
   /** How long to go on trying when connections fail, in milliseconds. */
   giveUpAfterMs?: number;
+  /** How often to ask a quiet connection whether it is still there, in milliseconds. */
+  pingEveryMs?: number;
 };
 
 /** A gateway reached over the network: REST for questions, a WebSocket to watch a turn. */
@@ -42,12 +44,14 @@ export class ExternalGateway implements Gateway {
   readonly #http: HttpClient;
   readonly #WebSocket: SocketConstructor | undefined;
   readonly #giveUpAfterMs: number;
+  readonly #pingEveryMs: number | undefined;
   readonly #closing = new AbortController();
 
   constructor(options: ExternalGatewayOptions) {
     this.#http = new HttpClient(options.baseUrl, options.token, options.fetch);
     this.#WebSocket = options.WebSocket;
     this.#giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
+    this.#pingEveryMs = options.pingEveryMs;
   }
 
   async createSession(settings: CreateSessionBody = {}, options: CallOptions = {}): Promise<Session> {
@@ -172,7 +176,8 @@ export class ExternalGateway implements Gateway {
     return {
       connect: (after) => {
         const url = this.#http.url(`${path}/stream`, { after: after ?? undefined });
-        return new Connection(openSocket(url.replace(/^http/, "ws"), this.#http.headers, this.#WebSocket));
+        const socket = openSocket(url.replace(/^http/, "ws"), this.#http.headers, this.#WebSocket);
+        return new Connection(socket, this.#pingEveryMs);
       },
       // A WebSocket does not tell the status of a failed handshake, so the same position is asked for over HTTP.
       refusal: async (after) => {

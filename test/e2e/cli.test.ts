@@ -1,0 +1,197 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { event } from "../../src/protocol/events.ts";
+import { eventPage, session } from "../../src/protocol/rest.ts";
+import { entriesOf } from "../support/entries-of.ts";
+import { type GatewayProcess, PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";
+import { copyProject } from "../support/project-copy.ts";
+import { RunningProcess, runProcess } from "../support/run-process.ts";
+
+let server: GatewayProcess;
+beforeAll(async () => {
+  server = await startGateway();
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+const connected = (): Record<string, string> => ({ TURNPIKE_GATEWAY_URL: server.url, TURNPIKE_TOKEN: server.token });
+
+function turnpike(args: string[], { env = connected(), input = "", cwd = PROJECT_ROOT } = {}) {
+  return runProcess(process.execPath, ["src/cli/main.ts", ...args], { cwd, env, input });
+}
+
+function startTurnpike(args: string[]): RunningProcess {
+  return new RunningProcess(process.execPath, ["src/cli/main.ts", ...args], { cwd: PROJECT_ROOT, env: connected() });
+}
+
+async function get(path: string): Promise<Response> {
+  return await fetch(`${server.url}/api/v1${path}`, { headers: { authorization: `Bearer ${server.token}` } });
+}
+
+const sessionIn = (stderr: string) => /^session (session_\w+)$/m.exec(stderr)?.[1] ?? "";
+
+async function newSession(): Promise<string> {
+  const headers = { authorization: `Bearer ${server.token}`, "content-type": "application/json" };
+  const response = await fetch(`${server.url}/api/v1/sessions`, { method: "POST", headers, body: '{"model":"demo"}' });
+  return session.parse(await response.json()).session_id;
+}
+
+describe("turnpike run", () => {
+  test("[CLI1] the text alone is on stdout; what happened is on stderr", async () => {
+    const script = "Create a file called test.txt in work_products with the text 'hello world'";
+    const { code, stdout, stderr } = await turnpike(["run", script, "--model", "demo"]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "Done: 1 steps. (demo model)" });
+    const sessionId = sessionIn(stderr);
+    expect(stderr.split("\n")).toEqual([
+      `session ${sessionId}`,
+      'write {"path":"work_products/test.txt","content":"hello world","mode":"overwrite"}',
+      "  Created work_products/test.txt (11 bytes).",
+      "work_products/test.txt (11 bytes)",
+      expect.stringMatching(/^complete in \d+\.\d s, 1 tool, \d+ tokens in, \d+ out$/),
+      "",
+    ]);
+    const file = await get(`/sessions/${sessionId}/files/work_products/test.txt`);
+    expect(await file.text()).toBe("hello world");
+  });
+
+  test("[CLI2] --json prints every event of the log, one a line", async () => {
+    const sessionId = await newSession();
+    const script = "Think for 10 words, then say 'a', then list ., then cut after 3 words 1 times, then count to 20";
+    const { code, stdout, stderr } = await turnpike(["run", script, "--session", sessionId, "--json"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const printed = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => event.parse(JSON.parse(line)));
+    const page = await get(`/sessions/${sessionId}/events?limit=1000`);
+    expect(entriesOf(printed)).toEqual(entriesOf(eventPage.parse(await page.json()).events));
+  });
+
+  test("[CLI4] --session goes on with a session", async () => {
+    const first = await turnpike(["run", "Write 'kept' to a.txt", "--model", "demo"]);
+    const second = await turnpike(["run", "Read a.txt", "--session", sessionIn(first.stderr)]);
+    expect(second.code).toBe(0);
+    expect(second.stderr).toContain("kept");
+    expect(second.stderr).not.toContain("session ");
+  });
+
+  test("[CLI6] --thinking shows the text of thinking", async () => {
+    const script = "Think for 5 words, then say 'x'";
+    const quiet = await turnpike(["run", script, "--model", "demo"]);
+    const loud = await turnpike(["run", script, "--model", "demo", "--thinking"]);
+    expect(quiet.stderr).toContain("\nthinking …\n");
+    expect(loud.stderr).toMatch(/\n(\S+ ?){5}\ncomplete/);
+    expect([quiet.stdout, loud.stdout]).toEqual(["x", "x"]);
+  });
+
+  test("[BLOCK8] what a model call that broke off had said is told to be discarded", async () => {
+    const { stdout, stderr } = await turnpike(["run", "Cut after 5 words 1 times, then say 'ok'", "--model", "demo"]);
+    expect(stdout).toBe("1 2 3 4 5 ok");
+    expect(stderr).toContain("[discarded the last 10 characters]\ntrying again in ");
+  });
+
+  test("[CLI3] 1 when the turn failed", async () => {
+    const { code, stdout, stderr } = await turnpike(["run", "Fail with 400", "--model", "demo"]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(/\nerror: .+ \(invalid_request_error\)\nfailed /);
+  });
+
+  test.each([
+    [[], "Usage: turnpike COMMAND"],
+    [["frob"], "turnpike: There is no command 'frob'"],
+    [["run"], "turnpike: A message is needed"],
+    [["run", " "], "turnpike: The message is blank."],
+    [["run", "a", "b"], "turnpike: The message must be one argument"],
+    [["run", "a", "--direct"], "turnpike: Unknown option '--direct'"],
+    [["run", "a", "--on-busy", "interrupt"], "turnpike: --on-busy must be"],
+    [["chat", "a"], "turnpike: Unexpected argument 'a'"],
+  ])("[CLI3] 2 for %j", async (args, message) => {
+    const { code, stdout, stderr } = await turnpike(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(message);
+  });
+
+  test("[CLI3] 3 when the gateway refuses or cannot be reached, in one line", async () => {
+    const failures = await Promise.all([
+      turnpike(["run", "Say 'x'", "--token", "wrong"]),
+      turnpike(["run", "Say 'x'", "--session", "session_00000000000000000000000000"]),
+      turnpike(["run", "Say 'x'", "--gateway-url", "http://127.0.0.1:1"]),
+    ]);
+    for (const { code, stdout, stderr } of failures) {
+      expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
+      expect(stderr).toMatch(/^turnpike: [^\n]+\n$/);
+    }
+  });
+
+  test("[CLI5] without an address it is the local gateway, or a word on how to start it", async () => {
+    using project = copyProject({ dependencies: "linked" });
+    const { root: cwd } = project;
+    const none = await turnpike(["run", "Say 'x'"], { cwd, env: { PORT: "1" } });
+    expect(none).toMatchObject({
+      code: 3,
+      stderr: "turnpike: No gateway answers at http://127.0.0.1:1. Start one with: npm start\n",
+    });
+    writeFileSync(join(cwd, ".dev.vars"), `GATEWAY_TOKEN=${server.token}\nPORT=${new URL(server.url).port}\n`);
+    const found = await turnpike(["run", "Say 'x'", "--model", "demo"], { cwd, env: {} });
+    expect(found).toMatchObject({ code: 0, stdout: "x" });
+    const gone = await turnpike(["run", "Say 'x'"], { cwd, env: { PORT: "1" } });
+    expect(gone).toMatchObject({ code: 3, stderr: none.stderr });
+  });
+
+  test("[CLI4] --help shows the flags", async () => {
+    for (const args of [["--help"], ["run", "--help"], ["chat", "-h"]]) {
+      expect(await turnpike(args)).toMatchObject({
+        code: 0,
+        stderr: "",
+        stdout: expect.stringMatching(/^Usage: turnpike /),
+      });
+    }
+  });
+});
+
+describe("an interrupt", () => {
+  test("[CLI3] cancels the turn, which ends with 130", async () => {
+    const running = startTurnpike(["run", "Say 'begun', then wait 60 seconds", "--model", "demo"]);
+    await running.printed(({ stderr }) => stderr.includes("wait {"));
+    running.child.kill("SIGINT");
+    expect(await running.outcome()).toBe(130);
+    expect(running.stdout).toBe("begun");
+    expect(running.stderr).toMatch(/\ncancelled .*\n$/);
+  });
+
+  test("[CLI3] cancels a turn that still waits, and leaves the one that runs alone", async () => {
+    const sessionId = await newSession();
+    const first = startTurnpike(["run", "Wait 60 seconds", "--session", sessionId]);
+    await first.printed(({ stderr }) => stderr.includes("wait {"));
+    expect(await turnpike(["run", "Say 'x'", "--session", sessionId, "--on-busy", "reject"])).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining("(session_busy)"),
+    });
+    const second = startTurnpike(["run", "Say 'never'", "--session", sessionId]);
+    await second.printed(({ stderr }) => stderr.includes("queued at position 1"));
+    second.child.kill("SIGINT");
+    expect(await second.outcome()).toBe(130);
+    expect(second.stdout).toBe("");
+    expect(first.hasEnded).toBe(false);
+    first.child.kill("SIGINT");
+    expect(await first.outcome()).toBe(130);
+  });
+});
+
+describe("turnpike chat", () => {
+  test("[CLI7] sends each line in one session, until exit", async () => {
+    const input = "Write 'b' to b.txt\n\n  Say 'heard'  \nFail with 400\nRead b.txt\nexit\nSay 'never'\n";
+    const { code, stdout, stderr } = await turnpike(["chat", "--model", "demo"], { input });
+    expect(code).toBe(0);
+    expect(stdout).toBe("Done: 1 steps. (demo model)heardDone: 1 steps. (demo model)");
+    expect(stderr.match(/^complete /gm)).toHaveLength(3);
+    expect(stderr.match(/^failed /gm)).toHaveLength(1);
+    expect(stderr.match(/^session /gm)).toHaveLength(1);
+    const page = await get(`/sessions/${sessionIn(stderr)}/events?limit=1000&types=USER_INPUT`);
+    expect(eventPage.parse(await page.json()).events).toHaveLength(4);
+  });
+
+  test.each(["quit\n", ""])("[CLI7] %j leaves at once", async (input) => {
+    expect(await turnpike(["chat"], { input })).toMatchObject({ code: 0, stdout: "" });
+  });
+});
