@@ -51,6 +51,7 @@ async function obey(
       return;
     case "execute": {
       mustWrite(asking);
+      sockets.checkRoom(socket);
       const { idempotency_key = null, ...body } = frame.data;
       const { turn_id } = session.submit(asking, body, idempotency_key, (accepted) => {
         const { turn_id, status } = accepted;

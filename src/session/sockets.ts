@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { toGatewayError } from "../protocol/errors.ts";
+import { GatewayError, toGatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, endStatus, eventType } from "../protocol/events.ts";
 import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "../protocol/frames.ts";
+import { QUEUE_MAX_TURNS } from "../protocol/limits.ts";
 import { principal } from "../protocol/principal.ts";
 import type { TurnResult } from "../protocol/rest.ts";
 import type { Replayed } from "./event-log.ts";
@@ -46,6 +47,14 @@ export class Sockets {
 
   attachmentOf(socket: WebSocket): Attachment {
     return attachment.parse(socket.deserializeAttachment());
+  }
+
+  /** Called before a turn is accepted that its socket is to hear the end of. @throws GatewayError `queue_full` */
+  checkRoom(socket: WebSocket): void {
+    const waiting = this.#sinks.get(socket)?.turns.length ?? 0;
+    if (waiting > QUEUE_MAX_TURNS) {
+      throw new GatewayError("queue_full", `The socket waits for ${waiting} results already.`);
+    }
   }
 
   /** Remembers which socket is to hear of a turn's end. */

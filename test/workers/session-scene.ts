@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { type Event, event as eventSchema } from "../../src/protocol/events.ts";
-import { type ControlFrame, controlFrame } from "../../src/protocol/frames.ts";
+import { type ControlFrame, controlFrame, type ServerFrame, serverFrame } from "../../src/protocol/frames.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Turn } from "../../src/protocol/rest.ts";
 import { type Answer, type CreateSession, STREAM_REQUEST } from "../../src/session/session-api.ts";
@@ -66,6 +66,8 @@ export type SocketOptions = { after?: string; types?: string; reader?: boolean }
 
 /** A client's socket: what came so far, and waiting for what is to come. Nothing is polled. */
 export class SocketClient {
+  /** All that came, in its order. */
+  readonly frames: ServerFrame[] = [];
   readonly events: Event[] = [];
   readonly controls: ControlFrame[] = [];
   closed: { code: number; reason: string } | null = null;
@@ -87,11 +89,14 @@ export class SocketClient {
     return this.#wait(() => this.events.find(test));
   }
 
-  /** The first frame of a type that is no event. */
-  async control<T extends ControlFrame["type"]>(type: T): Promise<Extract<ControlFrame, { type: T }>> {
-    return this.#wait(() =>
-      this.controls.find((frame): frame is Extract<ControlFrame, { type: T }> => frame.type === type),
-    );
+  /** The first frame of a type that is no event; with `id`, the first that answers the frame with that id. */
+  async control<T extends ControlFrame["type"]>(
+    type: T,
+    id?: string | number,
+  ): Promise<Extract<ControlFrame, { type: T }>> {
+    const isWanted = (frame: ControlFrame): frame is Extract<ControlFrame, { type: T }> =>
+      frame.type === type && (id === undefined || ("id" in frame && frame.id === id));
+    return this.#wait(() => this.controls.find(isWanted));
   }
 
   async untilClosed(): Promise<{ code: number; reason: string }> {
@@ -99,7 +104,7 @@ export class SocketClient {
   }
 
   send(frame: unknown): void {
-    this.#socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+    this.#socket.send(typeof frame === "string" || frame instanceof Uint8Array ? frame : JSON.stringify(frame));
   }
 
   close(): void {
@@ -116,9 +121,11 @@ export class SocketClient {
   }
 
   #take(frame: unknown): void {
-    const control = controlFrame.safeParse(frame);
-    if (control.success) this.controls.push(control.data);
-    else this.events.push(eventSchema.parse(frame));
+    const control = controlFrame.safeParse(frame).data;
+    const event = control === undefined ? eventSchema.parse(frame) : undefined;
+    if (control !== undefined) this.controls.push(control);
+    if (event !== undefined) this.events.push(event);
+    this.frames.push(serverFrame.parse(frame));
     this.#notify();
   }
 
