@@ -1,0 +1,220 @@
+import { DatabaseSync } from "node:sqlite";
+import { monotonicFactory } from "ulid";
+import type { Host, Model, Sql, SqlRow, SqlValue, Tool } from "../../src/engine/ports.ts";
+import type { Deadlines, ToolSet } from "../../src/engine/turn-deps.ts";
+import type { Event, EventOf, EventType } from "../../src/protocol/events.ts";
+import type { Principal } from "../../src/protocol/principal.ts";
+import type { Session as SessionView, SubmitTurnBody, Turn } from "../../src/protocol/rest.ts";
+import { hasTables } from "../../src/session/schema.ts";
+import { Session, type SessionDeps } from "../../src/session/session.ts";
+import type { Settings } from "../../src/session/settings.ts";
+import { createToolRegistry } from "../../src/tools/registry.ts";
+import { currentFile, listFiles } from "../../src/workspace/file-table.ts";
+import { createNodeSql } from "./node-sql.ts";
+import { TableWorkspace } from "./table-workspace.ts";
+
+export const ALICE: Principal = { user_id: "alice", scopes: ["read", "write"] };
+
+const ulid = monotonicFactory();
+
+export type WorldOptions = {
+  model: Model;
+  /** Beside those of the registry. */
+  tools?: Tool[];
+  settings?: Partial<Settings>;
+  deadlines?: Partial<Deadlines>;
+  /** Awaited before each upload of a file. */
+  beforeUpload?(path: string): Promise<void>;
+  /** Called before each statement; what it throws, the statement throws. */
+  beforeStatement?(query: string): void;
+};
+
+/** Thrown in a session whose process has died. */
+class Killed extends Error {
+  override readonly name = "Killed";
+}
+
+/** One start of the host. When it has died, nothing that it left behind has any effect. */
+type Life = { alive: boolean; statementsLeft: number };
+
+/**
+ * A session and everything outside it: a database and files that outlive the session's process, clients that see what is
+ * broadcast, and a model. The process may be killed at any statement or between two, and started again.
+ */
+export class SessionWorld {
+  readonly sql = createNodeSql(new DatabaseSync(":memory:"));
+  readonly blobs = new Map<string, Uint8Array>();
+  /** What the clients were sent, in order, over all starts. */
+  readonly sent: Event[] = [];
+  readonly wakes: number[] = [];
+  readonly indexed: { summary: SessionView; version: number }[] = [];
+  readonly #options: WorldOptions;
+  readonly #tools: ToolSet;
+  #life: Life = { alive: false, statementsLeft: 0 };
+  #session: Session | null = null;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    const registry = createToolRegistry();
+    const extra = new Map(options.tools?.map((tool) => [tool.name, tool]));
+    this.#tools = { get: (name) => extra.get(name) ?? registry.get(name), specs: () => registry.specs() };
+  }
+
+  /** The session of the process that runs; the first use starts one. */
+  get session(): Session {
+    return this.#session ?? this.start();
+  }
+
+  get alive(): boolean {
+    return this.#life.alive;
+  }
+
+  /** Starts a process, which dies by itself after so many statements of SQL. */
+  start(statements = Number.POSITIVE_INFINITY): Session {
+    this.kill();
+    const life = { alive: true, statementsLeft: Number.POSITIVE_INFINITY };
+    this.#life = life;
+    const deps = this.#deps(life);
+    const existing = hasTables(this.sql);
+    if (!existing) this.#session = Session.create(deps, this.#settings(), []);
+    life.statementsLeft = statements;
+    if (existing) {
+      this.#session = Session.open(deps);
+      this.#session?.wake();
+    }
+    if (this.#session === null) throw new Error("the session is not stored");
+    return this.#session;
+  }
+
+  /** Ends the process where it stands. */
+  kill(): void {
+    this.#life.alive = false;
+    this.#session = null;
+  }
+
+  /** Waits for the first event, of those that were sent and those to come, for which `test` holds. */
+  async until(test: (event: Event) => boolean): Promise<Event> {
+    for (;;) {
+      const found = this.sent.find(test);
+      if (found !== undefined) return found;
+      await this.#changed.promise;
+    }
+  }
+
+  /** Waits until the turn has ended and its loop has settled. */
+  async ended(turnId: string): Promise<Turn> {
+    await this.until(({ type, turn_id }) => type === "ITERATION_END" && turn_id === turnId);
+    await new Promise(setImmediate);
+    return this.session.turn(turnId);
+  }
+
+  submit(text: string, body: Partial<SubmitTurnBody> = {}): string {
+    return this.session.submit(ALICE, { user_input: text, ...body }, null).turn_id;
+  }
+
+  /** Runs a turn to its end. */
+  run(text: string, body: Partial<SubmitTurnBody> = {}): Promise<Turn> {
+    return this.ended(this.submit(text, body));
+  }
+
+  /** The whole log. */
+  log(): Event[] {
+    return this.session.log.page("0", Number.POSITIVE_INFINITY, null).events;
+  }
+
+  /** The events of one type, in the order of the log. */
+  events<T extends EventType>(type: T): EventOf<T>[] {
+    return this.log().filter((event): event is EventOf<T> => event.type === type);
+  }
+
+  /** The text of a file; null where there is none. */
+  file(path: string): string | null {
+    const file = currentFile(this.sql, path);
+    const bytes = file === null ? undefined : this.blobs.get(file.blob_id);
+    return bytes === undefined ? null : new TextDecoder().decode(bytes);
+  }
+
+  paths(): string[] {
+    return listFiles(this.sql, { prefix: "", after: "" }).map(({ path }) => path);
+  }
+
+  /** Puts a file as a client does. */
+  put(path: string, text: string): void {
+    const { files } = this.session;
+    const conditions = { ifMatch: null, ifNoneMatch: null };
+    const stage_id = files.stage({ path, conditions });
+    const bytes = new TextEncoder().encode(text);
+    this.blobs.set(`${stage_id}.1`, bytes);
+    files.commit({ stage_id, path, size: bytes.byteLength, sha256: "0", content_type: "", conditions });
+  }
+
+  #settings(): Settings {
+    return {
+      session_id: `session_${ulid()}`,
+      user_id: ALICE.user_id,
+      title: null,
+      model: "main",
+      fast_model: null,
+      system: null,
+      max_iterations: 20,
+      metadata: {},
+      space_id: "space",
+      created_at: Date.now(),
+      changed_at: Date.now(),
+      revision: 0,
+      ...this.#options.settings,
+    };
+  }
+
+  #deps(life: Life): SessionDeps {
+    const { model, deadlines, beforeUpload } = this.#options;
+    const sql = this.#mortalSql(life);
+    const now = () => Date.now();
+    const upload = async (path: string) => {
+      await beforeUpload?.(path);
+      if (!life.alive) throw new Killed();
+    };
+    return {
+      sql,
+      host: this.#host(life),
+      model,
+      tools: this.#tools,
+      openWorkspace: () => new TableWorkspace({ sql, blobs: this.blobs, now, beforeUpload: upload }),
+      deadlines: { firstEventMs: 120_000, nextEventMs: 90_000, toolMs: 120_000, ...deadlines },
+      random: () => 0.5,
+      newId: (kind) => `${kind}_${ulid()}`,
+    };
+  }
+
+  #host(life: Life): Host {
+    return {
+      now: () => Date.now(),
+      wakeAt: (time) => {
+        if (life.alive) this.wakes.push(time);
+      },
+      broadcast: (event) => {
+        if (!life.alive) return;
+        this.sent.push(structuredClone(event));
+        this.#changed.resolve();
+        this.#changed = Promise.withResolvers<void>();
+      },
+      index: async (summary, version) => {
+        if (!life.alive) throw new Killed();
+        this.indexed.push({ summary, version });
+      },
+    };
+  }
+
+  #mortalSql(life: Life): Sql {
+    return {
+      exec: <Row extends SqlRow>(query: string, ...params: SqlValue[]) => {
+        if (life.statementsLeft-- <= 0) life.alive = false;
+        if (!life.alive) throw new Killed();
+        this.#options.beforeStatement?.(query);
+        return this.sql.exec<Row>(query, ...params);
+      },
+      transaction: (write) => this.sql.transaction(write),
+    };
+  }
+}
