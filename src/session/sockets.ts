@@ -41,7 +41,7 @@ export class Sockets {
     const sink = this.#add(socket, attached);
     if (greeting !== null) this.reply(socket, greeting);
     for (const { cursor, json } of missed) {
-      if (!this.#send(sink, cursor, json)) return;
+      if (!this.#send(sink, cursor, json, bytesOf(json))) return;
     }
   }
 
@@ -75,8 +75,9 @@ export class Sockets {
   broadcast(event: Event, result: (turnId: string) => TurnResult | null): void {
     if (this.#sinks.size === 0) return;
     const json = JSON.stringify(event);
+    const bytes = bytesOf(json);
     for (const sink of this.#sinks.values()) {
-      if (sink.types === null || sink.types.has(event.type)) this.#send(sink, event.cursor, json);
+      if (sink.types === null || sink.types.has(event.type)) this.#send(sink, event.cursor, json, bytes);
       if (event.type === "ITERATION_END" && event.turn_id !== null) this.#complete(sink, event.turn_id, result);
     }
   }
@@ -108,7 +109,7 @@ export class Sockets {
     return sink;
   }
 
-  #send(sink: Sink, cursor: string, json: string): boolean {
+  #send(sink: Sink, cursor: string, json: string, bytes: number): boolean {
     try {
       sink.socket.send(json);
     } catch {
@@ -116,7 +117,7 @@ export class Sockets {
       this.remove(sink.socket);
       return false;
     }
-    if (sink.meter.count(cursor, json.length)) return true;
+    if (sink.meter.count(cursor, bytes)) return true;
     this.#close(sink.socket, CLOSE_CODES.too_far_behind, "too far behind: resume with the cursor");
     return false;
   }
@@ -147,4 +148,9 @@ export class Sockets {
       console.error("socket:", toGatewayError(thrown).code);
     }
   }
+}
+
+/** What a frame takes on the wire. */
+function bytesOf(json: string): number {
+  return new TextEncoder().encode(json).byteLength;
 }
