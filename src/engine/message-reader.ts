@@ -69,11 +69,8 @@ export class MessageReader {
   }
 
   step(model: string): Step {
-    const last = this.#content.at(-1);
-    // Thinking that ran out of tokens has no signature, and the API refuses it without.
-    const cutInThinking = this.#stopReason === "max_tokens" && last?.type === "thinking" && !isSigned(last);
     return {
-      content: cutInThinking ? this.#content.slice(0, -1) : this.#content,
+      content: this.#content,
       model,
       stopReason: this.#stopReason,
       stopDetails: this.#stopDetails,

@@ -37,6 +37,7 @@ function faultsOf(messages: { role: string; content: Block[] }[]): string[] {
     if (texts.includes("")) faults.push(`${i}: empty text`);
     if (texts.length > 0 && texts.join("").trim() === "") faults.push(`${i}: nothing but white space`);
     if (content.some((block) => block.type === "thinking" && block["signature"] === "")) faults.push(`${i}: unsigned`);
+    if (content.at(-1)?.type === "thinking") faults.push(`${i}: thinking at the end`);
 
     const results = content.filter(({ type }) => type === "tool_result").map((block) => block["tool_use_id"]);
     const before = messages[i - 1]?.content ?? [];
@@ -49,7 +50,7 @@ function faultsOf(messages: { role: string; content: Block[] }[]): string[] {
   return faults;
 }
 
-it("[MODEL2] [MODEL4] [MODEL30] [TURN1] [TURN21] whatever became of earlier turns, each request is one that the API takes", async () => {
+it("[MODEL2] [MODEL4] [MODEL30] [MODEL31] [TURN1] [TURN21] whatever became of earlier turns, each request is one that the API takes", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyReply, { maxLength: 10 }), async (replies) => {
       const scene = await createClaudeScene(replies, { max_iterations: 3 });

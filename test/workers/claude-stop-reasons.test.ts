@@ -61,14 +61,14 @@ describe("a message that ends with", () => {
       start: { type: "thinking", thinking: "", signature: "" },
       deltas: [{ type: "thinking_delta", thinking: "Hm, let me" }],
     };
-    const signed = thinking("First", "c2ln");
-    const scene = await createClaudeScene([message([signed, unsigned], { stopReason: "max_tokens" }), HELLO]);
+    const said = [thinking("First", "c2ln"), text("So.")];
+    const scene = await createClaudeScene([message([...said, unsigned], { stopReason: "max_tokens" }), HELLO]);
     expect(await scene.run("Think")).toMatchObject({ status: "complete" });
     expect(dataOf(await scene.log(), "THINKING")).toMatchObject([{ thinking: "First" }, { thinking: "Hm, let me" }]);
     await scene.run("Go on");
     expect((await scene.claude.request(1)).messages).toEqual([
       user("Think"),
-      assistant(blockOf(signed)),
+      assistant(...said.map(blockOf)),
       user("Go on"),
     ]);
   });
