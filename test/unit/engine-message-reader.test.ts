@@ -36,7 +36,9 @@ function createReader() {
 type Sample = { block: Record<string, unknown>; spec: BlockSpec; written: Written | null };
 
 const anyText = fc.string({ unit: fc.constantFrom("a", " ", "\n", "é", "\u{1f642}"), maxLength: 12 });
-const anyObject = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 });
+/** Any but the one that JavaScript has of its own, which the schemas leave out. */
+const anyKey = fc.string().filter((key) => key !== "__proto__");
+const anyObject = fc.dictionary(anyKey, fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3 });
 const anyCuts = fc.array(fc.nat(40), { maxLength: 6 });
 
 function cut(value: string, at: number[]): string[] {
@@ -153,7 +155,7 @@ describe("a message", () => {
           const came = String(cutText["text"]).replace(/\ufffd$/, "");
           expect(String(whole[intact.length]?.["text"]).startsWith(came)).toBe(true);
         }
-        const shown = written.filter(({ kind }) => kind === "text").map((block) => block.text);
+        const shown = written.filter(({ kind }) => kind === "text").map((block) => block.text.toWellFormed());
         const kept = content.filter(({ type }) => type === "text").map((block) => String(block["text"]));
         expect(kept.filter((value) => value !== "")).toEqual(shown);
         expect(written.filter(({ kind }) => kind === "text").every(({ ended }) => ended)).toBe(true);
