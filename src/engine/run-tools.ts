@@ -1,5 +1,6 @@
+import { firstChars } from "../protocol/first-chars.ts";
 import { TOOL_RESULT_MAX_CHARS } from "../protocol/limits.ts";
-import { Aborted, abortable } from "./abortable.ts";
+import { Aborted, abortable, DeadlineExceeded } from "./abortable.ts";
 import { type OpenDraft, type Staged, type Tool, ToolError, type ToolResultContent } from "./ports.ts";
 import type { TurnDeps } from "./turn-deps.ts";
 import { type ToolOutcome, type ToolUse, TurnClosed } from "./turn-store.ts";
@@ -16,7 +17,7 @@ export async function runTools(deps: TurnDeps, indexes: number[], signal: AbortS
     const { outcome, staged } = await result;
     const { conflict } = closeOrDrop(deps, index, outcome, staged);
     if (staged === null) continue;
-    await (conflict ? staged.discard() : staged.finish());
+    await (conflict ? discard(staged) : staged.finish());
   }
 }
 
@@ -31,9 +32,14 @@ function closeOrDrop({ store }: TurnDeps, index: number, outcome: ToolOutcome, s
   try {
     return store.closeCall(index, outcome, staged);
   } catch (thrown) {
-    staged?.discard().catch(() => {});
+    if (staged !== null) void discard(staged);
     throw thrown;
   }
+}
+
+/** Removes what was uploaded. What that leaves behind, clean-up finds by its stage id. */
+function discard(staged: Staged): Promise<void> {
+  return staged.discard().catch((thrown: unknown) => console.error("discard:", thrown));
 }
 
 async function runCall(
@@ -86,13 +92,14 @@ async function stage(draft: OpenDraft, stageId: string, signal: AbortSignal): Pr
   try {
     return await abortable(uploading, signal);
   } catch (thrown) {
-    uploading.then((staged) => staged.discard()).catch(() => {});
+    uploading.then(discard).catch(() => {});
     throw thrown;
   }
 }
 
 function describeFailure(name: string, thrown: unknown): string {
   if (thrown instanceof ToolError) return thrown.message;
+  if (thrown instanceof DeadlineExceeded) return `The tool ${name} was given up: ${thrown.message}.`;
   // What is unforeseen may hold anything, so the model and the log are told only that it happened.
   console.error(`tool ${name}:`, thrown);
   return `The tool ${name} failed: ${thrown instanceof Error ? thrown.name : "unknown error"}.`;
@@ -102,5 +109,5 @@ function bounded(content: ToolResultContent): ToolResultContent {
   const length = typeof content === "string" ? content.length : JSON.stringify(content).length;
   if (length <= TOOL_RESULT_MAX_CHARS) return content;
   const text = typeof content === "string" ? content : JSON.stringify(content);
-  return `${text.slice(0, TOOL_RESULT_MAX_CHARS - 100).toWellFormed()}\n[The result had ${length} characters and was cut here.]`;
+  return `${firstChars(text, TOOL_RESULT_MAX_CHARS - 100).toWellFormed()}\n[The result had ${length} characters and was cut here.]`;
 }

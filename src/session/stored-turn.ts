@@ -154,12 +154,11 @@ export class StoredTurn implements TurnStore {
 
   startCall(index: number, stageId: string): void {
     this.#commit(() => {
-      const { sql, now } = this.#options;
       const { messageId, calls } = this.#last();
       const before = calls[index]?.stage_id ?? null;
-      // A try before this one may have left blobs: clean-up looks for them under the stage that it had.
-      if (before !== null) sql.exec("INSERT INTO stages (stage_id, created_at) VALUES (?, ?)", before, now());
-      sql.exec(
+      // A try before this one may have left blobs.
+      if (before !== null) this.#leaveToCleanUp(before);
+      this.#options.sql.exec(
         "UPDATE tool_calls SET status = 'started', stage_id = ? WHERE message_id = ? AND position = ?",
         stageId,
         messageId,
@@ -173,14 +172,15 @@ export class StoredTurn implements TurnStore {
     let conflict = false;
     this.#commit((writer) => {
       const { sql, log, settings } = this.#options;
-      const { messageId, uses } = this.#last();
+      const { messageId, uses, calls } = this.#last();
       const use = uses[index];
       if (use === undefined) throw new RangeError(`the last message has no tool call ${index}`);
+      const stageId = calls[index]?.stage_id ?? null;
       // The files' version is the seq of the result that they come with.
       const changes = staged?.commit(sql, log.lastSeq + 1) ?? { committed: [] };
       conflict = "conflict" in changes;
       const result = "conflict" in changes ? conflictOutcome(changes.conflict, outcome) : outcome;
-      this.#close(writer, this.#row, { messageId, index, use }, result);
+      this.#close(writer, this.#row, { messageId, index, use, stageId }, result);
       for (const { info } of "conflict" in changes ? [] : changes.committed) {
         const event = info === null ? null : workProductEvent(settings().session_id, info);
         if (event !== null) writer.append(event, this.#row.turn_id);
@@ -197,6 +197,12 @@ export class StoredTurn implements TurnStore {
   /** Stores the cancel before anything is stopped, so that it holds whatever happens next. */
   markCancelled(): void {
     this.#commit(() => ({ cancelled: 1 }));
+  }
+
+  /** Clean-up looks for blobs under this stage, and removes them. */
+  #leaveToCleanUp(stageId: string): void {
+    const { sql, now } = this.#options;
+    sql.exec("INSERT INTO stages (stage_id, created_at) VALUES (?, ?)", stageId, now());
   }
 
   #fence(): void {
@@ -263,9 +269,11 @@ export class StoredTurn implements TurnStore {
   #close(
     writer: LogWriter,
     row: TurnRow,
-    { messageId, index, use }: { messageId: number; index: number; use: ToolUse },
+    { messageId, index, use, stageId }: { messageId: number; index: number; use: ToolUse; stageId: string | null },
     { content, isError, durationMs }: ToolOutcome,
   ): void {
+    // A call that failed after it had started may have left blobs.
+    if (isError && stageId !== null) this.#leaveToCleanUp(stageId);
     this.#options.sql.exec(
       "UPDATE tool_calls SET status = 'closed', result = ?, is_error = ? WHERE message_id = ? AND position = ?",
       JSON.stringify(resultContent(content)),
@@ -290,7 +298,7 @@ export class StoredTurn implements TurnStore {
     for (const call of last?.calls ?? []) {
       const use = last?.uses[call.position];
       if (call.status === "closed" || use === undefined || last === null) continue;
-      const at = { messageId: last.messageId, index: call.position, use };
+      const at = { messageId: last.messageId, index: call.position, use, stageId: call.stage_id };
       this.#close(writer, row, at, { content: UNFINISHED, isError: true, durationMs: 0 });
     }
     if (end.error !== null) {

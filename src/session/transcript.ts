@@ -1,6 +1,7 @@
 import { type ContentBlock, contentBlock } from "../engine/messages.ts";
 import type { Sql, SqlRow, ToolResultContent } from "../engine/ports.ts";
 import type { ToolUse, TranscriptEntry } from "../engine/turn-store.ts";
+import { firstChars } from "../protocol/first-chars.ts";
 import type { Json } from "../protocol/json.ts";
 import { PREVIEW_MAX_CHARS } from "../protocol/limits.ts";
 
@@ -103,5 +104,5 @@ export function resultContent(content: ToolResultContent): ToolResultContent {
 /** What TOOL_RESULT shows of a result; sizes count UTF-16 code units. */
 export function previewOf(content: ToolResultContent): { content_preview: string; content_size: number } {
   const text = typeof content === "string" ? content : JSON.stringify(content);
-  return { content_preview: text.slice(0, PREVIEW_MAX_CHARS).toWellFormed(), content_size: text.length };
+  return { content_preview: firstChars(text, PREVIEW_MAX_CHARS).toWellFormed(), content_size: text.length };
 }

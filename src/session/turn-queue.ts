@@ -1,6 +1,7 @@
 import type { Sql } from "../engine/ports.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { NO_USAGE } from "../protocol/events.ts";
+import { firstChars } from "../protocol/first-chars.ts";
 import { traceIdOf } from "../protocol/ids.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { DERIVED_TITLE_CHARS, IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
@@ -221,10 +222,5 @@ function acceptedOf({ turn_id, waited, cursor }: NewTurn, { session_id }: Settin
 
 function titleFrom(text: string): string {
   const line = text.trim().split("\n", 1)[0] ?? "";
-  return line.length <= DERIVED_TITLE_CHARS
-    ? line
-    : `${line
-        .slice(0, DERIVED_TITLE_CHARS - 1)
-        .trimEnd()
-        .toWellFormed()}…`;
+  return line.length <= DERIVED_TITLE_CHARS ? line : `${firstChars(line, DERIVED_TITLE_CHARS - 1).trimEnd()}…`;
 }

@@ -25,6 +25,8 @@ export type WorldOptions = {
   deadlines?: Partial<Deadlines>;
   /** Awaited before each upload of a file. */
   beforeUpload?(path: string): Promise<void>;
+  /** Awaited before uploaded files are removed again. */
+  beforeDiscard?(): Promise<void>;
   /** Called before each statement; what it throws, the statement throws. */
   beforeStatement?(query: string): void;
 };
@@ -168,7 +170,7 @@ export class SessionWorld {
   }
 
   #deps(life: Life): SessionDeps {
-    const { model, deadlines, beforeUpload } = this.#options;
+    const { model, deadlines, beforeUpload, beforeDiscard } = this.#options;
     const sql = this.#mortalSql(life);
     const now = () => Date.now();
     const upload = async (path: string) => {
@@ -180,7 +182,14 @@ export class SessionWorld {
       host: this.#host(life),
       model,
       tools: this.#tools,
-      openWorkspace: () => new TableWorkspace({ sql, blobs: this.blobs, now, beforeUpload: upload }),
+      openWorkspace: () =>
+        new TableWorkspace({
+          sql,
+          blobs: this.blobs,
+          now,
+          beforeUpload: upload,
+          ...(beforeDiscard === undefined ? {} : { beforeDiscard }),
+        }),
       deadlines: { firstEventMs: 120_000, nextEventMs: 90_000, toolMs: 120_000, ...deadlines },
       random: () => 0.5,
       newId: (kind) => `${kind}_${ulid()}`,

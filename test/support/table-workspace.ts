@@ -11,6 +11,8 @@ export type TableWorkspaceOptions = {
   now(): number;
   /** Awaited before each upload; what it throws fails the upload. */
   beforeUpload?(path: string): Promise<void>;
+  /** The same for the removal of what was uploaded. */
+  beforeDiscard?(): Promise<void>;
 };
 
 type SeenFiles = ReadonlyMap<string, FileVersion | null>;
@@ -42,7 +44,7 @@ export class TableWorkspace implements Workspace, DraftBase<FileVersion> {
   }
 
   async stage(stageId: string, changes: Change[], seen: SeenFiles): Promise<Staged> {
-    const { blobs, beforeUpload } = this.#options;
+    const { blobs, beforeUpload, beforeDiscard } = this.#options;
     const named = changes.map((change, i) => ({ ...change, blobId: `${stageId}.${i + 1}` }));
     for (const { path, bytes, blobId } of named) {
       if (bytes === null) continue;
@@ -53,6 +55,7 @@ export class TableWorkspace implements Workspace, DraftBase<FileVersion> {
       commit: (sql, seq) => this.#commit(sql, seq, named, seen),
       finish: async () => {},
       discard: async () => {
+        await beforeDiscard?.();
         for (const { blobId } of named) blobs.delete(blobId);
       },
     };
