@@ -48,13 +48,12 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
   const [{ unstable_DevEnv }] = await Promise.all([import("wrangler"), migrate(root, state)]);
 
   const environment = new unstable_DevEnv();
+  const failure = (event: unknown) => new Failure(EXIT.failed, `The Worker's runtime failed: ${reasonOf(event)}`);
   const failed = new Promise<Failure>((resolve) => {
-    const fail = (event: unknown) =>
-      resolve(new Failure(EXIT.failed, `The Worker's runtime failed: ${reasonOf(event)}`));
-    environment.on("error", fail);
-    environment.on("buildFailed", fail);
+    environment.on("error", (event) => resolve(failure(event)));
+    environment.on("buildFailed", (event) => resolve(failure(event)));
   });
-  const worker = await environment.startWorker({
+  const starting = environment.startWorker({
     config: join(root, "wrangler.toml"),
     bindings: Object.fromEntries(
       Object.entries(variables).map(([name, value]) => [name, { type: "secret_text", value }]),
@@ -68,10 +67,15 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
       logLevel: "warn",
     },
   });
+  const worker = await starting.catch((thrown: unknown) => {
+    throw failure(thrown);
+  });
   const ready = await Promise.race([worker.url, failed]);
   if (ready instanceof Failure) throw ready;
   const url = `http://${HOST}:${ready.port}`;
-  return { url, model: await modelInUse(url), failed };
+  const model = await Promise.race([modelInUse(url), failed]);
+  if (model instanceof Failure) throw model;
+  return { url, model, failed };
 }
 
 /** @throws Failure if nothing can listen there. For a port that is taken, wrangler would say less. */
@@ -94,6 +98,8 @@ function configureWrangler(): void {
     WRANGLER_SEND_METRICS: "false",
     // The banner looks for updates in the package registry.
     WRANGLER_HIDE_BANNER: "true",
+    // Else each start leaves a file in the home folder.
+    WRANGLER_WRITE_LOGS: "false",
     // A page that shows the databases to anyone who can reach the port, and traces for it.
     X_LOCAL_EXPLORER: "false",
     X_LOCAL_OBSERVABILITY: "false",
@@ -127,16 +133,23 @@ async function migrate(root: string, state: string): Promise<void> {
 }
 
 async function modelInUse(url: string): Promise<string> {
-  const response = await fetch(`${url}/api/v1/health`, { signal: AbortSignal.timeout(START_TIMEOUT_MS) });
+  const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+  const response = await fetch(`${url}/api/v1/health`, { signal }).catch((thrown: unknown) => {
+    throw new Failure(EXIT.failed, `The Worker does not answer: ${thrown instanceof Error ? thrown.message : thrown}`);
+  });
   const answer = health.safeParse(await response.json().catch(() => null));
   if (!answer.success) throw new Failure(EXIT.failed, `The Worker does not start: it answers HTTP ${response.status}.`);
   return answer.data.model;
 }
 
+/** The first line of what wrangler reports as an event; the rest of it stands in its log. */
 function reasonOf(event: unknown): string {
-  if (event instanceof Error) return event.message;
+  if (event instanceof Error) return firstLine(event.message);
   if (typeof event !== "object" || event === null) return String(event);
   const reason = "reason" in event ? String(event.reason) : "unknown";
-  const cause = "cause" in event && event.cause instanceof Error ? event.cause.message : "";
-  return cause === "" ? reason : `${reason}: ${cause}`;
+  return "cause" in event && event.cause instanceof Error ? `${reason}: ${firstLine(event.cause.message)}` : reason;
+}
+
+function firstLine(text: string): string {
+  return text.split("\n")[0] ?? "";
 }

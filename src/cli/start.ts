@@ -86,7 +86,7 @@ Lines to paste into another terminal:
 
   npm run turnpike -- run "${message}"${flags}
 
-  SESSION=$(${curl} ${url}/api/v1/sessions -d '{}' | grep -o 'session_[0-9A-Z]*' | head -n 1)
+  SESSION=$(${curl} ${url}/api/v1/sessions -d '{}' | grep -o 'session_[0-9A-Z]\\{26\\}' | head -n 1)
   ${curl} "${url}/api/v1/sessions/$SESSION/turns?wait=true" -d '{"user_input": "List ."}'
 
 Turnpike is ready at ${url}
