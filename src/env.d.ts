@@ -14,7 +14,5 @@ declare namespace Cloudflare {
     GATEWAY_MODEL?: string;
     ANTHROPIC_API_KEY?: string;
     ANTHROPIC_BASE_URL?: string;
-    /** How long a model may send nothing before its call is tried again, in ms; for slow or buffering proxies. */
-    MODEL_STALL_TIMEOUT_MS?: string;
   }
 }

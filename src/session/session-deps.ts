@@ -15,7 +15,6 @@ export function newId(kind: IdKind): string {
 
 /** What a session needs, from the Worker's bindings and the object that holds it. */
 export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): SessionDeps {
-  const stall = Number(env.MODEL_STALL_TIMEOUT_MS) || null;
   return {
     sql,
     host,
@@ -28,8 +27,8 @@ export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): Se
     openWorkspace: ({ space_id }) =>
       new R2Workspace({ sql, bucket: env.BLOBS, spaceId: space_id, now: () => host.now() }),
     deadlines: {
-      firstEventMs: stall ?? MODEL_FIRST_EVENT_TIMEOUT_MS,
-      nextEventMs: stall ?? MODEL_NEXT_EVENT_TIMEOUT_MS,
+      firstEventMs: MODEL_FIRST_EVENT_TIMEOUT_MS,
+      nextEventMs: MODEL_NEXT_EVENT_TIMEOUT_MS,
       toolMs: TOOL_TIMEOUT_MS,
     },
     random: () => Math.random(),

@@ -299,7 +299,8 @@ export class StoredTurn implements TurnStore {
       const use = last?.uses[call.position];
       if (call.status === "closed" || use === undefined || last === null) continue;
       const at = { messageId: last.messageId, index: call.position, use, stageId: call.stage_id };
-      this.#close(writer, row, at, { content: UNFINISHED, isError: true, durationMs: 0 });
+      const content = call.status === "started" ? LEFT_STARTED : NOT_RUN;
+      this.#close(writer, row, at, { content, isError: true, durationMs: 0 });
     }
     if (end.error !== null) {
       const { message, code, retryable } = end.error;
@@ -326,7 +327,8 @@ export class StoredTurn implements TurnStore {
   }
 }
 
-const UNFINISHED = "The turn ended before this call did. It may or may not have taken effect.";
+const LEFT_STARTED = "The turn ended before this call did. It may or may not have taken effect.";
+const NOT_RUN = "The turn ended before this call was done. It changed nothing.";
 
 function conflictOutcome(path: string, outcome: ToolOutcome): ToolOutcome {
   const content = `${path} was changed by someone else meanwhile. Nothing was changed: read it again and repeat the call.`;
