@@ -123,7 +123,7 @@ export class Renderer {
     const read = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
     const tokens = `${read} tokens in, ${usage.output_tokens} out`;
     const reason = status === "complete" || stop_reason === null ? "" : ` (${stop_reason})`;
-    const style = status === "complete" ? "dim" : "red";
+    const style = status === "complete" || status === "cancelled" ? "dim" : "red";
     const outputs: Output[] = [];
     // On a terminal the text ends its line; in a pipe it stays exactly what the model said.
     if (this.#midLine === "stdout" && this.#options.stdout.isTTY) outputs.push({ to: "stdout", text: "\n" });

@@ -10,7 +10,7 @@ export function createRenderer(show: { json: boolean; thinking: boolean }): Rend
     stderr: {
       isTTY: stderr.isTTY === true,
       color: stderr.isTTY === true && !process.env["NO_COLOR"],
-      columns: stderr.columns ?? 120,
+      columns: stderr.columns || 120,
     },
   });
 }

@@ -151,7 +151,7 @@ describe("turnpike run", () => {
 
 describe("an interrupt", () => {
   test("[CLI3] cancels the turn, which ends with 130", async () => {
-    const running = startTurnpike(["run", "Say 'begun', then wait 60 seconds", "--model", "demo"]);
+    await using running = startTurnpike(["run", "Say 'begun', then wait 60 seconds", "--model", "demo"]);
     await running.printed(({ stderr }) => stderr.includes("wait {"));
     running.child.kill("SIGINT");
     expect(await running.outcome()).toBe(130);
@@ -161,13 +161,13 @@ describe("an interrupt", () => {
 
   test("[CLI3] cancels a turn that still waits, and leaves the one that runs alone", async () => {
     const sessionId = await newSession();
-    const first = startTurnpike(["run", "Wait 60 seconds", "--session", sessionId]);
+    await using first = startTurnpike(["run", "Wait 60 seconds", "--session", sessionId]);
     await first.printed(({ stderr }) => stderr.includes("wait {"));
     expect(await turnpike(["run", "Say 'x'", "--session", sessionId, "--on-busy", "reject"])).toMatchObject({
       code: 3,
       stderr: expect.stringContaining("(session_busy)"),
     });
-    const second = startTurnpike(["run", "Say 'never'", "--session", sessionId]);
+    await using second = startTurnpike(["run", "Say 'never'", "--session", sessionId]);
     await second.printed(({ stderr }) => stderr.includes("queued at position 1"));
     second.child.kill("SIGINT");
     expect(await second.outcome()).toBe(130);

@@ -9,7 +9,9 @@ import { RunningProcess, runProcess } from "../support/run-process.ts";
 test("[START1] npm ci && npm start in a fresh clone, and the lines that it prints, take turns", async () => {
   using project = copyProject({ dependencies: "none" });
   const { root: cwd } = project;
-  const started = new RunningProcess("sh", ["-c", "npm ci --no-audit --no-fund && npm start -- --port 0"], { cwd });
+  await using started = new RunningProcess("sh", ["-c", "npm ci --no-audit --no-fund && npm start -- --port 0"], {
+    cwd,
+  });
   await started.printed(({ stdout }) => /^Turnpike is ready at .+\n/m.test(stdout));
   const lines = started.stdout.split("\n").map((line) => line.trim());
 

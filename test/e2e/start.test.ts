@@ -146,7 +146,7 @@ describe("the end of npm start", () => {
 
   test("[START6] a signal to npm reaches it too", async () => {
     const args = ["start", "--silent", "--", "--port", "0", "--state", state];
-    const npm = new RunningProcess("npm", args, { cwd: root, env: { GATEWAY_TOKEN: "t" } });
+    await using npm = new RunningProcess("npm", args, { cwd: root, env: { GATEWAY_TOKEN: "t" } });
     await npm.printed(({ stdout }) => stdout.includes("Turnpike is ready at "));
     npm.child.kill("SIGTERM");
     await npm.ended;
@@ -154,7 +154,7 @@ describe("the end of npm start", () => {
   });
 
   test("[START6] an interrupt while it starts leaves nothing behind", async () => {
-    const starting = new RunningProcess(process.execPath, ["src/cli/start.ts", "--port", "0"], {
+    await using starting = new RunningProcess(process.execPath, ["src/cli/start.ts", "--port", "0"], {
       cwd: root,
       env: { GATEWAY_TOKEN: "t" },
     });

@@ -9,8 +9,8 @@ export type ProcessOptions = {
   input?: string | undefined;
 };
 
-/** A program in a process group of its own, and what it has printed so far. */
-export class RunningProcess {
+/** A program in a process group of its own, and what it has printed so far. At disposal nothing of it may be left. */
+export class RunningProcess implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly ended: Promise<void>;
   stdout = "";
@@ -60,6 +60,11 @@ export class RunningProcess {
   async killGroup(signal: NodeJS.Signals): Promise<void> {
     process.kill(-this.group, signal);
     await this.ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.hasEnded) await this.killGroup("SIGKILL");
+    await this.assertGroupEnded();
   }
 
   /**
