@@ -1,5 +1,9 @@
+import type { z } from "zod";
 import { GatewayError } from "./errors.ts";
 import { JSON_MAX_BYTES, JSON_MAX_DEPTH } from "./limits.ts";
+
+/** Any JSON value. */
+export type Json = z.core.util.JSONType;
 
 /**
  * Parses JSON from outside. Size and nesting are checked before the parser sees the text, since a parser walks
