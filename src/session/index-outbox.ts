@@ -22,7 +22,8 @@ export class IndexOutbox {
   #stored: number;
   #failures = 0;
   #retryAt: number | null = null;
-  #flushing: Promise<void> | null = null;
+  #writing = false;
+  #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: IndexOutboxOptions) {
     this.#options = options;
@@ -41,30 +42,33 @@ export class IndexOutbox {
 
   /** Brings the row up to date; resolves when this try has ended, well or not. */
   flush(): Promise<void> {
-    this.#flushing ??= this.#write().finally(() => {
-      this.#flushing = null;
-    });
+    if (!this.#writing) this.#flushing = this.#write();
     return this.#flushing;
   }
 
   async #write(): Promise<void> {
     const { sql, host, summary, version } = this.#options;
-    // What changes while a write is under way is written by the next round, together.
-    while (this.behind) {
-      const writing = version();
-      try {
+    // Set and unset in step with the loop, so that a change that comes as it ends begins another.
+    this.#writing = true;
+    try {
+      // What changes while a write is under way is written by the next round, together.
+      while (this.behind) {
+        const writing = version();
+        // The alarm has nothing to do while a retry is under way, but must not forget it either.
+        if (this.#retryAt !== null) this.#retryAt = host.now() + RETRY_MAX_MS;
         await host.index(summary(), writing);
-      } catch (thrown) {
-        console.error("index:", thrown);
-        this.#retryAt = host.now() + Math.min(RETRY_BASE_MS * 2 ** this.#failures++, RETRY_MAX_MS);
-        host.wakeAt(this.#retryAt);
-        return;
+        writeMeta(sql, "indexed", String(writing));
+        this.#stored = writing;
+        this.#failures = 0;
+        this.#retryAt = null;
+        if (summary().status === "running") return;
       }
-      this.#failures = 0;
-      this.#retryAt = null;
-      this.#stored = writing;
-      writeMeta(sql, "indexed", String(writing));
-      if (summary().status === "running") return;
+    } catch (thrown) {
+      console.error("index:", thrown);
+      this.#retryAt = host.now() + Math.min(RETRY_BASE_MS * 2 ** this.#failures++, RETRY_MAX_MS);
+      host.wakeAt(this.#retryAt);
+    } finally {
+      this.#writing = false;
     }
   }
 }

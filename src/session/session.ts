@@ -235,14 +235,18 @@ export class Session {
     this.#started();
     const turn = this.#openTurn(row.turn_id);
     const abort = new AbortController();
-    const ended = this.#run(turn, abort.signal).then(() => {
+    const goOn = () => {
       this.#loop = null;
       this.#interrupted = !turn.ended;
       if (this.#stopped || this.#interrupted) return;
       this.#queue.clearActive();
       this.#drive();
       this.follow();
-    });
+    };
+    // A next turn that could not be started is started by the heartbeat.
+    const ended = this.#run(turn, abort.signal)
+      .then(goOn)
+      .catch((thrown: unknown) => console.error("session:", thrown));
     this.#loop = { turn, abort, ended };
   }
 

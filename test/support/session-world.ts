@@ -37,7 +37,25 @@ class Killed extends Error {
 }
 
 /** One start of the host. When it has died, nothing that it left behind has any effect. */
-type Life = { alive: boolean; statementsLeft: number };
+class Life {
+  statementsLeft = Number.POSITIVE_INFINITY;
+  readonly #death = Promise.withResolvers<void>();
+  #alive = true;
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  /** Resolves when the process has died. */
+  get death(): Promise<void> {
+    return this.#death.promise;
+  }
+
+  end(): void {
+    this.#alive = false;
+    this.#death.resolve();
+  }
+}
 
 /**
  * A session and everything outside it: a database and files that outlive the session's process, clients that see what is
@@ -52,7 +70,7 @@ export class SessionWorld {
   readonly indexed: { summary: SessionView; version: number }[] = [];
   readonly #options: WorldOptions;
   readonly #tools: ToolSet;
-  #life: Life = { alive: false, statementsLeft: 0 };
+  #life: Life | null = null;
   #session: Session | null = null;
   #changed = Promise.withResolvers<void>();
 
@@ -68,14 +86,10 @@ export class SessionWorld {
     return this.#session ?? this.start();
   }
 
-  get alive(): boolean {
-    return this.#life.alive;
-  }
-
   /** Starts a process, which dies by itself after so many statements of SQL. */
   start(statements = Number.POSITIVE_INFINITY): Session {
     this.kill();
-    const life = { alive: true, statementsLeft: Number.POSITIVE_INFINITY };
+    const life = new Life();
     this.#life = life;
     const deps = this.#deps(life);
     const existing = hasTables(this.sql);
@@ -91,8 +105,14 @@ export class SessionWorld {
 
   /** Ends the process where it stands. */
   kill(): void {
-    this.#life.alive = false;
+    this.#life?.end();
+    this.#life = null;
     this.#session = null;
+  }
+
+  /** Resolves when the process that runs has died by itself. */
+  async died(): Promise<void> {
+    await this.#life?.death;
   }
 
   /** Waits for the first event, of those that were sent and those to come, for which `test` holds. */
@@ -173,8 +193,8 @@ export class SessionWorld {
     const { model, deadlines, beforeUpload, beforeDiscard } = this.#options;
     const sql = this.#mortalSql(life);
     const now = () => Date.now();
-    const upload = async (path: string) => {
-      await beforeUpload?.(path);
+    const whileAlive = async (work: Promise<void> | undefined) => {
+      await work;
       if (!life.alive) throw new Killed();
     };
     return {
@@ -187,8 +207,8 @@ export class SessionWorld {
           sql,
           blobs: this.blobs,
           now,
-          beforeUpload: upload,
-          ...(beforeDiscard === undefined ? {} : { beforeDiscard }),
+          beforeUpload: (path) => whileAlive(beforeUpload?.(path)),
+          beforeDiscard: () => whileAlive(beforeDiscard?.()),
         }),
       deadlines: { firstEventMs: 120_000, nextEventMs: 90_000, toolMs: 120_000, ...deadlines },
       random: () => 0.5,
@@ -218,7 +238,7 @@ export class SessionWorld {
   #mortalSql(life: Life): Sql {
     return {
       exec: <Row extends SqlRow>(query: string, ...params: SqlValue[]) => {
-        if (life.statementsLeft-- <= 0) life.alive = false;
+        if (life.statementsLeft-- <= 0) life.end();
         if (!life.alive) throw new Killed();
         this.#options.beforeStatement?.(query);
         return this.sql.exec<Row>(query, ...params);

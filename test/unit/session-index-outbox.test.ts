@@ -1,0 +1,187 @@
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Session } from "../../src/protocol/rest.ts";
+import { IndexOutbox } from "../../src/session/index-outbox.ts";
+import { nextWake } from "../../src/session/next-wake.ts";
+import { createTables } from "../../src/session/schema.ts";
+import { createNodeSql } from "../support/node-sql.ts";
+
+beforeEach(() => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+type Write = { title: string | null; version: number; succeed(): void; fail(): void };
+
+/** An outbox whose writes end when the test says so. */
+function createScene() {
+  const sql = createNodeSql(new DatabaseSync(":memory:"));
+  createTables(sql);
+  const scene = {
+    now: 0,
+    version: 0,
+    status: "idle" as Session["status"],
+    writes: [] as Write[],
+    wakes: [] as number[],
+  };
+  const summary = (): Session => ({
+    session_id: "session",
+    user_id: "alice",
+    title: `at ${scene.version}`,
+    status: scene.status,
+    workspace_dir: "",
+    model: "",
+    metadata: {},
+    created_at: "",
+    updated_at: "",
+    last_seq: scene.version,
+    active_turn: null,
+    queued_turns: [],
+    pending_inputs: [],
+  });
+  const host = {
+    now: () => scene.now,
+    wakeAt: (time: number) => scene.wakes.push(time),
+    broadcast: () => {},
+    index: ({ title }: Session, version: number) =>
+      new Promise<void>((resolve, reject) => {
+        scene.writes.push({ title, version, succeed: resolve, fail: () => reject(new Error("unreachable")) });
+      }),
+  };
+  const open = () => new IndexOutbox({ sql, host, summary, version: () => scene.version });
+  const change = (version = scene.version + 1, status: Session["status"] = "idle") =>
+    Object.assign(scene, { version, status });
+  const write = (i: number): Write => {
+    const found = scene.writes[i];
+    if (found === undefined) throw new Error(`there is no write ${i}`);
+    return found;
+  };
+  return { sql, scene, open, change, write };
+}
+
+const versions = (writes: Write[]) => writes.map(({ version }) => version);
+const settled = () => new Promise(setImmediate);
+
+describe("the index row", () => {
+  test("[SESSION12] is written from the start, and when nothing changed not again, in a later process neither", async () => {
+    const { scene, open, write } = createScene();
+    const outbox = open();
+    const flushing = outbox.flush();
+    expect(outbox.behind).toBe(true);
+    write(0).succeed();
+    await flushing;
+    expect(outbox.behind).toBe(false);
+    await outbox.flush();
+    await open().flush();
+    expect(versions(scene.writes)).toEqual([0]);
+  });
+
+  test("[SESSION12] is written once for all that changes while a write is under way, and never twice at a time", async () => {
+    const { scene, open, change, write } = createScene();
+    const outbox = open();
+    const flushing = outbox.flush();
+    for (const version of [1, 2, 3]) {
+      change(version);
+      expect(outbox.flush()).toBe(flushing);
+    }
+    expect(versions(scene.writes)).toEqual([0]);
+    write(0).succeed();
+    await settled();
+    expect(scene.writes.map(({ title, version }) => [title, version])).toEqual([
+      ["at 0", 0],
+      ["at 3", 3],
+    ]);
+    write(1).succeed();
+    await flushing;
+    expect(outbox.behind).toBe(false);
+  });
+
+  test("[SESSION12] is not written for each event of a turn that runs, but at its end, whenever that comes", async () => {
+    // The end may come in any of the microtasks in which the write before it ends.
+    for (let gap = 0; gap < 6; gap++) {
+      const { scene, open, change, write } = createScene();
+      const outbox = open();
+      change(1, "running");
+      void outbox.flush();
+      change(2, "running");
+      write(0).succeed();
+      for (let i = 0; i < gap; i++) await Promise.resolve();
+      change(3, "idle");
+      void outbox.flush();
+      await settled();
+      expect(versions(scene.writes), `after ${gap}`).toEqual([1, 3]);
+      write(1).succeed();
+      await settled();
+      expect(outbox.behind).toBe(false);
+    }
+  });
+});
+
+describe("a write that fails", () => {
+  test("[SESSION12] is due again after a growing time, and the row then written is that of then", async () => {
+    const { scene, open, change, write } = createScene();
+    const outbox = open();
+    for (let i = 0; i < 8; i++) {
+      void outbox.flush();
+      write(i).fail();
+      await settled();
+    }
+    const delays = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
+    expect(scene.wakes).toEqual(delays);
+    expect(outbox.retryAt).toBe(60_000);
+    change(5);
+    void outbox.flush();
+    write(8).succeed();
+    await settled();
+    expect([scene.writes.at(-1)?.title, outbox.retryAt, outbox.behind]).toEqual(["at 5", null, false]);
+    // And it begins anew.
+    change();
+    void outbox.flush();
+    write(9).fail();
+    await settled();
+    expect(scene.wakes.at(-1)).toBe(1_000);
+  });
+
+  test("[SESSION12] wakes nobody while the next one is under way", async () => {
+    const { scene, open, write } = createScene();
+    const outbox = open();
+    void outbox.flush();
+    write(0).fail();
+    await settled();
+    scene.now = 1_000;
+    void outbox.flush();
+    const due = { running: false, indexRetryAt: outbox.retryAt, oldestStageAt: null, deletingSince: null };
+    // The process may die before this write has ended, so something is due, but not at once.
+    expect(nextWake(due, scene.now)).toBe(61_000);
+  });
+
+  test("[SESSION12] is no failure of whoever changed the session, nor is one to store that it was written", async () => {
+    const { sql, scene, open, change, write } = createScene();
+    const outbox = open();
+    const failed = outbox.flush();
+    write(0).fail();
+    await expect(failed).resolves.toBeUndefined();
+    sql.exec("ALTER TABLE meta RENAME TO away");
+    change();
+    const flushing = outbox.flush();
+    write(1).succeed();
+    await expect(flushing).resolves.toBeUndefined();
+    expect([outbox.behind, scene.wakes.length]).toEqual([true, 2]);
+  });
+
+  test("[SESSION12] is made up for in a later process", async () => {
+    const { scene, open, change, write } = createScene();
+    void open().flush();
+    write(0).succeed();
+    await settled();
+    change(7);
+    const later = open();
+    expect(later.behind).toBe(true);
+    void later.flush();
+    write(1).succeed();
+    await settled();
+    expect(versions(scene.writes)).toEqual([0, 7]);
+  });
+});
