@@ -26,7 +26,8 @@ const happening = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("cut" as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("put a file" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("queue a message" as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("queue a message" as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("join" as const) }) },
 );
 
 const block = fc.record({
@@ -40,8 +41,16 @@ const plan = fc.record({
   blocks: fc.array(block, { minLength: 1, maxLength: 3 }),
   tool: fc.boolean(),
   /** How many bytes of the model's stream come at a time. */
-  bytes: fc.integer({ min: 5, max: 300 }),
-  stops: fc.array(fc.record({ at: fc.nat({ max: 30 }), happening }), { minLength: 1, maxLength: 6 }),
+  bytes: fc.oneof(fc.integer({ min: 5, max: 300 }), fc.constant(100_000)),
+  stops: fc.array(
+    fc.record({
+      at: fc.nat({ max: 30 }),
+      happening,
+      /** Whether clients have all characters up to the stop by then, or one of them at least. */
+      settled: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 6 },
+  ),
 });
 type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never;
 
@@ -65,6 +74,9 @@ async function follow(plan: Plan, transport: Transport): Promise<void> {
   const scene = await createClaudeScene([reply, ...after, ...rest]);
   const witness = await scene.socket({ after: "0" });
   const follower = await Follower.start(scene.session_id, transport);
+  const followers = [follower];
+  const pageAfter = async (after: string) =>
+    unwrap(await scene.stub.events(ADMIN, { after, limit: 1_000, types: null }));
   await scene.submit("Go");
   for (const [n, stop] of stops.entries()) {
     await witness.until(() => charsOf(witness.events) >= stop.chars);
@@ -78,26 +90,33 @@ async function follow(plan: Plan, transport: Transport): Promise<void> {
       case "queue a message":
         await scene.submit("And then");
         break;
+      case "join":
+        // A client that reads what there is as a page, and follows the log from the page's end.
+        followers.push(await Follower.start(scene.session_id, transport, await pageAfter("0")));
+        break;
     }
     await scene.claude.release(`${n}`);
   }
   await witness.until(() => endsOf(witness.events) === 1 + queued);
   const log = await scene.log();
-  await follower.until(({ seq }) => seq === log.length);
-  expect(follower.view.content).toEqual(contentOf(log));
+  for (const each of followers) {
+    await each.until(({ seq }) => seq === log.length);
+    expect(each.view.content).toEqual(contentOf(log));
+    await each.leave();
+  }
   expect(viewOf(witness.events).content).toEqual(contentOf(log));
+  expect(textsOf(log).slice(0, plan.blocks.length)).toEqual(plan.blocks.map(({ value }) => value));
   // Whatever position a client was ever given, what follows it is all that it lacks.
   for (const [i, { cursor }] of witness.events.entries()) {
-    const page = unwrap(await scene.stub.events(ADMIN, { after: cursor, limit: 1_000, types: null }));
-    expect(viewOf([...witness.events.slice(0, i + 1), ...page.events]).content).toEqual(contentOf(log));
+    const { events } = await pageAfter(cursor);
+    expect(viewOf([...witness.events.slice(0, i + 1), ...events]).content).toEqual(contentOf(log));
   }
   witness.close();
-  await follower.leave();
 }
 
 type Stop = Plan["stops"][number] & { chars: number };
 
-/** The model's message, held at every stop; `chars` are those that clients can have by then. */
+/** The model's message, held at every stop; `chars` are those that clients have by then. */
 function heldReply({ blocks, tool, bytes, stops }: Plan): { reply: Reply; stops: Stop[] } {
   const specs = blocks.map(({ kind, value, cuts }): BlockSpec => {
     const offsets = [...new Set(cuts)].filter((cut) => cut > 0 && cut < value.length).sort((a, b) => a - b);
@@ -108,10 +127,13 @@ function heldReply({ blocks, tool, bytes, stops }: Plan): { reply: Reply; stops:
   const reply: Reply = [];
   const held: Stop[] = [];
   let sent = 0;
+  let before = 0;
   for (const stop of stops.map((each) => ({ ...each, at: each.at % whole.length })).sort((a, b) => a.at - b.at)) {
     reply.push(...cutBytes(whole.slice(sent, stop.at), bytes), hold(`${held.length}`));
     sent = stop.at;
-    held.push({ ...stop, chars: charsIn(whole.slice(0, stop.at)) });
+    const chars = charsIn(whole.slice(0, stop.at));
+    held.push({ ...stop, chars: stop.settled ? chars : Math.min(chars, before + 1) });
+    before = chars;
   }
   return { reply: [...reply, ...cutBytes(whole.slice(sent), bytes)], stops: held };
 }
@@ -123,6 +145,13 @@ function cutBytes(parts: Reply, step: number): Reply {
     parts,
     Array.from({ length: Math.ceil(length / step) }, (_, i) => (i + 1) * step),
   );
+}
+
+function textsOf(log: Event[]): string[] {
+  return log.flatMap(({ type, data }) => {
+    if (type === "TEXT") return [data.text];
+    return type === "THINKING" ? [data.thinking] : [];
+  });
 }
 
 function endsOf(frames: Event[]): number {

@@ -41,6 +41,10 @@ export const overSse: Transport = async (sessionId, after) => {
   return { events: client.events, until: (wanted) => client.until(wanted), leave: () => client.leave() };
 };
 
+/** Events from the start of a log on, and the position after them. */
+type Read = { events: Event[]; cursor: string };
+const NOTHING: Read = { events: [], cursor: "0" };
+
 /** A client that follows a log over as many connections as it loses. */
 export class Follower {
   readonly view = new LogView();
@@ -51,11 +55,14 @@ export class Follower {
   #connection: Connection;
   #taken = 0;
 
-  static async start(sessionId: string, transport: Transport): Promise<Follower> {
-    return new Follower(sessionId, transport, await transport(sessionId, "0"));
+  /** Starts from the beginning of the log, or from the end of what was read of it before. */
+  static async start(sessionId: string, transport: Transport, read: Read = NOTHING): Promise<Follower> {
+    return new Follower(sessionId, transport, await transport(sessionId, read.cursor), read);
   }
 
-  private constructor(sessionId: string, transport: Transport, connection: Connection) {
+  private constructor(sessionId: string, transport: Transport, connection: Connection, read: Read) {
+    for (const event of read.events) this.view.take(event);
+    this.view.cursor = read.cursor;
     this.#sessionId = sessionId;
     this.#transport = transport;
     this.#connection = connection;

@@ -150,6 +150,25 @@ describe.each([
   }, 60_000);
 });
 
+test("[BLOCK8] [BLOCK9] a step that is killed twice names each block that it drops once", async () => {
+  const step = message([thinking("Let me see.", "c2ln"), text("Here you are.")]);
+  const held = (name: string): Reply => [...step.slice(0, 7), hold(name)];
+  const { session_id, claude, submit: go } = await createClaudeScene([held("first"), held("second"), step]);
+  const follower = await Follower.start(session_id, overSocket);
+  await go("Go");
+  for (const seqOfText of [5, 8]) {
+    await follower.until(({ seq }) => seq === seqOfText);
+    await killObject(session_id);
+  }
+  await follower.until(isEnd);
+  const log = await logOf(session_id);
+  checkLog(log);
+  expect(log.flatMap(discardedBy)).toEqual([4, 5, 7, 8]);
+  expect(follower.view.content).toEqual(contentOf(log));
+  expect(await claude.requests()).toHaveLength(3);
+  await follower.leave();
+});
+
 test("[TOOL14] a wait that was killed waits again, or says that it was interrupted where it may not", async () => {
   for (const [input, result] of [
     ["Wait 1 seconds", { is_error: false, content_preview: "Waited 1 seconds." }],
