@@ -22,6 +22,7 @@ const TABLES = [
     last_seq INTEGER,
     model TEXT,
     fast_model TEXT,
+    system TEXT,
     path TEXT,
     model_calls INTEGER NOT NULL DEFAULT 0,
     tool_calls INTEGER NOT NULL DEFAULT 0,

@@ -71,11 +71,11 @@ export class StoredTurn implements TurnStore {
 
   material(): RequestMaterial {
     const { settings, sql } = this.#options;
-    const { model, fast_model, path } = this.#row;
+    const { model, fast_model, system, path } = this.#row;
     return {
       model: model ?? settings().model,
       fastModel: fast_model,
-      system: settings().system,
+      system,
       startsFast: fast_model !== null && requestOf(this.#row).force_complex !== true,
       path: path ?? "complex",
       attempt: this.#row.attempt,

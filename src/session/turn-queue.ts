@@ -172,7 +172,7 @@ export class TurnQueue {
   #start(writer: LogWriter, turn: NewTurn): Partial<TurnRow> {
     const { sql, now, settings, onStart } = this.#options;
     const current = settings();
-    const { session_id, user_id, model, fast_model } = current;
+    const { session_id, user_id, model, fast_model, system } = current;
     const { user_input, force_complex, metadata = {} } = requestOf(turn);
     const path = fast_model !== null && force_complex !== true ? "fast" : "complex";
     const { turn_id } = turn;
@@ -184,7 +184,7 @@ export class TurnQueue {
     sql.exec("INSERT INTO messages (turn_id, role, content) VALUES (?, 'user', ?)", turn_id, content);
     if (current.title === null) writeSettings(sql, { ...current, title: titleFrom(user_input) });
     onStart();
-    return { started_at: now(), model, fast_model, path };
+    return { started_at: now(), model, fast_model, system, path };
   }
 
   #findEarlier(userId: string, key: string): TurnRow | null {

@@ -19,9 +19,10 @@ export type TurnRow = {
   ended_at: number | null;
   first_seq: number | null;
   last_seq: number | null;
-  /** The models as they were when the turn started: a change counts from the next turn. */
+  /** As they were when the turn started: a change counts from the next turn. */
   model: string | null;
   fast_model: string | null;
+  system: string | null;
   path: "fast" | "complex" | null;
   model_calls: number;
   tool_calls: number;

@@ -189,6 +189,11 @@ export class SessionWorld {
     };
   }
 
+  /** What a session stands on, without a session. */
+  get deps(): SessionDeps {
+    return this.#deps(new Life());
+  }
+
   #deps(life: Life): SessionDeps {
     const { model, deadlines, beforeUpload, beforeDiscard } = this.#options;
     const sql = this.#mortalSql(life);
