@@ -1,9 +1,12 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
+/** The test pool keeps what workerd logs of an abort with such a reason to itself. */
+const KILLED = "Instance disposed by a test";
+
 /** Ends a session's object as a crash or a deploy does: its memory is gone, and its sockets drop without a word. */
 export async function killObject(sessionId: string): Promise<void> {
-  const killed = runInDurableObject(env.SESSIONS.getByName(sessionId), (_, state) => state.abort("killed by a test"));
+  const killed = runInDurableObject(env.SESSIONS.getByName(sessionId), (_, state) => state.abort(KILLED));
   // The object that was asked to die has nothing more to say.
   await killed.catch(() => {});
 }
@@ -15,7 +18,7 @@ export async function killObject(sessionId: string): Promise<void> {
 export async function killAtWrite(sessionId: string, n: number): Promise<() => boolean> {
   let writes = 0;
   await onWrite(sessionId, (state) => {
-    if (writes++ === n) state.abort("killed by a test");
+    if (writes++ === n) state.abort(KILLED);
   });
   return () => writes > n;
 }
