@@ -103,6 +103,32 @@ test("[TURN18] [TOOL2] a cancel that is killed at any of its writes ends the tur
   console.log(`killed at each of ${kills} writes`);
 }, 60_000);
 
+test("[SESSION13] a removal that is killed at any of its writes is finished by its repeat or the alarm", async () => {
+  const blobs = new Map<string, string>();
+  const kills = await killAtEveryWrite(
+    async (session_id) => {
+      const stub = () => env.SESSIONS.getByName(session_id);
+      const removed = await askTwice(() => stub().remove(ADMIN));
+      expect([true, "not_found"]).toContain(removed.ok || removed.problem.code);
+      expect(await askTwice(() => stub().describe(ADMIN))).toMatchObject({ problem: { code: "not_found" } });
+      await askTwice(() => runDurableObjectAlarm(stub()));
+      expect(await env.BLOBS.head(blobs.get(session_id) ?? "")).toBeNull();
+      const { results } = await env.CATALOG.prepare("SELECT summary FROM sessions WHERE session_id = ?")
+        .bind(session_id)
+        .all();
+      expect(results).toEqual([{ summary: null }]);
+    },
+    async (session_id, follower) => {
+      await submit(session_id, "Write 'a' to a.txt");
+      await follower.until(isEnd);
+      const { key } = unwrap(await env.SESSIONS.getByName(session_id).file(ADMIN, "a.txt"));
+      expect(await env.BLOBS.head(key)).not.toBeNull();
+      blobs.set(session_id, key);
+    },
+  );
+  console.log(`killed at each of ${kills} writes`);
+}, 60_000);
+
 /** Does the same in a new session each time, killed one write later each time, until it ends before it is killed. */
 async function killAtEveryWrite(
   act: (sessionId: string, follower: Follower) => Promise<void>,
