@@ -2,10 +2,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { createDevVars, newToken, parseDevVars, readDevVars } from "../../src/cli/dev-vars.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "turnpike-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => rmSync(join(folder, ".dev.vars"), { force: true }));
 
 describe("a .dev.vars", () => {
