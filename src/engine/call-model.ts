@@ -13,13 +13,13 @@ export async function callModel(deps: TurnDeps, state: TurnState, signal: AbortS
   const material = store.material();
   const request = buildRequest(material, model, tools.specs());
   const reader = new MessageReader(store);
+  let step: Step;
   try {
     await readStream(deps, request, material.attempt, reader, signal);
-    const step = reader.step(request.model);
+    step = reader.step(request.model);
     if (!reader.complete || step.stopReason === null) {
       throw new ModelError("cut", "The model's answer broke off before its end.");
     }
-    settle(deps, state, material, step);
   } catch (thrown) {
     if (thrown instanceof TurnClosed) throw thrown;
     if (thrown instanceof Aborted) {
@@ -28,7 +28,10 @@ export async function callModel(deps: TurnDeps, state: TurnState, signal: AbortS
       return;
     }
     fail(deps, material, toModelError(thrown));
+    return;
   }
+  // What fails from here on is no failure of the model's.
+  settle(deps, state, material, step);
 }
 
 const CANCELLED: TurnEnd = { status: "cancelled", stopReason: null, stopDetails: null, error: null };

@@ -221,6 +221,6 @@ function acceptedOf({ turn_id, waited, cursor }: NewTurn, { session_id }: Settin
 }
 
 function titleFrom(text: string): string {
-  const line = text.trim().split("\n", 1)[0] ?? "";
+  const line = text.trim().split("\n", 1)[0]?.trimEnd() ?? "";
   return line.length <= DERIVED_TITLE_CHARS ? line : `${firstChars(line, DERIVED_TITLE_CHARS - 1).trimEnd()}…`;
 }

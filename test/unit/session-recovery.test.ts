@@ -162,6 +162,26 @@ describe("a turn", () => {
     expect(resumesOf(world)).toEqual(world.events("TEXT").map(({ seq }) => [seq]));
   });
 
+  test("[ERR4] [MODEL7] fails at once for a fault of the gateway's own, which no other answer of the model would mend", async () => {
+    let broken = true;
+    const model = new HandModel([DONE, answer([text("Now it works.")])]);
+    const world = new SessionWorld({
+      model,
+      beforeStatement: (query) => {
+        if (broken && query.includes("'assistant'")) throw new Error("secret detail");
+      },
+    });
+    const failed = await world.run("go");
+    broken = false;
+    expect(failed).toMatchObject({ status: "failed", response_text: "" });
+    const [block] = world.events("TEXT");
+    expect(world.events("ERROR")).toMatchObject([
+      { data: { code: "internal", retryable: false, discard: [block?.seq] } },
+    ]);
+    expect(JSON.stringify(world.log())).not.toContain("secret");
+    expect(await world.run("again")).toMatchObject({ status: "complete", response_text: "Now it works." });
+  });
+
   test("[TURN8] keeps the models and the system prompt that it started with", async () => {
     const gate = new Gate();
     const model = new HandModel([
