@@ -152,7 +152,7 @@ describe("a write that fails", () => {
     await settled();
     scene.now = 1_000;
     void outbox.flush();
-    const due = { running: false, indexRetryAt: outbox.retryAt, oldestStageAt: null, deletingSince: null };
+    const due = { running: false, indexRetryAt: outbox.retryAt, oldestStageAt: null };
     // The process may die before this write has ended, so something is due, but not at once.
     expect(nextWake(due, scene.now)).toBe(61_000);
   });
