@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { GatewayError } from "../protocol/errors.ts";
+import { time } from "../protocol/events.ts";
 import { sessionId } from "../protocol/ids.ts";
+import { formatPageCursor, parsePageCursor } from "../protocol/page-cursor.ts";
 import { type Session, type SessionPage, type SessionStatus, session } from "../protocol/rest.ts";
 
 /**
@@ -51,6 +52,9 @@ export type SessionFilter = {
   cursor: string | null;
 };
 
+/** Where a page ended: the sort key of its last row. */
+const position = z.tuple([time, sessionId]);
+
 const indexRow = z.object({ summary: z.string() });
 
 /**
@@ -76,7 +80,7 @@ export async function listSessions(db: D1Database, filter: SessionFilter): Promi
   }
   if (filter.cursor !== null) {
     where.push("(updated_at, session_id) < (?, ?)");
-    params.push(...parsePosition(filter.cursor));
+    params.push(...parsePageCursor(filter.cursor, position));
   }
   const { results } = await db
     .prepare(
@@ -87,27 +91,9 @@ export async function listSessions(db: D1Database, filter: SessionFilter): Promi
     .all();
   const sessions = results.slice(0, filter.limit).map((row) => session.parse(JSON.parse(indexRow.parse(row).summary)));
   const last = results.length > filter.limit ? sessions.at(-1) : undefined;
-  return { sessions, next_cursor: last === undefined ? null : formatPosition(last) };
+  return { sessions, next_cursor: last === undefined ? null : formatPageCursor([last.updated_at, last.session_id]) };
 }
 
 function fold(text: string): string {
   return text.normalize("NFC").toLowerCase();
-}
-
-/** Where a page of the index ended: the sort key of its last row. */
-const position = z.tuple([z.iso.datetime({ precision: 3 }), sessionId]);
-
-function formatPosition({ updated_at, session_id }: Session): string {
-  return btoa(JSON.stringify([updated_at, session_id]))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
-}
-
-function parsePosition(cursor: string): z.infer<typeof position> {
-  try {
-    return position.parse(JSON.parse(atob(cursor.replaceAll("-", "+").replaceAll("_", "/"))));
-  } catch {
-    throw new GatewayError("bad_cursor", "The cursor is not one that a page of sessions ended with.");
-  }
 }

@@ -1,3 +1,6 @@
+import type { z } from "zod";
+import { GatewayError } from "./errors.ts";
+
 /**
  * Cursors of lists that are sorted by a key: the key of the last item of a page, in a form that says nothing to
  * clients and needs no escaping in a URL.
@@ -10,14 +13,23 @@ export function formatPageCursor(key: readonly string[]): string {
     .replaceAll("=", "");
 }
 
-/** The key of `length` strings that a cursor stands for; null for whatever `formatPageCursor` did not make. */
-export function parsePageCursor(cursor: string, length: number): string[] | null {
+/**
+ * The key that a cursor stands for.
+ *
+ * @throws GatewayError `bad_cursor` for whatever `formatPageCursor` did not make of such a key
+ */
+export function parsePageCursor<Key extends readonly string[]>(cursor: string, schema: z.ZodType<Key>): Key {
+  const key = schema.safeParse(decode(cursor));
+  if (key.success && formatPageCursor(key.data) === cursor) return key.data;
+  throw new GatewayError("bad_cursor", "The cursor is not one that a page of this list ended with.");
+}
+
+/** The JSON that a cursor holds; undefined where it holds none. */
+function decode(cursor: string): unknown {
   try {
     const bytes = Uint8Array.from(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
-    const key: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-    const isKey = Array.isArray(key) && key.length === length && key.every((part) => typeof part === "string");
-    return isKey && formatPageCursor(key) === cursor ? key : null;
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch {
-    return null;
+    return undefined;
   }
 }

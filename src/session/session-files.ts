@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { Sql } from "../engine/ports.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { formatPageCursor, parsePageCursor } from "../protocol/page-cursor.ts";
@@ -7,6 +8,9 @@ import { currentFile, type FileVersion, fileInTheWay, listFiles, putVersion } fr
 import { workspacePath } from "../workspace/paths.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Conditions, PageRequest, UploadedFile } from "./session-api.ts";
+
+/** Where a page ended: at its last path. */
+const position = z.tuple([z.string()]);
 
 export type SessionFilesOptions = { sql: Sql; log: EventLog; now(): number; newStageId(): string };
 
@@ -18,10 +22,9 @@ export class SessionFiles {
     this.#options = options;
   }
 
-  /** Sorted by path; the cursor is the last path of the page before. */
+  /** Sorted by path. @throws GatewayError `bad_cursor` */
   list({ prefix, limit, cursor }: PageRequest & { prefix: string }): FilePage {
-    const after = cursor === null ? "" : parsePageCursor(cursor, 1)?.[0];
-    if (after === undefined) throw new GatewayError("bad_cursor", "The cursor is malformed.");
+    const [after] = cursor === null ? [""] : parsePageCursor(cursor, position);
     const files = listFiles(this.#options.sql, { prefix, after, limit: limit + 1 });
     const page = files.slice(0, limit);
     const last = page.at(-1);
