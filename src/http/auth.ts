@@ -1,6 +1,6 @@
 import { createMiddleware } from "hono/factory";
 import { GatewayError } from "../protocol/errors.ts";
-import { type Scope, scope } from "../protocol/principal.ts";
+import { requireScope, type Scope, scope } from "../protocol/principal.ts";
 import type { AppEnv, Authenticate } from "./app-env.ts";
 
 /** `GATEWAY_TOKEN` is the token of the first admin. Where it is not set, nobody gets in. */
@@ -25,9 +25,7 @@ export function authentication(authenticate: Authenticate) {
 /** Lets a request through whose token has the scope. */
 export function needs(scope: Scope) {
   return createMiddleware<AppEnv>(async (c, next) => {
-    if (!c.var.principal.scopes.includes(scope)) {
-      throw new GatewayError("forbidden", `The token needs the scope "${scope}".`);
-    }
+    requireScope(c.var.principal, scope);
     await next();
   });
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { GatewayError } from "./errors.ts";
 
 export const scope = z.enum(["read", "write", "approve", "admin"]);
 export type Scope = z.infer<typeof scope>;
@@ -7,6 +8,12 @@ export type Scope = z.infer<typeof scope>;
 export const principal = z.strictObject({ user_id: z.string(), scopes: z.array(scope) });
 export type Principal = z.infer<typeof principal>;
 
+/** @throws GatewayError `forbidden` for who does not have the scope */
+export function requireScope({ scopes }: Principal, scope: Scope): void {
+  if (!scopes.includes(scope)) throw new GatewayError("forbidden", `The token needs the scope "${scope}".`);
+}
+
+/** Whether who asks may see and use everything. */
 export function isAdmin({ scopes }: Principal): boolean {
   return scopes.includes("admin");
 }

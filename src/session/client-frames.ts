@@ -1,6 +1,6 @@
-import { GatewayError, toGatewayError } from "../protocol/errors.ts";
+import { toGatewayError } from "../protocol/errors.ts";
 import type { ClientFrame } from "../protocol/frames.ts";
-import type { Principal } from "../protocol/principal.ts";
+import { type Principal, requireScope } from "../protocol/principal.ts";
 import type { Session } from "./session.ts";
 import { errorFrame, parseClientFrame } from "./socket-frames.ts";
 import type { Sockets } from "./sockets.ts";
@@ -46,11 +46,11 @@ async function obey(
       sockets.acknowledge(socket, frame.data.cursor);
       return;
     case "cancel":
-      mustWrite(asking);
+      requireScope(asking, "write");
       await session.cancel();
       return;
     case "execute": {
-      mustWrite(asking);
+      requireScope(asking, "write");
       sockets.checkRoom(socket);
       const { idempotency_key = null, ...body } = frame.data;
       const { turn_id } = session.submit(asking, body, idempotency_key, (accepted) => {
@@ -63,8 +63,4 @@ async function obey(
       return;
     }
   }
-}
-
-function mustWrite({ scopes }: Principal): void {
-  if (!scopes.includes("write")) throw new GatewayError("forbidden", "The token may not write.");
 }
