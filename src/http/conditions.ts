@@ -1,6 +1,5 @@
-import { GatewayError } from "../protocol/errors.ts";
+import { GatewayError, invalidField } from "../protocol/errors.ts";
 import type { Conditions } from "../session/session-api.ts";
-import { invalidField } from "./problem-response.ts";
 
 type Tags = "*" | string[] | null;
 

@@ -1,4 +1,4 @@
-import { type FieldError, GatewayError, notFound, toGatewayError, toProblem } from "../protocol/errors.ts";
+import { fromProblem, GatewayError, notFound, type Problem, toGatewayError, toProblem } from "../protocol/errors.ts";
 import type { Answer } from "../session/session-api.ts";
 import { RangeNotSatisfiable } from "./byte-range.ts";
 
@@ -18,13 +18,12 @@ export function problemResponse(thrown: unknown): Response {
 /** The value that a session's object answered with. @throws GatewayError for the problem that it answered with */
 export function unwrap<T>(answer: Answer<T>): T {
   if (answer.ok) return answer.value;
-  const { code, detail, errors } = answer.problem;
-  throw code === "not_found" ? notFound() : new GatewayError(code, detail, errors);
+  throw refusalOf(answer.problem);
 }
 
-export function invalidField(path: string, message: string): GatewayError {
-  const errors: FieldError[] = [{ path, message }];
-  return new GatewayError("invalid_request", "The request does not have the expected shape.", errors);
+/** What a session's object refuses, as the client may see it: all that is not there looks the same. */
+export function refusalOf(answered: Problem): GatewayError {
+  return answered.code === "not_found" ? notFound() : fromProblem(answered);
 }
 
 /**

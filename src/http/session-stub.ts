@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { fromProblem, notFound, problem } from "../protocol/errors.ts";
+import { notFound, problem } from "../protocol/errors.ts";
 import type { EventType } from "../protocol/events.ts";
 import { sessionId } from "../protocol/ids.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { STREAM_REQUEST } from "../session/session-api.ts";
+import { refusalOf } from "./problem-response.ts";
 
 /** The object of a session. An id that no session can have gets the answer for a session that does not exist. */
 export function sessionOf(env: Cloudflare.Env, id: string) {
@@ -40,7 +41,7 @@ export async function openStream(
   if (hasSocket(response)) return response;
   const refusal = z.safeParse(problem, await response.json().catch(() => null));
   if (!refusal.success) throw new Error(`The session's object answered a stream request with ${response.status}.`);
-  throw refusal.data.code === "not_found" ? notFound() : fromProblem(refusal.data);
+  throw refusalOf(refusal.data);
 }
 
 function hasSocket(response: Response): response is Response & { webSocket: WebSocket } {

@@ -26,7 +26,8 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-export type FieldError = { path: string; message: string };
+const fieldError = z.strictObject({ path: z.string(), message: z.string() });
+export type FieldError = z.infer<typeof fieldError>;
 
 /**
  * An error that a client may see. `message` is the detail that it is shown: no secret, no stack, no id that was not
@@ -43,6 +44,7 @@ export class GatewayError extends Error {
     this.errors = errors;
   }
 
+  /** The HTTP status that carries it. */
   get status(): number {
     return ERROR_CODES[this.code].status;
   }
@@ -65,10 +67,11 @@ export const problem = z.strictObject({
   status: z.int(),
   code: errorCode,
   detail: z.string(),
-  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  errors: z.array(fieldError).optional(),
 });
 export type Problem = z.infer<typeof problem>;
 
+/** The body of the answer that carries an error. */
 export function toProblem(error: GatewayError): Problem {
   const { status, title } = ERROR_CODES[error.code];
   return {
@@ -81,6 +84,7 @@ export function toProblem(error: GatewayError): Problem {
   };
 }
 
+/** The error that an answer carried. */
 export function fromProblem(body: Problem): GatewayError {
   return new GatewayError(body.code, body.detail, body.errors);
 }
@@ -97,5 +101,14 @@ export function invalidRequest(error: z.ZodError): GatewayError {
     path: issue.path.map(String).join("."),
     message: issue.message,
   }));
+  return invalidFields(errors);
+}
+
+/** One field at fault. */
+export function invalidField(path: string, message: string): GatewayError {
+  return invalidFields([{ path, message }]);
+}
+
+function invalidFields(errors: FieldError[]): GatewayError {
   return new GatewayError("invalid_request", "The request does not have the expected shape.", errors);
 }

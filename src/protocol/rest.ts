@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { endStatus, event, type Metadata, metadata, time, usage } from "./events.ts";
+import { GatewayError } from "./errors.ts";
+import { type EndStatus, endStatus, event, type Metadata, metadata, time, usage } from "./events.ts";
 import { sessionId, turnId } from "./ids.ts";
 import {
   MAX_ITERATIONS_MAX,
@@ -62,7 +63,7 @@ export type PatchSessionBody = z.infer<typeof patchSessionBody>;
 export const sessionStatus = z.enum(["idle", "queued", "running", "waiting"]);
 export type SessionStatus = z.infer<typeof sessionStatus>;
 
-export const pendingInput = z.union([
+const pendingInput = z.union([
   z.strictObject({ input_id: z.string(), kind: z.enum(["approval", "question", "link"]) }),
   z.strictObject({ tool_use_id: z.string(), kind: z.literal("tool") }),
 ]);
@@ -97,8 +98,18 @@ export const submitTurnBody = z.strictObject({
 });
 export type SubmitTurnBody = z.infer<typeof submitTurnBody>;
 
+/** A message must say something. @throws GatewayError `blank_input` */
+export function requireInput({ user_input }: SubmitTurnBody): void {
+  if (user_input.trim() === "") throw new GatewayError("blank_input", "The user_input holds nothing but white space.");
+}
+
 export const turnStatus = z.enum([...endStatus.options, "queued", "running", "waiting"]);
 export type TurnStatus = z.infer<typeof turnStatus>;
+
+/** Whether a turn of this status has ended. */
+export function hasEnded(status: TurnStatus): status is EndStatus {
+  return endStatus.safeParse(status).success;
+}
 
 /** The answer to a message that was accepted. `cursor` is the position before the turn's first event. */
 export const acceptedTurn = z.strictObject({
@@ -133,6 +144,11 @@ export const turn = turnResult.extend({
   created_at: time,
 });
 export type Turn = z.infer<typeof turn>;
+
+/** The part of a turn that a wait and `query_complete` answer with. */
+export function resultOf(turn: Turn): TurnResult {
+  return turnResult.strip().parse(turn);
+}
 
 export const sessionPage = z.strictObject({ sessions: z.array(session), next_cursor: z.string().nullable() });
 export type SessionPage = z.infer<typeof sessionPage>;

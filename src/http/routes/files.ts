@@ -1,5 +1,5 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { notFound } from "../../protocol/errors.ts";
+import { invalidField, notFound } from "../../protocol/errors.ts";
 import { FILE_MAX_BYTES, STORAGE_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { fileInfo, filePage } from "../../protocol/rest.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -8,7 +8,7 @@ import { parseRange } from "../byte-range.ts";
 import { mustSend, parseConditions } from "../conditions.ts";
 import { etagOf, fileHeaders, KEEP_ETAG, mediaType } from "../file-headers.ts";
 import { fileParams, filesQuery, noQuery, sessionParams } from "../parameters.ts";
-import { invalidField, unwrap } from "../problem-response.ts";
+import { unwrap } from "../problem-response.ts";
 import { filePathOf } from "../raw-path.ts";
 import { checkBody } from "../read-body.ts";
 import { sessionOf } from "../session-stub.ts";

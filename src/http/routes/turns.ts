@@ -1,12 +1,11 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { GatewayError } from "../../protocol/errors.ts";
-import { endStatus } from "../../protocol/events.ts";
 import {
   acceptedTurn,
   cancelled,
+  hasEnded,
+  requireInput,
+  resultOf,
   submitTurnBody,
-  type Turn,
-  type TurnResult,
   turn,
   turnPage,
   turnResult,
@@ -74,9 +73,7 @@ export const turnRoutes = new OpenAPIHono<AppEnv>()
     const { wait } = c.req.valid("query");
     const { principal } = c.var;
     const input = c.req.valid("json");
-    if (input.user_input.trim() === "") {
-      throw new GatewayError("blank_input", "The user_input holds nothing but white space.");
-    }
+    requireInput(input);
     const object = sessionOf(c.env, session_id);
     const key = c.req.valid("header")["idempotency-key"] ?? null;
     const accepted = unwrap(await object.submit(principal, input, key));
@@ -91,7 +88,7 @@ export const turnRoutes = new OpenAPIHono<AppEnv>()
     if (wait !== undefined) {
       await waitForTurn(c.env, follow, accepted.turn_id, wait * 1_000);
       const current = unwrap(await object.turn(principal, accepted.turn_id));
-      if (endStatus.safeParse(current.status).success) return c.json(toResult(current), 200);
+      if (hasEnded(current.status)) return c.json(resultOf(current), 200);
     }
     c.header("location", `/api/v1/sessions/${session_id}/turns/${accepted.turn_id}`);
     return c.json(accepted, 202);
@@ -114,7 +111,3 @@ export const turnRoutes = new OpenAPIHono<AppEnv>()
     const object = sessionOf(c.env, c.req.valid("param").session_id);
     return c.json(unwrap(await object.cancel(c.var.principal)), 200);
   });
-
-function toResult({ user_input: _input, metadata: _metadata, created_at: _created, ...result }: Turn): TurnResult {
-  return result;
-}
