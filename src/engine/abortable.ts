@@ -1,11 +1,9 @@
+import { withDeadline } from "../timing/deadline.ts";
+import { sleep as sleepUnlessAborted } from "../timing/sleep.ts";
+
 /** Thrown when the turn was cancelled or its session goes away. It escapes every broad catch. */
 export class Aborted extends Error {
   override readonly name = "Aborted";
-}
-
-/** Thrown when something outside took longer than its deadline. */
-export class DeadlineExceeded extends Error {
-  override readonly name = "DeadlineExceeded";
 }
 
 /**
@@ -18,30 +16,20 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal, ms?: n
   // Handled here, so that work that fails after it was given up is no unhandled rejection.
   work.catch(() => {});
   if (signal.aborted) throw new Aborted();
-  let onAbort: (() => void) | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const givenUp = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new Aborted());
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (ms !== undefined) timer = setTimeout(() => reject(new DeadlineExceeded(`no answer within ${ms / 1000} s`)), ms);
-  });
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(new Aborted());
+  signal.addEventListener("abort", onAbort, { once: true });
+  const waiting = Promise.race([work, aborted]);
   try {
-    return await Promise.race([work, givenUp]);
+    return await (ms === undefined ? waiting : withDeadline(waiting, ms));
   } finally {
-    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
-    if (timer !== undefined) clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
   }
 }
 
 /** Waits `ms` milliseconds. @throws Aborted */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const work = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
+  await sleepUnlessAborted(ms, signal).catch(() => {
+    throw new Aborted();
   });
-  try {
-    await abortable(work, signal);
-  } finally {
-    if (timer !== undefined) clearTimeout(timer);
-  }
 }

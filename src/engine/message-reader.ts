@@ -103,6 +103,7 @@ export class MessageReader {
         break;
       case "message_stop":
         if (this.#open !== null) throw new ModelError("malformed", "The model's message ended inside a block.");
+        if (this.#stopReason === null) throw new ModelError("cut", "The model's message ended without a reason.");
         this.#complete = true;
         break;
     }

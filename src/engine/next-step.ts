@@ -13,6 +13,8 @@ export type CallState = {
 /** All that decides how a turn goes on. Everything in it is stored. */
 export type TurnState = {
   cancelled: boolean;
+  /** Whether the fast model has the turn. */
+  path: "fast" | "complex";
   modelCalls: number;
   maxIterations: number;
   /** When the next attempt of a failed model call is due, in ms since the epoch. */
@@ -31,7 +33,7 @@ export type TurnEnd = {
 };
 
 export type NextStep =
-  | { do: "call_model" }
+  | { do: "call_model"; path: "fast" | "complex" }
   | { do: "wait"; until: number }
   /** Runs these calls together. */
   | { do: "run_tools"; calls: number[] }
@@ -66,25 +68,20 @@ export function nextStep(state: TurnState, now: number): NextStep {
   if (lost.length > 0) return { do: "interrupt_tools", calls: lost.map(({ index }) => index) };
   if (last !== null && last.stopReason === "refusal") return finish("refused", last);
   const [first] = open;
-  if (first !== undefined)
-    return {
-      do: "run_tools",
-      calls: batchFrom(
-        open.map(({ index }) => index),
-        last?.calls ?? [],
-      ),
-    };
+  if (first !== undefined) return { do: "run_tools", calls: batchFrom(first.index, last?.calls ?? []) };
 
   if (last !== null && last.calls.length === 0 && last.stopReason !== "pause_turn") return finish("complete", last);
   if (state.modelCalls >= state.maxIterations) return finish("max_iterations", last ?? {});
   if (state.retryAt !== null && state.retryAt > now) return { do: "wait", until: state.retryAt };
-  return { do: "call_model" };
+  // The fast model hands over once there are tool calls.
+  return { do: "call_model", path: last !== null && last.calls.length > 0 ? "complex" : state.path };
 }
 
-/** The first open call alone if it changes something; else it and the open calls next to it that change nothing either. */
-function batchFrom(open: number[], calls: CallState[]): number[] {
-  const readOnlyRun = open.findIndex((index, i) => calls[index]?.readOnly !== true || index !== (open[0] ?? 0) + i);
-  return open.slice(0, readOnlyRun === -1 ? open.length : Math.max(readOnlyRun, 1));
+/** The call at `first` alone if it changes something; else it and the open calls after it that change nothing either. */
+function batchFrom(first: number, calls: CallState[]): number[] {
+  const length = calls.slice(first).findIndex(({ readOnly, status }) => !readOnly || status === "closed");
+  const end = length === -1 ? calls.length : first + Math.max(length, 1);
+  return Array.from({ length: end - first }, (_, i) => first + i);
 }
 
 function finish(status: EndStatus, details: Partial<Omit<TurnEnd, "status">> = {}): NextStep {

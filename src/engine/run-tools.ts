@@ -1,6 +1,6 @@
 import { firstChars } from "../protocol/first-chars.ts";
 import { TOOL_RESULT_MAX_CHARS } from "../protocol/limits.ts";
-import { Aborted, abortable, DeadlineExceeded } from "./abortable.ts";
+import { Aborted, abortable } from "./abortable.ts";
 import { type OpenDraft, type Staged, type Tool, ToolError, type ToolResultContent } from "./ports.ts";
 import type { TurnDeps } from "./turn-deps.ts";
 import { type ToolOutcome, type ToolUse, TurnClosed } from "./turn-store.ts";

@@ -17,9 +17,7 @@ export async function runTurn(deps: TurnDeps, cancel: AbortSignal): Promise<void
     try {
       switch (step.do) {
         case "call_model":
-          if (store.material().path === "fast" && state.last !== null && state.last.calls.length > 0) {
-            store.usePath("complex");
-          }
+          if (step.path !== state.path) store.usePath(step.path);
           await callModel(deps, state, cancel);
           break;
         case "wait":

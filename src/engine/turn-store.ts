@@ -69,7 +69,8 @@ export interface TurnStore {
   openText(): BlockWriter;
   openThinking(options?: { redacted: boolean }): BlockWriter;
 
-  usePath(path: "complex"): void;
+  /** The turn goes on with this model. */
+  usePath(path: "fast" | "complex"): void;
   /** Commits a message with its text, calls and usage; with `end` the turn ends in the same transaction. */
   commitStep(step: Step, end: TurnEnd | null): void;
   /** Discards the step's blocks and says when the model is called again. */

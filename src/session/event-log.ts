@@ -12,8 +12,11 @@ export type LogWriter = {
   append(event: NewEvent, turnId: string | null): number;
   /** Stores the characters of the step's blocks; those still open end here. */
   commitBlocks(): void;
-  /** Discards the step's blocks and returns their seqs. */
-  discardBlocks(): number[];
+  /**
+   * Discards every block from `since` on that is not committed, also those whose characters were lost with an earlier
+   * process, and returns their seqs.
+   */
+  discardBlocks(since: number): number[];
 };
 
 /** One event of a replay: `json` is the frame as it goes out, `cursor` the position after it. */
@@ -88,10 +91,12 @@ export class EventLog {
           this.#sql.exec("UPDATE events SET data = ? WHERE seq = ?", JSON.stringify(block.data(0)), block.seq);
         }
       },
-      discardBlocks: () => {
+      discardBlocks: (since) => {
         settled = this.#pending;
-        for (const block of settled) this.#discard(block.seq, block.type);
-        return settled.map((block) => block.seq);
+        const open = "SELECT * FROM events WHERE seq >= ? AND data IS NULL ORDER BY seq";
+        const rows = this.#sql.exec<EventRow>(open, since);
+        for (const { seq, type } of rows) if (isBlockType(type)) this.#discard(seq, type);
+        return rows.map(({ seq }) => seq);
       },
     };
     let result: T;
@@ -105,9 +110,10 @@ export class EventLog {
       for (const block of this.#pending) block.drop();
       this.#pending = [];
     }
-    committed?.(result);
+    afterCommit(() => committed?.(result));
     for (const { seq, at, event, turnId } of appended) {
-      this.#broadcast({ seq, cursor: this.#cursorAt(seq), turn_id: turnId, timestamp: toTimestamp(at), ...event });
+      const place = { seq, cursor: this.#cursorAt(seq), turn_id: turnId, timestamp: toTimestamp(at) };
+      afterCommit(() => this.#broadcast({ ...place, ...event }));
     }
     return result;
   }
@@ -124,16 +130,6 @@ export class EventLog {
     // It has no characters to wait for, and no event may overtake it.
     if (redacted) block.end();
     return block;
-  }
-
-  /**
-   * Discards the blocks of a step that a stopped process left behind: rows from `fromSeq` on without text. Called inside
-   * the transaction that says so.
-   */
-  discardLost(fromSeq: number): number[] {
-    const lost = this.#sql.exec<EventRow>("SELECT * FROM events WHERE seq >= ? AND data IS NULL ORDER BY seq", fromSeq);
-    for (const { seq, type } of lost) if (isBlockType(type)) this.#discard(seq, type);
-    return lost.map(({ seq }) => seq);
   }
 
   /** @throws GatewayError `bad_cursor` for what is no position in this log */
@@ -164,24 +160,11 @@ export class EventLog {
     return { events, next_cursor: null, cursor: this.cursor() };
   }
 
-  /** The committed and the live characters of a turn's TEXT blocks, joined; `to` null: up to the log's end. */
-  responseText(turnId: string, from: number, to: number | null): string {
-    let text = "";
-    for (const row of this.#rows(from, to ?? this.#last, "TEXT")) {
-      if (row.turn_id === turnId) text += textOf(this.#dataOf(row, 0));
+  /** The data of a turn's events of one type, committed or live, in order; `to` null: up to the log's end. */
+  *dataOf(turnId: string, type: EventType, from: number, to: number | null): Generator<Record<string, Json>> {
+    for (const row of this.#rows(from, to ?? this.#last, type)) {
+      if (row.turn_id === turnId) yield this.#dataOf(row, 0);
     }
-    return text;
-  }
-
-  /** The paths of a turn's work products, each once, in the order in which they were first written. */
-  workProducts(turnId: string, from: number, to: number | null): string[] {
-    const paths = new Set<string>();
-    for (const row of this.#rows(from, to ?? this.#last, "WORK_PRODUCT")) {
-      if (row.turn_id !== turnId) continue;
-      const path = this.#dataOf(row, 0)["path"];
-      if (typeof path === "string") paths.add(path);
-    }
-    return [...paths];
   }
 
   get #open(): LiveBlock | null {
@@ -311,6 +294,15 @@ export class EventLog {
       if (last === undefined || rows.length < CHUNK_ROWS) return;
       next = last.seq + 1;
     }
+  }
+}
+
+/** What is committed stands, whatever becomes of telling about it. */
+function afterCommit(tell: () => void): void {
+  try {
+    tell();
+  } catch (thrown) {
+    console.error("log:", thrown);
   }
 }
 

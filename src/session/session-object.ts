@@ -72,7 +72,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       await this.#alarm.load();
       if (!hasTables(this.#sql) || deletingSince(this.#sql) !== null) return;
       this.#session = Session.open(this.#deps);
-      this.#session?.wake();
+      this.#session?.resume();
     });
   }
 

@@ -4,7 +4,8 @@ import { runTurn } from "../engine/run-turn.ts";
 import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
 import { TurnClosed } from "../engine/turn-store.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
-import { HEARTBEAT_MS } from "../protocol/limits.ts";
+import { firstChars } from "../protocol/first-chars.ts";
+import { DERIVED_TITLE_CHARS, HEARTBEAT_MS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import type {
   AcceptedTurn,
@@ -87,7 +88,10 @@ export class Session {
       now,
       newTurnId: () => deps.newId("turn"),
       settings: () => this.#settings,
-      onStart: () => host.wakeAt(now() + HEARTBEAT_MS),
+      onStart: (userInput) => {
+        host.wakeAt(now() + HEARTBEAT_MS);
+        if (this.#settings.title === null) writeSettings(sql, { ...this.#settings, title: titleFrom(userInput) });
+      },
     });
     this.#interrupted = this.#queue.active !== null;
     this.index = new IndexOutbox({
@@ -198,17 +202,10 @@ export class Session {
     };
   }
 
-  /** After a start of the host: whatever was left unfinished goes on. */
-  wake(): void {
-    if (!this.running) {
-      if (this.index.behind) this.follow();
-      return;
-    }
-    this.#drive();
-    this.follow();
-  }
-
-  /** The heartbeat: starts what should run and does not. A loop that is alive is left alone. */
+  /**
+   * Whatever was left unfinished goes on: called after a start of the host, and by its heartbeat. A loop that is alive
+   * is left alone.
+   */
   resume(): void {
     this.#drive();
     this.follow();
@@ -288,4 +285,9 @@ export class Session {
   #started(): void {
     this.#settings = readSettings(this.#deps.sql) ?? this.#settings;
   }
+}
+
+function titleFrom(text: string): string {
+  const line = text.trim().split("\n", 1)[0]?.trimEnd() ?? "";
+  return line.length <= DERIVED_TITLE_CHARS ? line : `${firstChars(line, DERIVED_TITLE_CHARS - 1).trimEnd()}…`;
 }

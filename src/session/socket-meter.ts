@@ -16,10 +16,13 @@ export class SocketMeter {
   #marks: Mark[] = [];
   #lastMark = 0;
 
-  /** Counts a frame that takes its client to `cursor`. Returns false if the client is too far behind for it. */
-  count(cursor: string, bytes: number): boolean {
+  /**
+   * Counts a frame that takes its client to `cursor` (null: that is no event). Returns false if the client is too far
+   * behind for it.
+   */
+  count(cursor: string | null, bytes: number): boolean {
     this.#sent += bytes;
-    if (this.#sent - this.#lastMark >= MARK_EVERY_BYTES) {
+    if (cursor !== null && this.#sent - this.#lastMark >= MARK_EVERY_BYTES) {
       this.#lastMark = this.#sent;
       this.#marks.push({ ...positionOf(cursor), bytes: this.#sent });
     }

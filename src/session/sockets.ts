@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { GatewayError, toGatewayError } from "../protocol/errors.ts";
+import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, endStatus, eventType } from "../protocol/events.ts";
 import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "../protocol/frames.ts";
 import { QUEUE_MAX_TURNS } from "../protocol/limits.ts";
@@ -84,11 +84,9 @@ export class Sockets {
 
   /** Sends a frame to one socket. */
   reply(socket: WebSocket, frame: ServerFrame): void {
-    try {
-      socket.send(JSON.stringify(frame));
-    } catch {
-      this.remove(socket);
-    }
+    const sink = this.#sinks.get(socket);
+    const json = JSON.stringify(frame);
+    if (sink !== undefined) this.#send(sink, null, json, bytesOf(json));
   }
 
   acknowledge(socket: WebSocket, cursor: string): void {
@@ -109,7 +107,8 @@ export class Sockets {
     return sink;
   }
 
-  #send(sink: Sink, cursor: string, json: string, bytes: number): boolean {
+  /** `cursor` is where the frame takes its client; null for a frame that is no event. */
+  #send(sink: Sink, cursor: string | null, json: string, bytes: number): boolean {
     try {
       sink.socket.send(json);
     } catch {
@@ -145,7 +144,7 @@ export class Sockets {
     try {
       socket.close(code, reason);
     } catch (thrown) {
-      console.error("socket:", toGatewayError(thrown).code);
+      console.error("socket:", thrown);
     }
   }
 }

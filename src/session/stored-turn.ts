@@ -54,6 +54,7 @@ export class StoredTurn implements TurnStore {
     const last = lastMessage(sql, this.#row.turn_id);
     return {
       cancelled: this.#row.cancelled === 1,
+      path: this.#row.path ?? "complex",
       modelCalls: this.#row.model_calls,
       maxIterations: requestOf(this.#row).max_iterations ?? settings().max_iterations,
       retryAt: this.#row.retry_at,
@@ -99,7 +100,7 @@ export class StoredTurn implements TurnStore {
     return this.#openBlock("THINKING", options.redacted);
   }
 
-  usePath(path: "complex"): void {
+  usePath(path: "fast" | "complex"): void {
     this.#commit((writer) => {
       const iteration = this.#row.model_calls + 1;
       writer.append({ type: "STATUS", data: { status: "processing", iteration, path } }, this.#row.turn_id);
@@ -140,7 +141,7 @@ export class StoredTurn implements TurnStore {
   retryStep({ code, delayMs, change }: Parameters<TurnStore["retryStep"]>[0]): void {
     this.#commit((writer) => {
       const attempt = this.#row.attempt + 1;
-      const discard = writer.discardBlocks();
+      const discard = writer.discardBlocks(this.#row.first_seq ?? 1);
       const data = { status: "retrying" as const, attempt, code, delay_seconds: delayMs / 1000, discard };
       writer.append({ type: "STATUS", data }, this.#row.turn_id);
       return {
@@ -191,7 +192,7 @@ export class StoredTurn implements TurnStore {
   }
 
   finish(end: TurnEnd, { omit } = { omit: false }): void {
-    this.#commit((writer) => this.#end(writer, this.#row, end, omit, writer.discardBlocks()));
+    this.#commit((writer) => this.#end(writer, this.#row, end, omit, writer.discardBlocks(this.#row.first_seq ?? 1)));
   }
 
   /** Stores the cancel before anything is stopped, so that it holds whatever happens next. */

@@ -1,14 +1,13 @@
 import type { Sql } from "../engine/ports.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { NO_USAGE } from "../protocol/events.ts";
-import { firstChars } from "../protocol/first-chars.ts";
 import { traceIdOf } from "../protocol/ids.ts";
 import { canonicalJson } from "../protocol/json.ts";
-import { DERIVED_TITLE_CHARS, IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
+import { IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { AcceptedTurn, SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
-import { type Settings, writeSettings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 import { findTurn, insertTurn, type NewTurn, openTurns, requestOf, type TurnRow, updateTurn } from "./turn-table.ts";
 
 export type TurnQueueOptions = {
@@ -17,8 +16,8 @@ export type TurnQueueOptions = {
   now(): number;
   newTurnId(): string;
   settings(): Settings;
-  /** Called inside the transaction that starts a turn. */
-  onStart(): void;
+  /** Called inside the transaction that starts a turn, or starts it again. */
+  onStart(userInput: string): void;
 };
 
 /** The turns of a session that have not ended: at most one runs, the others wait in order. */
@@ -154,10 +153,10 @@ export class TurnQueue {
     const turn = findTurn(sql, this.#active.turn_id) ?? this.#active;
     const change = { starts: turn.starts + 1 };
     log.commit((writer) => {
-      const discard = [...writer.discardBlocks(), ...log.discardLost(turn.first_seq ?? 1)];
+      const discard = writer.discardBlocks(turn.first_seq ?? 1);
       writer.append({ type: "STATUS", data: { status: "resumed", discard } }, turn.turn_id);
       updateTurn(sql, turn.turn_id, change);
-      onStart();
+      onStart(requestOf(turn).user_input);
     });
     this.#active = { ...turn, ...change };
   }
@@ -171,8 +170,7 @@ export class TurnQueue {
   /** Writes a turn's first events and its message; returns what its row needs. */
   #start(writer: LogWriter, turn: NewTurn): Partial<TurnRow> {
     const { sql, now, settings, onStart } = this.#options;
-    const current = settings();
-    const { session_id, user_id, model, fast_model, system } = current;
+    const { session_id, user_id, model, fast_model, system } = settings();
     const { user_input, force_complex, metadata = {} } = requestOf(turn);
     const path = fast_model !== null && force_complex !== true ? "fast" : "complex";
     const { turn_id } = turn;
@@ -182,8 +180,7 @@ export class TurnQueue {
     writer.append({ type: "STATUS", data: { status: "processing", iteration: 1, path } }, turn_id);
     const content = JSON.stringify([{ type: "text", text: user_input }]);
     sql.exec("INSERT INTO messages (turn_id, role, content) VALUES (?, 'user', ?)", turn_id, content);
-    if (current.title === null) writeSettings(sql, { ...current, title: titleFrom(user_input) });
-    onStart();
+    onStart(user_input);
     return { started_at: now(), model, fast_model, system, path };
   }
 
@@ -218,9 +215,4 @@ export function workspaceDirOf(sessionId: string): string {
 
 function acceptedOf({ turn_id, waited, cursor }: NewTurn, { session_id }: Settings): AcceptedTurn {
   return { turn_id, session_id, status: waited === 1 ? "queued" : "running", cursor };
-}
-
-function titleFrom(text: string): string {
-  const line = text.trim().split("\n", 1)[0]?.trimEnd() ?? "";
-  return line.length <= DERIVED_TITLE_CHARS ? line : `${firstChars(line, DERIVED_TITLE_CHARS - 1).trimEnd()}…`;
 }

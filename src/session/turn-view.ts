@@ -1,4 +1,5 @@
 import { formatCursor } from "../protocol/cursors.ts";
+import type { EventType } from "../protocol/events.ts";
 import { traceIdOf } from "../protocol/ids.ts";
 import { type Turn, type TurnResult, turnResult } from "../protocol/rest.ts";
 import type { EventLog } from "./event-log.ts";
@@ -8,14 +9,17 @@ import { requestOf, type TurnRow, usageOf } from "./turn-table.ts";
 /** A turn as the API shows it. What it said and made is read from the log. */
 export function viewTurn(row: TurnRow, sessionId: string, log: EventLog, now: number): Turn {
   const { user_input, metadata = {} } = requestOf(row);
-  const from = row.first_seq ?? 1;
+  const textsOf = (type: EventType, field: string) =>
+    row.started_at === null
+      ? []
+      : [...log.dataOf(row.turn_id, type, row.first_seq ?? 1, row.last_seq)].map((data) => String(data[field]));
   return {
     turn_id: row.turn_id,
     session_id: sessionId,
     status: row.status,
-    response_text: row.started_at === null ? "" : log.responseText(row.turn_id, from, row.last_seq),
+    response_text: textsOf("TEXT", "text").join(""),
     tool_calls: row.tool_calls,
-    work_products: row.started_at === null ? [] : log.workProducts(row.turn_id, from, row.last_seq),
+    work_products: [...new Set(textsOf("WORK_PRODUCT", "path"))],
     usage: usageOf(row),
     trace_id: traceIdOf(row.turn_id),
     duration_seconds: row.started_at === null ? 0 : ((row.ended_at ?? now) - row.started_at) / 1000,

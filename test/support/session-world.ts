@@ -97,7 +97,7 @@ export class SessionWorld {
     life.statementsLeft = statements;
     if (existing) {
       this.#session = Session.open(deps);
-      this.#session?.wake();
+      this.#session?.resume();
     }
     if (this.#session === null) throw new Error("the session is not stored");
     return this.#session;

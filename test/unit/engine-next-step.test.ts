@@ -6,6 +6,7 @@ const NOW = 1_000;
 
 const state = (change: Partial<TurnState> = {}): TurnState => ({
   cancelled: false,
+  path: "complex",
   modelCalls: 0,
   maxIterations: 20,
   retryAt: null,
@@ -118,6 +119,7 @@ const anyLast = fc.record({
 });
 const anyState: fc.Arbitrary<TurnState> = fc.record({
   cancelled: fc.boolean(),
+  path: fc.constantFrom("fast", "complex"),
   modelCalls: fc.nat(5),
   maxIterations: fc.integer({ min: 1, max: 5 }),
   retryAt: fc.option(fc.integer({ min: NOW - 2, max: NOW + 2 })),
@@ -133,6 +135,7 @@ function check(before: TurnState, step: NextStep): void {
   if (step.do === "call_model") {
     expect(before.modelCalls).toBeLessThan(before.maxIterations);
     expect(calls.every(({ status }) => status === "closed")).toBe(true);
+    expect(step.path).toBe(calls.length > 0 ? "complex" : before.path);
   }
   if (step.do !== "run_tools" && step.do !== "interrupt_tools") return;
   const named = step.calls.map((index) => calls[index]);

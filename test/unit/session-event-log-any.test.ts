@@ -91,7 +91,7 @@ class Scene {
 
   discardStep(): void {
     this.log.commit((writer) => {
-      const discard = writer.discardBlocks();
+      const discard = writer.discardBlocks(1);
       expect(discard).toEqual(this.#uncommitted);
       this.#expectEvent(writer.append(resumed(discard), TURN), resumed(discard));
     });
@@ -104,7 +104,7 @@ class Scene {
     const failing = () =>
       this.log.commit((writer) => {
         writer.append(changed("a"), null);
-        writer.discardBlocks();
+        writer.discardBlocks(1);
         writer.append(changed("b"), null);
         throw new Error("failed");
       });
@@ -117,7 +117,7 @@ class Scene {
     vi.clearAllTimers();
     this.log = this.#open();
     this.log.commit((writer) => {
-      const discard = this.log.discardLost(1);
+      const discard = writer.discardBlocks(1);
       expect(discard).toEqual(this.#uncommitted);
       this.#expectEvent(writer.append(resumed(discard), TURN), resumed(discard));
     });

@@ -1,0 +1,74 @@
+import { backoffMs, isPassing, MODEL_MAX_ATTEMPTS, refusesInput } from "./model-failure.ts";
+import { nextStep, type TurnEnd, type TurnState } from "./next-step.ts";
+import type { ModelError } from "./ports.ts";
+import type { Step } from "./turn-store.ts";
+
+/** What becomes of a model call. */
+export type ModelOutcome =
+  /** The message is kept, and with `end` the turn ends with it. */
+  | { do: "commit"; step: Step; end: TurnEnd | null }
+  /** The message is dropped and the model is called again. */
+  | { do: "retry"; code: string; delayMs: number; change?: "raise_max_tokens" | "make_room" }
+  /** The message is dropped and the turn ends; `omit` leaves the exchange out of later requests. */
+  | { do: "fail"; end: TurnEnd; omit: boolean };
+
+/** How the call that is judged was made. */
+export type Attempt = {
+  attempt: number;
+  /** It was allowed more output tokens than usual. */
+  raisedMaxTokens: boolean;
+  /** Older tool results were left out of it. */
+  madeRoom: boolean;
+  /** Older tool results can be left out of the next one. */
+  canMakeRoom: boolean;
+};
+
+/** What becomes of a message that came whole: its stop reason decides. */
+export function judgeMessage(state: TurnState, step: Step, attempt: Attempt, now: number): ModelOutcome {
+  const { stopReason, stopDetails } = step;
+  const fail = (code: string, message: string): ModelOutcome => ({
+    do: "fail",
+    end: { status: "failed", stopReason, stopDetails, error: { code, message, retryable: false } },
+    omit: false,
+  });
+  if (stopReason === "max_tokens" && step.calls.length > 0) {
+    // The last call's input may be cut anywhere, even where it happens to parse, so none of the message is run.
+    return attempt.raisedMaxTokens
+      ? fail("max_tokens", "The model ran out of output tokens inside a tool call, twice.")
+      : { do: "retry", code: "max_tokens", delayMs: 0, change: "raise_max_tokens" };
+  }
+  if (stopReason === "model_context_window_exceeded") {
+    return attempt.madeRoom || !attempt.canMakeRoom
+      ? fail(stopReason, "The session no longer fits the model's window, even without its older tool results.")
+      : { do: "retry", code: stopReason, delayMs: 0, change: "make_room" };
+  }
+  const kept = stopReason === "refusal" ? { ...step, calls: [] } : step;
+  const after: TurnState = {
+    ...state,
+    modelCalls: state.modelCalls + 1,
+    retryAt: null,
+    starts: 0,
+    // With any call open the turn goes on, so it does not matter here what the calls are.
+    last: {
+      stopReason,
+      stopDetails,
+      calls: kept.calls.map(() => ({ readOnly: false, retry: "safe", status: "open" })),
+    },
+  };
+  const next = nextStep(after, now);
+  return { do: "commit", step: kept, end: next.do === "finish" ? next.end : null };
+}
+
+/** What becomes of a call that failed. `random` gives numbers from 0 up to 1. */
+export function judgeFailure(error: ModelError, { attempt }: Attempt, random: () => number): ModelOutcome {
+  const { code, message } = error;
+  const retryable = isPassing(error);
+  if (retryable && attempt < MODEL_MAX_ATTEMPTS) {
+    return { do: "retry", code, delayMs: backoffMs(attempt, error.retryAfterMs, random) };
+  }
+  return {
+    do: "fail",
+    end: { status: "failed", stopReason: null, stopDetails: null, error: { code, message, retryable } },
+    omit: refusesInput(error),
+  };
+}
