@@ -44,6 +44,8 @@ export class HandModel implements Model {
   async *stream(request: ModelRequest, call: Call): AsyncGenerator<unknown> {
     this.requests.push(structuredClone(request));
     this.attempts.push(call.attempt);
+    // No model answers in the moment in which it is asked.
+    await Promise.resolve();
     const reply = this.#replies[this.requests.length - 1];
     if (reply === undefined) throw new ModelError("configuration", "The test has no reply for this call.");
     yield* typeof reply === "function" ? reply(request, call) : reply;
