@@ -1,7 +1,8 @@
 import { GatewayError } from "../protocol/errors.ts";
 import { EVENT_TYPES, type Event } from "../protocol/events.ts";
 import { CLOSE_CODES, type ServerFrame } from "../protocol/frames.ts";
-import { Backoff, sleep } from "./backoff.ts";
+import { sleep } from "../timing/sleep.ts";
+import { Backoff } from "./backoff.ts";
 import type { Connection } from "./connection.ts";
 import { StreamPosition } from "./stream-position.ts";
 

@@ -15,7 +15,8 @@ import {
   type TurnResult,
   turnResult,
 } from "../protocol/rest.ts";
-import { Backoff, sleep } from "./backoff.ts";
+import { sleep } from "../timing/sleep.ts";
+import { Backoff } from "./backoff.ts";
 import { Connection, openSocket, type SocketConstructor } from "./connection.ts";
 import { followEvents, followFrames, GIVE_UP_AFTER_MS, isEvent, type StreamSource } from "./event-stream.ts";
 import type { CallOptions, Gateway, SessionQuery } from "./gateway.ts";

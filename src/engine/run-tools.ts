@@ -1,5 +1,6 @@
 import { firstChars } from "../protocol/first-chars.ts";
 import { TOOL_RESULT_MAX_CHARS } from "../protocol/limits.ts";
+import { DeadlineExceeded } from "../timing/deadline.ts";
 import { Aborted, abortable } from "./abortable.ts";
 import { type OpenDraft, type Staged, type Tool, ToolError, type ToolResultContent } from "./ports.ts";
 import type { TurnDeps } from "./turn-deps.ts";

@@ -1,4 +1,5 @@
 import { SSE_COMMENT_INTERVAL_MS } from "../protocol/limits.ts";
+import { DeadlineExceeded, withDeadline } from "../timing/deadline.ts";
 import type { LogFrame } from "./log-reader.ts";
 
 const COMMENT = encode(": \n\n");
@@ -57,14 +58,11 @@ export function acceptsEventStream(accept: string | undefined): boolean {
 }
 
 async function orQuiet<T>(work: Promise<T>): Promise<T | "quiet"> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const quiet = new Promise<"quiet">((resolve) => {
-    timer = setTimeout(() => resolve("quiet"), SSE_COMMENT_INTERVAL_MS);
-  });
   try {
-    return await Promise.race([work, quiet]);
-  } finally {
-    clearTimeout(timer);
+    return await withDeadline(work, SSE_COMMENT_INTERVAL_MS);
+  } catch (thrown) {
+    if (thrown instanceof DeadlineExceeded) return "quiet";
+    throw thrown;
   }
 }
 

@@ -2,6 +2,8 @@ import { z } from "zod";
 import { GatewayError } from "../protocol/errors.ts";
 import { CLOSE_CODES, type ClientFrame } from "../protocol/frames.ts";
 import { ACK_EVERY_BYTES, ACK_EVERY_MS } from "../protocol/limits.ts";
+import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
+import { sleep } from "../timing/sleep.ts";
 import { SocketFrames } from "./socket-frames.ts";
 
 /** An event as its object sent it: `json` is the whole of it, the rest is what its readers look at. */
@@ -10,8 +12,9 @@ export type LogFrame = { cursor: string; turn_id: string | null; type: string; j
 /** Opens a socket on the log after a cursor. */
 export type OpenSocket = (after: string) => Promise<WebSocket>;
 
-/** Pauses before the attempts to go on, since the last frame. After that the client had better ask again itself. */
-const RETRY_DELAYS_MS: readonly number[] = [0, 100, 250, 500, 1_000, 2_000, 4_000, 8_000];
+/** Attempts to go on, since the last frame. After that the client had better ask again itself. */
+const RETRIES_MAX = 8;
+const PAUSES: Pauses = { firstMs: 100, longestMs: 8_000 };
 
 const FINAL_CODES: readonly (number | null)[] = [
   CLOSE_CODES.unauthenticated,
@@ -78,15 +81,12 @@ async function* readSocket(frames: SocketFrames, position: Position): AsyncGener
 /** A new socket from where the reader is, or null when there is none to be had. */
 async function reopen(open: OpenSocket, position: Position, signal: AbortSignal): Promise<SocketFrames | null> {
   for (;;) {
-    const delay = RETRY_DELAYS_MS[position.failures];
-    if (delay === undefined) return null;
-    position.failures++;
-    await pause(delay, signal);
-    if (signal.aborted) return null;
+    if (signal.aborted || position.failures === RETRIES_MAX) return null;
     try {
+      await sleep(pauseAfter(position.failures++, PAUSES), signal);
       return readFrom(await open(position.cursor), position.cursor, signal);
     } catch (thrown) {
-      if (thrown instanceof GatewayError) return null;
+      if (signal.aborted || thrown instanceof GatewayError) return null;
       console.warn("http: the log could not be followed:", thrown);
     }
   }
@@ -101,20 +101,6 @@ function readFrom(socket: WebSocket, cursor: string, signal: AbortSignal): Socke
 
 function acknowledge(frames: SocketFrames, cursor: string): void {
   frames.send(JSON.stringify({ type: "ack", data: { cursor } } satisfies ClientFrame));
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }
 
 const envelope = z.object({ cursor: z.string(), turn_id: z.string().nullable(), type: z.string() });

@@ -1,5 +1,6 @@
 import type { StreamEvent } from "../engine/messages.ts";
 import { type Model, ModelError, type ModelRequest } from "../engine/ports.ts";
+import { sleep } from "../timing/sleep.ts";
 import { apiErrorType } from "./api-error-type.ts";
 import { blocksOf, type DemoBlock } from "./demo-blocks.ts";
 import { parseScript, stepsOfCall } from "./demo-script.ts";
@@ -115,20 +116,4 @@ const say = (text: string): Step => ({ kind: "say", text });
 
 function failure(status: number): ModelError {
   return new ModelError(apiErrorType(status), `The script told the demo model to fail with ${status}.`, { status });
-}
-
-/** @throws the signal's reason, at once when it is aborted */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", stop, { once: true });
-  });
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { WAIT_TOOL_MAX_SECONDS } from "../protocol/limits.ts";
+import { sleep } from "../timing/sleep.ts";
 import { defineTool } from "./define-tool.ts";
 
 export const waitTool = defineTool({
@@ -13,23 +14,7 @@ export const waitTool = defineTool({
   readOnly: false,
   retry: ({ unsafely }) => (unsafely ? "unsafe" : "safe"),
   async run({ seconds }, { signal }) {
-    await elapsed(seconds * 1_000, signal);
+    await sleep(seconds * 1_000, signal);
     return `Waited ${seconds} seconds.`;
   },
 });
-
-/** Resolves after `ms` milliseconds, or rejects with the signal's reason as soon as it aborts. */
-function elapsed(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-  });
-}

@@ -8,17 +8,18 @@ export type Import = { specifier: string; typeOnly: boolean };
  * or either with `type `, for imports of types alone. Every file may import its own room. AGENTS.md lists the same.
  */
 export const MAY_IMPORT: Record<string, string[]> = {
+  timing: [],
   protocol: [],
-  engine: ["protocol"],
-  models: ["protocol", "engine/ports.ts", "engine/messages.ts"],
-  workspace: ["protocol", "engine/ports.ts"],
-  tools: ["protocol", "engine/ports.ts", "engine/messages.ts", "workspace"],
+  engine: ["timing", "protocol"],
+  models: ["timing", "protocol", "engine/ports.ts", "engine/messages.ts"],
+  workspace: ["timing", "protocol", "engine/ports.ts"],
+  tools: ["timing", "protocol", "engine/ports.ts", "engine/messages.ts", "workspace"],
   catalog: ["protocol"],
-  session: ["protocol", "engine", "models", "workspace", "tools"],
+  session: ["timing", "protocol", "engine", "models", "workspace", "tools"],
   "session/session-object.ts": ["catalog"],
-  http: ["protocol", "catalog", "adapters", "session/session-api.ts", "type session"],
+  http: ["timing", "protocol", "catalog", "adapters", "session/session-api.ts"],
   adapters: ["protocol"],
-  client: ["protocol"],
+  client: ["timing", "protocol"],
   local: ["protocol", "engine", "models", "workspace", "tools", "session", "type client"],
   parity: ["protocol", "client"],
   cli: ["protocol", "client", "local", "parity"],
@@ -35,7 +36,7 @@ const PLACES: [module: RegExp, places: string[]][] = [
 ];
 
 /** Rooms that import no package but these. */
-const ONLY_PACKAGES: Record<string, RegExp> = { protocol: /^zod$/ };
+const ONLY_PACKAGES: Record<string, RegExp> = { timing: /^(?!)/, protocol: /^zod$/ };
 
 const STATIC_IMPORT = /^[ \t]*import\s+(type\s+(?!from\b))?(?:[\w$*{}\s,]+?\sfrom\s*)?["']([^"']+)["']/gm;
 const EXPORT_FROM = /^[ \t]*export\s+(type\s+)?(?:\*(?:\s+as\s+[\w$]+)?|\{[^}]*\})\s*from\s*["']([^"']+)["']/gm;

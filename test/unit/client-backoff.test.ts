@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Backoff, sleep } from "../../src/client/backoff.ts";
+import { Backoff } from "../../src/client/backoff.ts";
 
 test("[CLI8] pauses grow, stay bounded, and end after the time without progress", () => {
   fc.assert(
@@ -30,12 +30,4 @@ test("[CLI8] progress starts the count again", () => {
   backoff.progress();
   expect(backoff.pause(5_000)).toBe(100);
   expect(backoff.pause(6_000)).toBeNull();
-});
-
-test("[CLI8] a pause ends at once when its signal is aborted", async () => {
-  const stop = new AbortController();
-  const pause = sleep(3_600_000, stop.signal);
-  stop.abort(new Error("enough"));
-  await expect(pause).rejects.toThrow("enough");
-  await expect(sleep(3_600_000, stop.signal)).rejects.toThrow("enough");
 });

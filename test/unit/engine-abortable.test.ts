@@ -1,6 +1,7 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Aborted, abortable, DeadlineExceeded, sleep } from "../../src/engine/abortable.ts";
+import { Aborted, abortable, sleep } from "../../src/engine/abortable.ts";
+import { DeadlineExceeded } from "../../src/timing/deadline.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -83,7 +83,7 @@ describe("judging imports", () => {
     ["session/session-object.ts", `import { index } from "../catalog/sessions-index.ts";`],
     ["session/session-object.ts", `import { DurableObject } from "cloudflare:workers";`],
     ["http/a.ts", `import { STREAM_REQUEST } from "../session/session-api.ts";`],
-    ["http/a.ts", `import type { SessionObject } from "../session/session-object.ts";`],
+    ["http/a.ts", `import { sleep } from "../timing/sleep.ts";`],
     ["http/deep/a.ts", `import { b } from "../../protocol/b.ts";`],
     ["index.ts", `export { SessionObject } from "./session/session-object.ts";`],
     ["index.ts", `import { b } from "./models/b.ts";`],
@@ -95,6 +95,8 @@ describe("judging imports", () => {
   });
 
   test.for<[string, string]>([
+    ["timing/a.ts", `import { z } from "zod";`],
+    ["timing/a.ts", `import { b } from "../protocol/b.ts";`],
     ["protocol/a.ts", `import { ulid } from "ulid";`],
     ["protocol/a.ts", `import type { Sql } from "../engine/ports.ts";`],
     ["engine/a.ts", `import { b } from "../session/b.ts";`],
@@ -109,6 +111,7 @@ describe("judging imports", () => {
     ["session/session-object.ts", `import { readFileSync } from "node:fs";`],
     ["http/a.ts", `import { SessionObject } from "../session/session-object.ts";`],
     ["http/a.ts", `const b = await import("../session/b.ts");`],
+    ["http/a.ts", `import type { SessionObject } from "../session/session-object.ts";`],
     ["http/a.ts", `import type { Tool } from "../engine/ports.ts";`],
     ["client/a.ts", `import { join } from "node:path";`],
     ["client/a.ts", `import { b } from "../http/b.ts";`],
