@@ -63,14 +63,18 @@ async function runCall(
   const stageId = newStageId();
   if (!tool.readOnly) store.startCall(index, stageId);
   const draft = workspace.openDraft();
+  const over = new AbortController();
   try {
-    const run = async () => tool.run(input, { workspace: draft, signal });
+    const run = async () => tool.run(input, { workspace: draft, signal: AbortSignal.any([signal, over.signal]) });
     const content = await abortable(run(), signal, deps.deadlines.toolMs);
     const staged = draft.changed ? await stage(draft, stageId, signal) : null;
     return { outcome: outcome(content, false), staged };
   } catch (thrown) {
     if (thrown instanceof Aborted || thrown instanceof TurnClosed) throw thrown;
     return { outcome: outcome(describeFailure(use.name, thrown), true), staged: null };
+  } finally {
+    // A tool that missed its deadline need not go on.
+    over.abort();
   }
 }
 

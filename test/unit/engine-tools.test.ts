@@ -121,13 +121,16 @@ describe("a call that cannot do what it should", () => {
   test("[TOOL12] in time is an error result that says so, and what it does later has no effect", async () => {
     vi.useFakeTimers();
     const gate = new Gate();
-    const slow: Tool["run"] = async (_, { workspace }) => {
+    const heard: AbortSignal[] = [];
+    const slow: Tool["run"] = async (_, { workspace, signal }) => {
+      heard.push(signal);
       await gate.pass();
       workspace.write("late.txt", new Uint8Array());
       return "late";
     };
     const { world } = createWorld([toolUse("1", "slow", {})], { tools: [tool("slow", slow, { readOnly: false })] });
     expect(await passTimeUntil(world.run("go"))).toMatchObject({ status: "complete" });
+    expect(heard.map(({ aborted }) => aborted)).toEqual([true]);
     gate.open();
     await passTimeUntil(world.run("more"));
     const [result] = resultsOf(world);
