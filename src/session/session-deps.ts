@@ -18,11 +18,7 @@ export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): Se
   return {
     sql,
     host,
-    model: createModels({
-      apiKey: env.ANTHROPIC_API_KEY,
-      baseUrl: env.ANTHROPIC_BASE_URL,
-      defaultModel: env.GATEWAY_MODEL,
-    }),
+    model: createModels(env),
     tools: createToolRegistry(),
     openWorkspace: ({ space_id }) =>
       new R2Workspace({ sql, bucket: env.BLOBS, spaceId: space_id, now: () => host.now() }),

@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Model, ModelRequest } from "../../src/engine/ports.ts";
 import { DEFAULT_CLAUDE_MODEL } from "../../src/models/claude-models.ts";
-import { createModels } from "../../src/models/models.ts";
+import { createModels, defaultModelOf } from "../../src/models/models.ts";
 import { eventData, hold, message, ping, stall, text } from "../support/messages-script.ts";
 import { type MessagesServer, startMessagesServer } from "../support/messages-server.ts";
 import { scriptModel } from "../support/scripted-model.ts";
@@ -34,17 +34,17 @@ async function readAll(events: AsyncIterable<unknown>): Promise<unknown[]> {
 describe("which model", () => {
   test.each([
     [{}, "demo"],
-    [{ apiKey: "", baseUrl: "", defaultModel: "" }, "demo"],
-    [{ apiKey: "key" }, DEFAULT_CLAUDE_MODEL],
-    [{ baseUrl: "http://127.0.0.1" }, DEFAULT_CLAUDE_MODEL],
-    [{ defaultModel: "claude-haiku-5-5" }, "claude-haiku-5-5"],
-    [{ apiKey: "key", defaultModel: "demo" }, "demo"],
+    [{ ANTHROPIC_API_KEY: "", ANTHROPIC_BASE_URL: "", GATEWAY_MODEL: "" }, "demo"],
+    [{ ANTHROPIC_API_KEY: "key" }, DEFAULT_CLAUDE_MODEL],
+    [{ ANTHROPIC_BASE_URL: "http://127.0.0.1" }, DEFAULT_CLAUDE_MODEL],
+    [{ GATEWAY_MODEL: "claude-haiku-5-5" }, "claude-haiku-5-5"],
+    [{ ANTHROPIC_API_KEY: "key", GATEWAY_MODEL: "demo" }, "demo"],
   ])("[MODEL22] with %o it is %s", (options, expected) => {
-    expect(createModels(options).defaultModel).toBe(expected);
+    expect(defaultModelOf(options)).toBe(expected);
   });
 
   test("[MODEL23] demo answers without a key, and with one", async () => {
-    for (const options of [{}, { apiKey: "key", baseUrl: "http://127.0.0.1:9" }]) {
+    for (const options of [{}, { ANTHROPIC_API_KEY: "key", ANTHROPIC_BASE_URL: "http://127.0.0.1:9" }]) {
       const models = createModels(options);
       expect(await readAll(call(models, "demo"))).toContainEqual({ type: "message_stop" });
     }
@@ -69,7 +69,7 @@ describe("in Node", () => {
     const reply = [ping, ...message([text("Grüße 😀", 2)])];
     const name = `claude-${crypto.randomUUID()}`;
     await scriptModel(server.url, name, [reply]);
-    expect(await readAll(call(createModels({ baseUrl: server.url }), name))).toEqual(eventData(reply));
+    expect(await readAll(call(createModels({ ANTHROPIC_BASE_URL: server.url }), name))).toEqual(eventData(reply));
   });
 
   test("[MODEL26] a cancelled call closes its connection", async () => {
@@ -78,7 +78,7 @@ describe("in Node", () => {
     const controller = new AbortController();
     const reason = new Error("The turn was cancelled.");
     const reading = async () => {
-      for await (const _ of call(createModels({ baseUrl: server.url }), name, controller.signal))
+      for await (const _ of call(createModels({ ANTHROPIC_BASE_URL: server.url }), name, controller.signal))
         controller.abort(reason);
     };
     await expect(reading()).rejects.toBe(reason);
@@ -89,12 +89,12 @@ describe("in Node", () => {
     const name = `claude-${crypto.randomUUID()}`;
     await scriptModel(server.url, name, [message([text("Hi")])]);
     const { signal } = new AbortController();
-    await readAll(call(createModels({ baseUrl: server.url }), name, signal));
+    await readAll(call(createModels({ ANTHROPIC_BASE_URL: server.url }), name, signal));
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 
   test("[MODEL24] a scripted server without a script for a model still answers", async () => {
-    const events = await readAll(call(createModels({ baseUrl: server.url }), "claude-unscripted"));
+    const events = await readAll(call(createModels({ ANTHROPIC_BASE_URL: server.url }), "claude-unscripted"));
     expect(events).toContainEqual({ type: "message_stop" });
   });
 
@@ -102,7 +102,7 @@ describe("in Node", () => {
     const other = await startMessagesServer();
     const name = `claude-${crypto.randomUUID()}`;
     const script = await scriptModel(other.url, name, [[hold("for ever")]]);
-    const reading = expect(readAll(call(createModels({ baseUrl: other.url }), name))).rejects.toMatchObject({
+    const reading = expect(readAll(call(createModels({ ANTHROPIC_BASE_URL: other.url }), name))).rejects.toMatchObject({
       code: "network",
     });
     await script.requests(1);
