@@ -43,10 +43,11 @@ export function assemble(events: StreamEvent[]): DemoMessage {
       json = "";
     }
     if (event.type === "content_block_delta") {
-      if (event.delta.type === "text_delta") add("text", event.delta.text);
-      if (event.delta.type === "thinking_delta") add("thinking", event.delta.thinking);
-      if (event.delta.type === "signature_delta") add("signature", event.delta.signature);
-      if (event.delta.type === "input_json_delta") json += event.delta.partial_json;
+      const { delta } = event;
+      if (delta?.type === "text_delta") add("text", delta.text);
+      if (delta?.type === "thinking_delta") add("thinking", delta.thinking);
+      if (delta?.type === "signature_delta") add("signature", delta.signature);
+      if (delta?.type === "input_json_delta") json += delta.partial_json;
     }
     if (event.type === "content_block_stop") {
       if (block.type === "tool_use") block["input"] = JSON.parse(json);

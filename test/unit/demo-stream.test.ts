@@ -12,7 +12,7 @@ describe("streaming", () => {
 
   const textDeltas = (events: StreamEvent[]) =>
     events.flatMap((event) =>
-      event.type === "content_block_delta" && event.delta.type === "text_delta" ? [event.delta.text] : [],
+      event.type === "content_block_delta" && event.delta?.type === "text_delta" ? [event.delta.text] : [],
     );
 
   test("[DEMO12] Say gives exactly its text, word by word, and Count a delta each", async () => {
@@ -73,7 +73,7 @@ describe("streaming", () => {
     const start = Date.now();
     const read = (async () => {
       for await (const event of callDemo([userText("Count to 3 at 250 ms, then Think for 2 words at 1000 ms")])) {
-        if (event.type === "content_block_delta" && event.delta.type !== "signature_delta")
+        if (event.type === "content_block_delta" && event.delta?.type !== "signature_delta")
           times.push(Date.now() - start);
       }
     })();
