@@ -15,10 +15,11 @@ import {
   type TurnResult,
   turnResult,
 } from "../protocol/rest.ts";
+import { toHex } from "../protocol/sha256.ts";
 import { sleep } from "../timing/sleep.ts";
 import { Backoff } from "./backoff.ts";
 import { Connection, openSocket, type SocketConstructor } from "./connection.ts";
-import { followEvents, followFrames, GIVE_UP_AFTER_MS, isEvent, type StreamSource } from "./event-stream.ts";
+import { followEvents, followFrames, GIVE_UP_AFTER_MS, isEvent, type StreamSource } from "./follow-frames.ts";
 import type { CallOptions, Gateway, SessionQuery } from "./gateway.ts";
 import { type Fetch, HttpClient, readAnswer, readError } from "./http.ts";
 
@@ -201,7 +202,7 @@ function sessionPath(sessionId: string): string {
 
 /** 128 random bits. Not `randomUUID`, which browsers offer only on secure pages. */
 function newKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(crypto.getRandomValues(new Uint8Array(16)));
 }
 
 function refusalOf({ code, message }: { code: string; message: string }): GatewayError {

@@ -1,15 +1,15 @@
 import { ulid } from "ulid";
 import { type Creation, claimCreation, releaseCreation } from "../catalog/creations.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
-import { sessionId } from "../protocol/ids.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { MAX_ITERATIONS_DEFAULT, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
+import { sessionOfWorkspaceDir } from "../protocol/paths.ts";
 import { isAdmin, type Principal } from "../protocol/principal.ts";
 import type { CreateSessionBody, Session } from "../protocol/rest.ts";
+import { hexSha256 } from "../protocol/sha256.ts";
 import type { CreateSession } from "../session/session-api.ts";
 import { unwrap } from "./problem-response.ts";
 import { sessionOf } from "./session-stub.ts";
-import { hexSha256 } from "./sha256.ts";
 import { within } from "./within.ts";
 
 type Asking = { principal: Principal; defaultModel: string };
@@ -73,8 +73,8 @@ function settingsOf(
 
 /** The session whose files a new one starts with: `sessions/<session_id>` and nothing else. */
 function sourceOf(workspaceDir: string): string {
-  const source = /^sessions\/(.*)$/s.exec(workspaceDir)?.[1];
-  if (source === undefined || !sessionId.safeParse(source).success) {
+  const source = sessionOfWorkspaceDir(workspaceDir);
+  if (source === null) {
     throw new GatewayError(
       "path_refused",
       "A workspace_dir is sessions/<session_id>, and names a session of the same user.",

@@ -4,7 +4,7 @@ import { CLOSE_CODES, type ClientFrame } from "../protocol/frames.ts";
 import { ACK_EVERY_BYTES, ACK_EVERY_MS } from "../protocol/limits.ts";
 import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
 import { sleep } from "../timing/sleep.ts";
-import { SocketFrames } from "./socket-frames.ts";
+import { FrameQueue } from "./frame-queue.ts";
 
 /** An event as its object sent it: `json` is the whole of it, the rest is what its readers look at. */
 export type LogFrame = { cursor: string; turn_id: string | null; type: string; json: string };
@@ -40,13 +40,13 @@ export async function openLog(
 type Position = { cursor: string; failures: number };
 
 async function* followLog(
-  first: SocketFrames,
+  first: FrameQueue,
   open: OpenSocket,
   after: string,
   signal: AbortSignal,
 ): AsyncGenerator<LogFrame, void> {
   const position: Position = { cursor: after, failures: 0 };
-  let frames: SocketFrames | null = first;
+  let frames: FrameQueue | null = first;
   while (frames !== null) {
     yield* readSocket(frames, position);
     if (FINAL_CODES.includes(frames.closeCode)) return;
@@ -55,7 +55,7 @@ async function* followLog(
 }
 
 /** Yields what comes over one socket. */
-async function* readSocket(frames: SocketFrames, position: Position): AsyncGenerator<LogFrame, void> {
+async function* readSocket(frames: FrameQueue, position: Position): AsyncGenerator<LogFrame, void> {
   let ackedAt = Date.now();
   let takenBytes = 0;
   try {
@@ -79,7 +79,7 @@ async function* readSocket(frames: SocketFrames, position: Position): AsyncGener
 }
 
 /** A new socket from where the reader is, or null when there is none to be had. */
-async function reopen(open: OpenSocket, position: Position, signal: AbortSignal): Promise<SocketFrames | null> {
+async function reopen(open: OpenSocket, position: Position, signal: AbortSignal): Promise<FrameQueue | null> {
   for (;;) {
     if (signal.aborted || position.failures === RETRIES_MAX) return null;
     try {
@@ -92,14 +92,14 @@ async function reopen(open: OpenSocket, position: Position, signal: AbortSignal)
   }
 }
 
-function readFrom(socket: WebSocket, cursor: string, signal: AbortSignal): SocketFrames {
-  const frames = new SocketFrames(socket, signal);
+function readFrom(socket: WebSocket, cursor: string, signal: AbortSignal): FrameQueue {
+  const frames = new FrameQueue(socket, signal);
   // Said at once, since a socket that never acknowledged anything may fall further behind, in our memory.
   acknowledge(frames, cursor);
   return frames;
 }
 
-function acknowledge(frames: SocketFrames, cursor: string): void {
+function acknowledge(frames: FrameQueue, cursor: string): void {
   frames.send(JSON.stringify({ type: "ack", data: { cursor } } satisfies ClientFrame));
 }
 

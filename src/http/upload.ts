@@ -1,7 +1,7 @@
 import { GatewayError } from "../protocol/errors.ts";
 import { FILE_MAX_BYTES, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
+import { hexSha256, toHex } from "../protocol/sha256.ts";
 import { bodyChunks, declaredLength, readBody } from "./read-body.ts";
-import { hexSha256, toHex } from "./sha256.ts";
 import { within } from "./within.ts";
 
 /**
@@ -26,7 +26,7 @@ export async function uploadBody(
   const stored = bucket.put(key, sized.readable);
   const pumped = pump(ofLength(length, bodyChunks(request, FILE_MAX_BYTES)), [sized.writable, hash]);
   const [digest] = await Promise.all([hash.digest, stored, pumped.then(() => within(STORAGE_TIMEOUT_MS, stored))]);
-  return { size: length, sha256: toHex(digest) };
+  return { size: length, sha256: toHex(new Uint8Array(digest)) };
 }
 
 async function* ofLength(length: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {

@@ -4,6 +4,11 @@ import { sessionId, turnId } from "./ids.ts";
 /** A point in time as it stands on the wire: UTC with milliseconds. */
 export const time = z.iso.datetime({ precision: 3 });
 
+/** Milliseconds since the epoch as they stand on the wire. */
+export function toTimestamp(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 export const usage = z.strictObject({
   input_tokens: z.int(),
   output_tokens: z.int(),
@@ -51,7 +56,7 @@ const blockState = {
 };
 
 /** The types and the data of each event of the log. */
-export const eventData = {
+const eventData = {
   SESSION_INFO: z.strictObject({
     session_id: sessionId,
     user_id: z.string(),
@@ -103,9 +108,9 @@ export const eventData = {
   }),
 } as const;
 
-export type EventType = keyof typeof eventData;
-export const EVENT_TYPES = Object.keys(eventData) as [EventType, ...EventType[]];
-export const eventType = z.enum(EVENT_TYPES);
+export const eventType = z.object(eventData).keyof();
+export type EventType = z.infer<typeof eventType>;
+export const EVENT_TYPES = eventType.options;
 
 const envelope = { seq, cursor: z.string(), turn_id: turnId.nullable(), timestamp: time };
 

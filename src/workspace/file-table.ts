@@ -3,6 +3,7 @@
  * row with the highest `seq` up to it. There is no index beside the key, since every index costs a written row more.
  */
 import type { Sql, SqlRow } from "../engine/ports.ts";
+import { toTimestamp } from "../protocol/events.ts";
 import type { FileInfo } from "../protocol/rest.ts";
 
 export const CREATE_FILES = `CREATE TABLE files (
@@ -96,16 +97,6 @@ export function fileInTheWay(sql: Sql, path: string, leaving: ReadonlySet<string
   return beneath.find((file) => !leaving.has(file.path))?.path ?? null;
 }
 
-/** Which blobs of a stage a row names, in any version: the ones that clean-up must leave. */
-export function committedBlobIds(sql: Sql, stageId: string): string[] {
-  const rows = sql.exec<{ blob_id: string }>(
-    "SELECT blob_id FROM files WHERE blob_id >= ? AND blob_id < ?",
-    `${stageId}.`,
-    `${stageId}/`,
-  );
-  return rows.map((row) => row.blob_id);
-}
-
 function toVersion({ blob_id, modified_at, ...row }: FileRow): FileVersion | null {
-  return blob_id === null ? null : { ...row, blob_id, modified_at: new Date(modified_at).toISOString() };
+  return blob_id === null ? null : { ...row, blob_id, modified_at: toTimestamp(modified_at) };
 }

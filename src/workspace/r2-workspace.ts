@@ -7,6 +7,7 @@ import {
   ToolError,
   type Workspace,
 } from "../engine/ports.ts";
+import { toTimestamp } from "../protocol/events.ts";
 import type { FileInfo } from "../protocol/rest.ts";
 import { describeFile } from "./describe-file.ts";
 import { type DraftBase, OverlayDraft } from "./draft.ts";
@@ -95,7 +96,7 @@ export class R2Workspace implements Workspace, DraftBase<FileVersion> {
     const conflict = findConflict(sql, staged, seen);
     if (conflict !== null) return { conflict };
     const modifiedAt = this.#now();
-    const modified_at = new Date(modifiedAt).toISOString();
+    const modified_at = toTimestamp(modifiedAt);
     const committed: Committed[] = [];
     for (const { path, blobId, info } of staged) {
       // A file that came and went within the call leaves no trace.

@@ -23,20 +23,18 @@ export function stagePrefix(spaceId: string, stageId: string): string {
 }
 
 /**
- * Removes every blob under `prefix` whose key is not in `keep`. It can be stopped anywhere and repeated.
+ * Removes every blob under `prefix`. It can be stopped anywhere and repeated.
  *
  * @throws ToolError when the storage fails; some blobs may be gone then
  */
-export async function removeBlobs(
-  bucket: R2Bucket,
-  prefix: string,
-  keep: ReadonlySet<string> = new Set(),
-): Promise<void> {
+export async function removeBlobs(bucket: R2Bucket, prefix: string): Promise<void> {
   let cursor: string | undefined;
   do {
     const page = await storageCall(bucket.list({ prefix, ...(cursor === undefined ? {} : { cursor }) }));
-    const keys = page.objects.map((object) => object.key).filter((key) => !keep.has(key));
-    await deleteBlobs(bucket, keys);
+    await deleteBlobs(
+      bucket,
+      page.objects.map(({ key }) => key),
+    );
     cursor = page.truncated ? page.cursor : undefined;
   } while (cursor !== undefined);
 }

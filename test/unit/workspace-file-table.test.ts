@@ -2,14 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Sql, SqlRow, SqlValue } from "../../src/engine/ports.ts";
-import {
-  CREATE_FILES,
-  committedBlobIds,
-  currentFile,
-  fileInTheWay,
-  listFiles,
-  putVersion,
-} from "../../src/workspace/file-table.ts";
+import { CREATE_FILES, currentFile, fileInTheWay, listFiles, putVersion } from "../../src/workspace/file-table.ts";
 
 /** As much of the port as the table needs; the session's own implementation is tested in workerd. */
 function openSql(): Sql {
@@ -145,15 +138,4 @@ describe("files and folders", () => {
     remove("a/b", 3);
     expect(fileInTheWay(sql, "a/b/c")).toBeNull();
   });
-});
-
-test("[FILE9] the blobs of a stage that any version names are found", () => {
-  put("a", 1, "stage_A.1");
-  put("a", 2, "stage_A.2");
-  put("a", 3, "stage_AB.1");
-  put("b", 4, "stage_B.1");
-  remove("b", 5);
-  expect(committedBlobIds(sql, "stage_A").sort()).toEqual(["stage_A.1", "stage_A.2"]);
-  expect(committedBlobIds(sql, "stage_B")).toEqual(["stage_B.1"]);
-  expect(committedBlobIds(sql, "stage_C")).toEqual([]);
 });

@@ -2,7 +2,7 @@
 const ABNORMAL_CLOSURE = 1006;
 
 /** The text frames of a socket, in order, for one reader. They are kept until they are asked for. */
-export class SocketFrames {
+export class FrameQueue {
   readonly #socket: WebSocket;
   readonly #frames: string[] = [];
   #closeCode: number | null = null;
