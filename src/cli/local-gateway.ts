@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
+import { API_BASE } from "../protocol/paths.ts";
 import { health } from "../protocol/rest.ts";
 import { isErrorCode, type Variables } from "./dev-vars.ts";
 import { EXIT, Failure } from "./failure.ts";
@@ -134,7 +135,7 @@ async function migrate(root: string, state: string): Promise<void> {
 
 async function modelInUse(url: string): Promise<string> {
   const signal = AbortSignal.timeout(START_TIMEOUT_MS);
-  const response = await fetch(`${url}/api/v1/health`, { signal }).catch((thrown: unknown) => {
+  const response = await fetch(`${url}${API_BASE}/health`, { signal }).catch((thrown: unknown) => {
     throw new Failure(EXIT.failed, `The Worker does not answer: ${thrown instanceof Error ? thrown.message : thrown}`);
   });
   const answer = health.safeParse(await response.json().catch(() => null));

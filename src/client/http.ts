@@ -1,12 +1,13 @@
 import type { z } from "zod";
 import { fromProblem, GatewayError, problem } from "../protocol/errors.ts";
+import { API_BASE } from "../protocol/paths.ts";
 import type { CallOptions } from "./gateway.ts";
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export type HttpRequest = CallOptions & {
   method: "GET" | "POST" | "DELETE";
-  /** Below `/api/v1`. */
+  /** Below `API_BASE`. */
   path: string;
   query?: Record<string, string | number | undefined>;
   body?: unknown;
@@ -28,7 +29,7 @@ export class HttpClient {
   url(path: string, query: HttpRequest["query"] = {}): string {
     const params = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) params.set(name, String(value));
-    return `${this.#baseUrl}/api/v1${path}${params.size === 0 ? "" : `?${params}`}`;
+    return `${this.#baseUrl}${API_BASE}${path}${params.size === 0 ? "" : `?${params}`}`;
   }
 
   get headers(): Record<string, string> {

@@ -1,5 +1,6 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { GatewayError, invalidRequest, notFound } from "../protocol/errors.ts";
+import { API_BASE } from "../protocol/paths.ts";
 import type { AppEnv, AppOptions } from "./app-env.ts";
 import { authenticateGatewayToken, authentication } from "./auth.ts";
 import { ownOrigin } from "./own-origin.ts";
@@ -28,14 +29,12 @@ export function createApp({ version, defaultModel, authenticate = authenticateGa
   app.notFound(() => problemResponse(notFound()));
 
   app.use(secureHeaders);
-  app.route(BASE, healthRoutes(version, defaultModel));
-  app.use(`${BASE}/*`, authentication(authenticate), ownOrigin);
-  for (const routes of [sessionRoutes(defaultModel), turnRoutes, eventRoutes, fileRoutes]) app.route(BASE, routes);
+  app.route(API_BASE, healthRoutes(version, defaultModel));
+  app.use(`${API_BASE}/*`, authentication(authenticate), ownOrigin);
+  for (const routes of [sessionRoutes(defaultModel), turnRoutes, eventRoutes, fileRoutes]) app.route(API_BASE, routes);
   refuseOtherMethods(app);
   return app;
 }
-
-const BASE = "/api/v1";
 
 /** Answers every method that a known path does not take. Comes after all routes. */
 function refuseOtherMethods(app: OpenAPIHono<AppEnv>): void {

@@ -1,17 +1,16 @@
-import { formatCursor, START } from "../protocol/cursors.ts";
 import type { EventType } from "../protocol/events.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type LogFrame, openLog } from "./log-reader.ts";
 import { openStream } from "./session-stub.ts";
 
-export type Follow = { asking: Principal; session_id: string; after: string | null; types: EventType[] | null };
+export type Follow = { asking: Principal; session_id: string; after: string; types: EventType[] | null };
 
-/** Follows a session's log from a cursor, or from its start. @throws GatewayError what the session's object answers */
+/** Follows a session's log from a cursor. @throws GatewayError what the session's object answers */
 export function followSession(env: Cloudflare.Env, follow: Follow, signal: AbortSignal) {
   const { asking, session_id, types } = follow;
   const open = async (after: string) =>
     (await openStream(env, asking, session_id, { after, types, reader: true })).webSocket;
-  return openLog(open, { after: follow.after ?? formatCursor(START), signal });
+  return openLog(open, { after: follow.after, signal });
 }
 
 /** The frames of one turn, up to its end. */

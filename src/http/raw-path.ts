@@ -1,4 +1,5 @@
 import { GatewayError } from "../protocol/errors.ts";
+import { API_BASE } from "../protocol/paths.ts";
 
 /** The path of a URL as it was sent, with nothing decoded. */
 export function rawPath(url: string): string {
@@ -7,8 +8,8 @@ export function rawPath(url: string): string {
   return end === -1 ? path : path.slice(0, end);
 }
 
-/** How many segments come before a file's path: `/api/v1/sessions/:session_id/files/`. */
-const SEGMENTS_BEFORE_FILE = 6;
+/** How many segments come before a file's path. */
+const SEGMENTS_BEFORE_FILE = `${API_BASE}/sessions/{session_id}/files`.split("/").length;
 
 /**
  * The path of the file that a URL names, decoded exactly once.

@@ -13,6 +13,7 @@ const CURSOR = new RegExp(`^${NUMBER}(?:~${NUMBER}\\.${NUMBER})?$`);
 /** The cursor before the first event. */
 export const START: Cursor = { seq: 0 };
 
+/** The text that clients are given. */
 export function formatCursor({ seq, block }: Cursor): string {
   return block === undefined ? `${seq}` : `${seq}~${block.seq}.${block.offset}`;
 }

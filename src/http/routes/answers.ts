@@ -1,14 +1,19 @@
 import { z } from "zod";
 import { problem } from "../../protocol/errors.ts";
 
+/** How a route declares what JSON holds. */
+export function jsonContent<Schema extends z.ZodType>(schema: Schema) {
+  return { "application/json": { schema } };
+}
+
 /** How a route declares an answer in JSON. */
 export function json<Schema extends z.ZodType>(description: string, schema: Schema) {
-  return { description, content: { "application/json": { schema } } };
+  return { description, content: jsonContent(schema) };
 }
 
 /** How a route declares a body in JSON. `jsonBody` has made sure that there is one. */
 export function body<Schema extends z.ZodType>(schema: Schema) {
-  return { required: true, content: { "application/json": { schema } } };
+  return { required: true, content: jsonContent(schema) };
 }
 
 /** What every route may answer. */

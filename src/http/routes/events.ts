@@ -9,7 +9,7 @@ import { followSession } from "../follow-turn.ts";
 import { checkedCursor, eventsQuery, sessionParams, streamQuery } from "../parameters.ts";
 import { unwrap } from "../problem-response.ts";
 import { openStream, sessionOf } from "../session-stub.ts";
-import { eventStream, json, problems } from "./answers.ts";
+import { eventStream, jsonContent, problems } from "./answers.ts";
 
 const getEvents = createRoute({
   method: "get",
@@ -19,7 +19,7 @@ const getEvents = createRoute({
   responses: {
     200: {
       description: "A page of the log; with Accept: text/event-stream, the log and what is added to it",
-      content: { ...json("", eventPage).content, ...eventStream },
+      content: { ...jsonContent(eventPage), ...eventStream },
     },
     ...problems,
   },

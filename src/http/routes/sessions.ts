@@ -2,6 +2,7 @@ import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { listSessions } from "../../catalog/sessions-index.ts";
 import { GatewayError } from "../../protocol/errors.ts";
 import { STORAGE_TIMEOUT_MS } from "../../protocol/limits.ts";
+import { API_BASE } from "../../protocol/paths.ts";
 import { isAdmin } from "../../protocol/principal.ts";
 import { createSessionBody, patchSessionBody, session, sessionPage } from "../../protocol/rest.ts";
 import type { AppEnv } from "../app-env.ts";
@@ -64,7 +65,7 @@ export const sessionRoutes = (defaultModel: string) =>
         c.req.valid("json"),
         key,
       );
-      c.header("location", `/api/v1/sessions/${created.session_id}`);
+      c.header("location", `${API_BASE}/sessions/${created.session_id}`);
       return c.json(created, 201);
     })
     .openapi(getSessions, async (c) => {

@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { API_BASE } from "../../protocol/paths.ts";
 import {
   acceptedTurn,
   cancelled,
@@ -18,7 +19,7 @@ import { jsonBody } from "../json-body.ts";
 import { idempotencyHeaders, noQuery, pageQuery, sessionParams, submitQuery, turnParams } from "../parameters.ts";
 import { unwrap } from "../problem-response.ts";
 import { sessionOf } from "../session-stub.ts";
-import { body, eventStream, json, problems } from "./answers.ts";
+import { body, eventStream, json, jsonContent, problems } from "./answers.ts";
 
 const postTurn = createRoute({
   method: "post",
@@ -28,7 +29,7 @@ const postTurn = createRoute({
   responses: {
     200: {
       description: "With wait, the result of a turn that ended in time; with Accept: text/event-stream, its events",
-      content: { ...json("", turnResult).content, ...eventStream },
+      content: { ...jsonContent(turnResult), ...eventStream },
     },
     202: json("The turn was accepted", acceptedTurn),
     ...problems,
@@ -90,7 +91,7 @@ export const turnRoutes = new OpenAPIHono<AppEnv>()
       const current = unwrap(await object.turn(principal, accepted.turn_id));
       if (hasEnded(current.status)) return c.json(resultOf(current), 200);
     }
-    c.header("location", `/api/v1/sessions/${session_id}/turns/${accepted.turn_id}`);
+    c.header("location", `${API_BASE}/sessions/${session_id}/turns/${accepted.turn_id}`);
     return c.json(accepted, 202);
   })
   .openapi(getTurns, async (c) => {
