@@ -1,5 +1,5 @@
 import { NO_USAGE, type Usage } from "../protocol/events.ts";
-import type { Json } from "../protocol/json.ts";
+import { isTooDeep, type Json } from "../protocol/json.ts";
 import { ROW_MAX_BYTES } from "../protocol/limits.ts";
 import {
   type ContentBlock,
@@ -15,8 +15,9 @@ import type { BlockWriter, Step, ToolUse, TurnStore } from "./turn-store.ts";
 
 type OpenBlock = { index: number; block: ContentBlock; json: string; writer: BlockWriter | null };
 
-/** A UTF-16 code unit is at most three bytes in UTF-8; JSON escapes and the row's other columns have the rest. */
-const MESSAGE_MAX_CHARS = Math.floor(ROW_MAX_BYTES / 3);
+/** A message is one row; the rest is for the names of its fields and the row's other columns. */
+const MESSAGE_MAX_BYTES = ROW_MAX_BYTES - 100_000;
+const ENCODER = new TextEncoder();
 
 /** The deltas that a block may have. Any other would make it a block that the API refuses to take back. */
 const DELTAS_OF: ReadonlyMap<string, readonly Delta["type"][]> = new Map([
@@ -39,7 +40,7 @@ export class MessageReader {
   #stopReason: string | null = null;
   #stopDetails: Json = null;
   #complete = false;
-  #chars = 0;
+  #bytes = 0;
 
   constructor(store: Pick<TurnStore, "openText" | "openThinking">) {
     this.#store = store;
@@ -56,6 +57,7 @@ export class MessageReader {
     if (typeof type !== "string")
       throw new ModelError("malformed", "The model's stream held something that is no event.");
     if (!STREAM_EVENT_TYPES.has(type)) return;
+    if (isTooDeep(raw)) throw new ModelError("malformed", `The model's stream held a ${type} event nested too deep.`);
     const parsed = streamEvent.safeParse(raw);
     if (!parsed.success) throw new ModelError("malformed", `The model's stream held a malformed ${type} event.`);
     this.#take(parsed.data);
@@ -118,7 +120,7 @@ export class MessageReader {
   #start(index: number, block: ContentBlock): void {
     const open: OpenBlock = { index, block: { ...block }, json: "", writer: null };
     this.#open = open;
-    this.#grow(JSON.stringify(block).length);
+    this.#grow(block);
     // A block may bring its first characters with its start; they are handled like any others.
     if (block.type === "text" && typeof block["text"] === "string") {
       open.block["text"] = "";
@@ -147,15 +149,15 @@ export class MessageReader {
         break;
       case "signature_delta":
         open.block["signature"] = `${textOf(open.block, "signature")}${delta.signature}`;
-        this.#grow(delta.signature.length);
+        this.#grow(delta.signature);
         break;
       case "input_json_delta":
         open.json += delta.partial_json;
-        this.#grow(delta.partial_json.length);
+        this.#grow(delta.partial_json);
         break;
       case "citations_delta":
         open.block["citations"] = [...citationList.parse(open.block["citations"]), delta.citation];
-        this.#grow(JSON.stringify(delta.citation).length);
+        this.#grow(delta.citation);
         break;
     }
   }
@@ -163,7 +165,7 @@ export class MessageReader {
   #addText(open: OpenBlock, field: "text" | "thinking", piece: string): void {
     open.block[field] = `${textOf(open.block, field)}${piece}`;
     if (piece === "") return;
-    this.#grow(piece.length);
+    this.#grow(piece);
     open.writer ??= field === "text" ? this.#store.openText() : this.#store.openThinking();
     open.writer.append(piece);
   }
@@ -186,10 +188,11 @@ export class MessageReader {
     }
   }
 
-  #grow(chars: number): void {
-    this.#chars += chars;
-    if (this.#chars > MESSAGE_MAX_CHARS) {
-      throw new ModelError("output_too_large", `The model's message has more than ${MESSAGE_MAX_CHARS} characters.`, {
+  /** Counts what a value takes in the message's row. */
+  #grow(value: unknown): void {
+    this.#bytes += ENCODER.encode(JSON.stringify(value)).byteLength;
+    if (this.#bytes > MESSAGE_MAX_BYTES) {
+      throw new ModelError("output_too_large", `The model's message takes more than ${MESSAGE_MAX_BYTES} bytes.`, {
         status: 200,
       });
     }
@@ -205,13 +208,14 @@ function isSigned(block: ContentBlock): boolean {
   return block.type === "redacted_thinking" || (block.type === "thinking" && textOf(block, "signature") !== "");
 }
 
-/** A tool's input is an object; anything else, and JSON that does not parse, is undefined. */
+/** A tool's input is an object; anything else, JSON that does not parse, and what is nested too deep, is undefined. */
 function parseInput(json: string): unknown {
   try {
     const value: unknown = JSON.parse(json, (_, inner: unknown) =>
       typeof inner === "string" ? inner.toWellFormed() : inner,
     );
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject && !isTooDeep(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -70,7 +70,9 @@ async function runCall(
     const staged = draft.changed ? await stage(draft, stageId, signal) : null;
     return { outcome: outcome(content, false), staged };
   } catch (thrown) {
-    if (thrown instanceof Aborted || thrown instanceof TurnClosed) throw thrown;
+    if (thrown instanceof TurnClosed) throw thrown;
+    // Whatever the tool made of it, the turn was stopped.
+    if (signal.aborted) throw new Aborted();
     return { outcome: outcome(describeFailure(use.name, thrown), true), staged: null };
   } finally {
     // A tool that missed its deadline need not go on.

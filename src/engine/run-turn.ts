@@ -1,4 +1,4 @@
-import { sleep } from "./abortable.ts";
+import { Aborted, sleep } from "./abortable.ts";
 import { callModel } from "./call-model.ts";
 import { nextStep } from "./next-step.ts";
 import { interruptTools, runTools } from "./run-tools.ts";
@@ -34,8 +34,8 @@ export async function runTurn(deps: TurnDeps, cancel: AbortSignal): Promise<void
           return;
       }
     } catch (thrown) {
-      // A cancel interrupts whatever was awaited; the stored mark then decides, like everything else.
-      if (!cancel.aborted || !store.state().cancelled) throw thrown;
+      // A cancel interrupts what was awaited, and nothing else; the stored mark then decides, like everything else.
+      if (!(thrown instanceof Aborted) || !store.state().cancelled) throw thrown;
     }
     if (store.ended) return;
   }

@@ -42,6 +42,18 @@ function jsonDepth(text: string): number {
   return deepest;
 }
 
+/** Whether a value is nested deeper than JSON from outside may be. Never recurses, since that is what depth breaks. */
+export function isTooDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    level = level
+      .filter((inner) => typeof inner === "object" && inner !== null)
+      .flatMap((inner) => Object.values(inner ?? {}));
+    if (level.length > 0 && depth >= JSON_MAX_DEPTH) return true;
+  }
+  return false;
+}
+
 /**
  * JSON text that does not depend on the order of keys, so that two bodies that say the same compare equal.
  */

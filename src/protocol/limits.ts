@@ -34,6 +34,8 @@ export const PAGE_DEFAULT = 50;
 export const PAGE_MAX = 200;
 export const EVENTS_PAGE_DEFAULT = 100;
 export const EVENTS_PAGE_MAX = 1_000;
+/** A page ends after this many characters of JSON, however few items they are: an answer crosses RPC whole, 32 MiB at most. */
+export const PAGE_MAX_CHARS = 4_000_000;
 
 /** `?wait`, in seconds. */
 export const WAIT_MAX_SECONDS = 300;

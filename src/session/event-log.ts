@@ -3,6 +3,7 @@ import { type Cursor, formatCursor, parseCursor } from "../protocol/cursors.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, event as eventSchema, type NewEvent } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
+import { PAGE_MAX_CHARS } from "../protocol/limits.ts";
 import type { EventPage } from "../protocol/rest.ts";
 import { type BlockType, blockData, LiveBlock } from "./live-block.ts";
 
@@ -24,8 +25,9 @@ export type Replayed = { type: EventType; cursor: string; json: string };
 
 type EventRow = { seq: number; type: EventType; turn_id: string | null; at: number; data: string | null };
 
-/** Rows that a replay reads at a time, so that a long log is never in memory whole. */
+/** Rows that a replay reads at a time, so that a long log is never in memory whole; large ones are read one by one. */
 const CHUNK_ROWS = 500;
+const SMALL_ROW_CHARS = 16_384;
 
 const isBlockType = (type: EventType): type is BlockType => type === "TEXT" || type === "THINKING";
 
@@ -69,7 +71,7 @@ export class EventLog {
 
   /**
    * Runs `write` in one transaction. What it appends is broadcast after the commit; if it throws, nothing happened.
-   * `committed` is called in between, for an answer that must come before the events.
+   * `committed` is called in between, for memory that must agree and for an answer that must come before the events.
    */
   commit<T>(write: (writer: LogWriter) => T, committed?: (result: T) => void): T {
     // Characters that wait for their frame go out before the events, and with a position that is before them too.
@@ -148,14 +150,17 @@ export class EventLog {
     return this.#replayFrom(position, types);
   }
 
-  /** @throws GatewayError `bad_cursor` */
+  /** Ends early where its events are large. @throws GatewayError `bad_cursor` */
   page(after: string, limit: number, types: ReadonlySet<EventType> | null): EventPage {
     const events: Event[] = [];
     let cursor: string | null = null;
+    let chars = 0;
     for (const replayed of this.replay(after, types)) {
-      if (events.length === limit) return { events, next_cursor: cursor, cursor: cursor ?? after };
+      if (events.length === limit || chars > PAGE_MAX_CHARS)
+        return { events, next_cursor: cursor, cursor: cursor ?? after };
       events.push(eventSchema.parse(JSON.parse(replayed.json)));
       cursor = replayed.cursor;
+      chars += replayed.json.length;
     }
     return { events, next_cursor: null, cursor: this.cursor() };
   }
@@ -272,24 +277,13 @@ export class EventLog {
   }
 
   *#rows(from: number, to: number, type: EventType | null): Generator<EventRow> {
-    let next = from;
-    while (next <= to) {
-      const rows =
-        type === null
-          ? this.#sql.exec<EventRow>(
-              "SELECT * FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
-              next,
-              to,
-              CHUNK_ROWS,
-            )
-          : this.#sql.exec<EventRow>(
-              "SELECT * FROM events WHERE seq BETWEEN ? AND ? AND type = ? ORDER BY seq LIMIT ?",
-              next,
-              to,
-              type,
-              CHUNK_ROWS,
-            );
-      yield* rows;
+    const query =
+      "SELECT seq, type, turn_id, at, CASE WHEN length(data) <= ?1 THEN data END AS data, length(data) > ?1 AS is_large " +
+      "FROM events WHERE seq BETWEEN ?2 AND ?3 AND (?4 IS NULL OR type = ?4) ORDER BY seq LIMIT ?5";
+    for (let next = from; next <= to; ) {
+      const chunk = [SMALL_ROW_CHARS, next, to, type, CHUNK_ROWS];
+      const rows = this.#sql.exec<EventRow & { is_large: number | null }>(query, ...chunk);
+      for (const { is_large, ...row } of rows) yield (is_large === 1 ? this.#row(row.seq) : null) ?? row;
       const last = rows.at(-1);
       if (last === undefined || rows.length < CHUNK_ROWS) return;
       next = last.seq + 1;

@@ -8,11 +8,19 @@ import { currentFile, type FileVersion, fileInTheWay, listFiles, putVersion } fr
 import { workspacePath } from "../workspace/paths.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Conditions, PageRequest, UploadedFile } from "./session-api.ts";
+import { takeStage } from "./stages.ts";
 
 /** Where a page ended: at its last path. */
 const position = z.tuple([z.string()]);
 
-export type SessionFilesOptions = { sql: Sql; log: EventLog; now(): number; newStageId(): string };
+export type SessionFilesOptions = {
+  sql: Sql;
+  log: EventLog;
+  now(): number;
+  newStageId(): string;
+  /** Called inside the transaction that changes a file. */
+  onChange(): void;
+};
 
 /** The session's files as its clients handle them. What they change is an event of the log, like everything else. */
 export class SessionFiles {
@@ -56,7 +64,7 @@ export class SessionFiles {
     const { stage_id, size, sha256, conditions } = upload;
     return log.commit((writer) => {
       const { path, current } = this.#target(upload.path, conditions);
-      if (sql.exec("DELETE FROM stages WHERE stage_id = ? RETURNING stage_id", stage_id).length === 0) {
+      if (!takeStage(sql, stage_id, now())) {
         throw new GatewayError("not_found", "This upload is no longer known.");
       }
       const modifiedAt = now();
@@ -64,6 +72,7 @@ export class SessionFiles {
       const seq = writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256 } }, null);
       const content = { blob_id: blobIdOf(stage_id), size, content_type, sha256 };
       putVersion(sql, { path, seq, modifiedAt, content });
+      this.#options.onChange();
       const modified_at = new Date(modifiedAt).toISOString();
       return { info: { path, size, content_type, sha256, modified_at }, created: current === null };
     });
@@ -77,6 +86,7 @@ export class SessionFiles {
       if (current === null) throw new GatewayError("not_found", "There is no such file.");
       const seq = writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256: null } }, null);
       putVersion(sql, { path, seq, modifiedAt: now(), content: null });
+      this.#options.onChange();
     });
   }
 

@@ -5,7 +5,7 @@ import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
 import { TurnClosed } from "../engine/turn-store.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { firstChars } from "../protocol/first-chars.ts";
-import { DERIVED_TITLE_CHARS, HEARTBEAT_MS } from "../protocol/limits.ts";
+import { DERIVED_TITLE_CHARS, HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import type {
   AcceptedTurn,
@@ -63,8 +63,9 @@ export class Session {
 
   /** Stores a session that begins, with the files that it begins with, and opens it. */
   static create(deps: SessionDeps, settings: Settings, files: FileVersion[]): Session {
-    const { sql } = deps;
+    const { sql, host } = deps;
     sql.transaction(() => {
+      host.wakeAt(host.now() + HEARTBEAT_MS);
       createTables(sql);
       writeSettings(sql, settings);
       for (const { path, blob_id, size, content_type, sha256, modified_at } of files) {
@@ -81,7 +82,13 @@ export class Session {
     this.#settings = settings;
     const now = () => host.now();
     this.log = new EventLog(sql, (event) => host.broadcast(event), now);
-    this.files = new SessionFiles({ sql, log: this.log, now, newStageId: () => deps.newId("stage") });
+    this.files = new SessionFiles({
+      sql,
+      log: this.log,
+      now,
+      newStageId: () => deps.newId("stage"),
+      onChange: () => this.#wakeSoon(),
+    });
     this.#queue = new TurnQueue({
       sql,
       log: this.log,
@@ -89,11 +96,11 @@ export class Session {
       newTurnId: () => deps.newId("turn"),
       settings: () => this.#settings,
       onStart: (userInput) => {
-        host.wakeAt(now() + HEARTBEAT_MS);
+        this.#wakeSoon();
         if (this.#settings.title === null) writeSettings(sql, { ...this.#settings, title: titleFrom(userInput) });
       },
     });
-    this.#interrupted = this.#queue.active !== null;
+    this.#interrupted = this.#queue.active?.status === "running";
     this.index = new IndexOutbox({
       sql,
       host,
@@ -139,7 +146,10 @@ export class Session {
     const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
     const changed = { changed_at: this.#deps.host.now(), revision: this.#settings.revision + 1 };
     const settings = { ...this.#settings, ...given, ...changed };
-    this.#deps.sql.transaction(() => writeSettings(this.#deps.sql, settings));
+    this.#deps.sql.transaction(() => {
+      writeSettings(this.#deps.sql, settings);
+      this.#wakeSoon();
+    });
     this.#settings = settings;
     this.follow();
     return this.describe();
@@ -165,7 +175,7 @@ export class Session {
     const loop = this.#loop;
     if (loop === null || loop.turn.ended) return { turn_id: null };
     loop.turn.markCancelled();
-    loop.abort.abort();
+    loop.abort.abort(new Aborted());
     await loop.ended;
     return { turn_id: loop.turn.row.turn_id };
   }
@@ -187,19 +197,23 @@ export class Session {
     return resultOf(this.turn(turnId));
   }
 
-  /** Newest first; the cursor is the last turn's id. */
+  /** Newest first; the cursor is the last turn's id. A page ends early where its turns are large. */
   turns({ limit, cursor }: PageRequest): TurnPage {
     const { sql, host } = this.#deps;
     if (cursor !== null && findTurn(sql, cursor) === undefined) {
       throw new GatewayError("bad_cursor", "The cursor is malformed.");
     }
-    // Every turn id sorts before "turn`".
-    const rows = turnsBefore(sql, cursor ?? "turn`", limit + 1);
-    const page = rows.slice(0, limit);
-    return {
-      turns: page.map((row) => viewTurn(row, this.#settings.session_id, this.log, host.now())),
-      next_cursor: rows.length > limit ? (page.at(-1)?.turn_id ?? null) : null,
-    };
+    const turns: Turn[] = [];
+    let chars = 0;
+    for (const row of turnsBefore(sql, cursor)) {
+      if (turns.length === limit || chars > PAGE_MAX_CHARS) {
+        return { turns, next_cursor: turns.at(-1)?.turn_id ?? null };
+      }
+      const turn = viewTurn(row, this.#settings.session_id, this.log, host.now());
+      chars += JSON.stringify(turn).length;
+      turns.push(turn);
+    }
+    return { turns, next_cursor: null };
   }
 
   /**
@@ -219,7 +233,7 @@ export class Session {
   /** The session is going away: nothing that is under way may commit any more. */
   stop(): void {
     this.#stopped = true;
-    this.#loop?.abort.abort();
+    this.#loop?.abort.abort(new Aborted());
   }
 
   /** Runs the turns, one after the other, until none is left. There is one loop. */
@@ -249,9 +263,9 @@ export class Session {
 
   async #run(turn: StoredTurn, signal: AbortSignal): Promise<void> {
     const { host, model, tools, openWorkspace, deadlines, random, newId } = this.#deps;
-    const workspace = openWorkspace(this.#settings);
     const now = () => host.now();
     try {
+      const workspace = openWorkspace(this.#settings);
       const newStageId = () => newId("stage");
       await runTurn({ store: turn, model, tools, workspace, deadlines, now, random, newStageId }, signal);
     } catch (thrown) {
@@ -279,6 +293,12 @@ export class Session {
       settings: () => this.#settings,
       isCurrent: () => !this.#stopped,
     });
+  }
+
+  /** Inside a transaction: even if the process dies, a turn goes on and the index row follows. */
+  #wakeSoon(): void {
+    const { host } = this.#deps;
+    host.wakeAt(host.now() + HEARTBEAT_MS);
   }
 
   /** A turn that started may have given the session its title. */

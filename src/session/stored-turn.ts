@@ -220,12 +220,16 @@ export class StoredTurn implements TurnStore {
   #commit(write: (writer: LogWriter) => Partial<TurnRow>): void {
     this.#fence();
     const { log, sql } = this.#options;
-    const change = log.commit((writer) => {
-      const change = write(writer);
-      updateTurn(sql, this.#row.turn_id, change);
-      return change;
-    });
-    this.#row = { ...this.#row, ...change };
+    log.commit(
+      (writer) => {
+        const change = write(writer);
+        updateTurn(sql, this.#row.turn_id, change);
+        return change;
+      },
+      (change) => {
+        this.#row = { ...this.#row, ...change };
+      },
+    );
   }
 
   #openBlock(type: "TEXT" | "THINKING", redacted: boolean): BlockWriter {

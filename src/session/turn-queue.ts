@@ -8,7 +8,16 @@ import type { Principal } from "../protocol/principal.ts";
 import type { AcceptedTurn, SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
 import type { Settings } from "./settings.ts";
-import { findTurn, insertTurn, type NewTurn, openTurns, requestOf, type TurnRow, updateTurn } from "./turn-table.ts";
+import {
+  findTurn,
+  insertTurn,
+  type NewTurn,
+  type OpenTurn,
+  openTurns,
+  requestOf,
+  type TurnRow,
+  updateTurn,
+} from "./turn-table.ts";
 
 export type TurnQueueOptions = {
   sql: Sql;
@@ -23,8 +32,8 @@ export type TurnQueueOptions = {
 /** The turns of a session that have not ended: at most one runs, the others wait in order. */
 export class TurnQueue {
   readonly #options: TurnQueueOptions;
-  #active: TurnRow | null;
-  #queued: TurnRow[];
+  #active: OpenTurn | null;
+  #queued: OpenTurn[];
 
   constructor(options: TurnQueueOptions) {
     this.#options = options;
@@ -33,12 +42,12 @@ export class TurnQueue {
     this.#queued = open.filter(({ status }) => status === "queued");
   }
 
-  /** The turn that runs or waits for someone, as it stood when it started or the object did. */
-  get active(): TurnRow | null {
+  /** The turn that runs or waits for someone. */
+  get active(): OpenTurn | null {
     return this.#active;
   }
 
-  get queued(): readonly TurnRow[] {
+  get queued(): readonly OpenTurn[] {
     return this.#queued;
   }
 
@@ -80,36 +89,38 @@ export class TurnQueue {
       user_id: asking.user_id,
       cursor: log.cursor(),
       created_at: now(),
-      first_seq: log.lastSeq + 1,
     };
     const answer = acceptedOf(turn, settings());
-    const row = log.commit(
+    log.commit(
       (writer) => {
         if (idempotencyKey !== null) this.#remember(asking.user_id, idempotencyKey, turn);
         const started = busy ? this.#appendQueued(writer, turn, body) : this.#start(writer, turn);
         insertTurn(sql, { ...turn, ...started });
-        return findTurn(sql, turn.turn_id);
       },
-      () => accepted?.(answer),
+      () => {
+        const { turn_id, position, status } = turn;
+        if (busy) this.#queued.push({ turn_id, position, status });
+        else this.#active = { turn_id, position, status };
+        accepted?.(answer);
+      },
     );
-    if (row === undefined) throw new Error("the turn was not stored");
-    if (busy) this.#queued.push(row);
-    else this.#active = row;
     return answer;
   }
 
   /** Starts the turn that has waited longest, if none runs. Returns the turn that runs now. */
-  startNext(): TurnRow | null {
+  startNext(): OpenTurn | null {
     const [next] = this.#queued;
     if (this.#active !== null || next === undefined) return this.#active;
     const { sql, log } = this.#options;
-    const change = log.commit((writer) => {
-      const started = { status: "running" as const, ...this.#start(writer, next) };
-      updateTurn(sql, next.turn_id, started);
-      return started;
-    });
-    this.#queued = this.#queued.slice(1);
-    this.#active = { ...next, ...change };
+    log.commit(
+      (writer) => {
+        updateTurn(sql, next.turn_id, { status: "running", ...this.#start(writer, this.#stored(next)) });
+      },
+      () => {
+        this.#queued = this.#queued.slice(1);
+        this.#active = { ...next, status: "running" };
+      },
+    );
     return this.#active;
   }
 
@@ -150,15 +161,19 @@ export class TurnQueue {
   recover(): void {
     if (this.#active === null) return;
     const { sql, log, onStart } = this.#options;
-    const turn = findTurn(sql, this.#active.turn_id) ?? this.#active;
-    const change = { starts: turn.starts + 1 };
+    const turn = this.#stored(this.#active);
     log.commit((writer) => {
       const discard = writer.discardBlocks(turn.first_seq ?? 1);
       writer.append({ type: "STATUS", data: { status: "resumed", discard } }, turn.turn_id);
-      updateTurn(sql, turn.turn_id, change);
+      updateTurn(sql, turn.turn_id, { starts: turn.starts + 1 });
       onStart(requestOf(turn).user_input);
     });
-    this.#active = { ...turn, ...change };
+  }
+
+  #stored({ turn_id }: OpenTurn): TurnRow {
+    const row = findTurn(this.#options.sql, turn_id);
+    if (row === undefined) throw new Error("an open turn is not stored");
+    return row;
   }
 
   #appendQueued(writer: LogWriter, { turn_id }: NewTurn, { user_input }: SubmitTurnBody): Partial<TurnRow> {
@@ -169,7 +184,8 @@ export class TurnQueue {
 
   /** Writes a turn's first events and its message; returns what its row needs. */
   #start(writer: LogWriter, turn: NewTurn): Partial<TurnRow> {
-    const { sql, now, settings, onStart } = this.#options;
+    const { sql, log, now, settings, onStart } = this.#options;
+    const first_seq = log.lastSeq + 1;
     const { session_id, user_id, model, fast_model, system } = settings();
     const { user_input, force_complex, metadata = {} } = requestOf(turn);
     const path = fast_model !== null && force_complex !== true ? "fast" : "complex";
@@ -181,7 +197,7 @@ export class TurnQueue {
     const content = JSON.stringify([{ type: "text", text: user_input }]);
     sql.exec("INSERT INTO messages (turn_id, role, content) VALUES (?, 'user', ?)", turn_id, content);
     onStart(user_input);
-    return { started_at: now(), model, fast_model, system, path };
+    return { started_at: now(), first_seq, model, fast_model, system, path };
   }
 
   #findEarlier(userId: string, key: string): TurnRow | null {

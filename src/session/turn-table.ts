@@ -1,5 +1,6 @@
 import type { Sql, SqlRow, SqlValue } from "../engine/ports.ts";
 import { NO_USAGE, type Usage, usage } from "../protocol/events.ts";
+import { PAGE_MAX } from "../protocol/limits.ts";
 import { type SubmitTurnBody, submitTurnBody, type TurnStatus } from "../protocol/rest.ts";
 
 /** One row of `turns`; STORAGE.md says what each column means. */
@@ -39,27 +40,37 @@ export type TurnRow = {
 /** What a new turn is; the other columns have their defaults. */
 export type NewTurn = Pick<
   TurnRow,
-  "turn_id" | "position" | "status" | "waited" | "request" | "user_id" | "cursor" | "created_at" | "first_seq"
+  "turn_id" | "position" | "status" | "waited" | "request" | "user_id" | "cursor" | "created_at"
 >;
+
+/** What is kept in memory of a turn that has not ended: a message can be large, and many can wait. */
+export type OpenTurn = Pick<TurnRow, "turn_id" | "position" | "status">;
 
 const OPEN = "status IN ('queued', 'running', 'waiting')";
 
 /** Turns that have not ended, in the order in which they run. Reads the whole table: for the start of an object. */
-export function openTurns(sql: Sql): TurnRow[] {
-  return sql.exec<TurnRow & SqlRow>(`SELECT * FROM turns WHERE ${OPEN} ORDER BY position`);
+export function openTurns(sql: Sql): OpenTurn[] {
+  return sql.exec<OpenTurn>(`SELECT turn_id, position, status FROM turns WHERE ${OPEN} ORDER BY position`);
 }
 
 export function findTurn(sql: Sql, turnId: string): TurnRow | undefined {
   return sql.exec<TurnRow & SqlRow>("SELECT * FROM turns WHERE turn_id = ?", turnId)[0];
 }
 
-/** Newest first, starting below `before`. */
-export function turnsBefore(sql: Sql, before: string, limit: number): TurnRow[] {
-  return sql.exec<TurnRow & SqlRow>(
-    "SELECT * FROM turns WHERE turn_id < ? ORDER BY turn_id DESC LIMIT ?",
-    before,
-    limit,
-  );
+/** Newest first, from below `before` (null: from the newest) on, one row at a time, since one can be large. */
+export function* turnsBefore(sql: Sql, before: string | null): Generator<TurnRow> {
+  const ids =
+    before === null
+      ? sql.exec<{ turn_id: string }>("SELECT turn_id FROM turns ORDER BY turn_id DESC LIMIT ?", PAGE_MAX + 1)
+      : sql.exec<{ turn_id: string }>(
+          "SELECT turn_id FROM turns WHERE turn_id < ? ORDER BY turn_id DESC LIMIT ?",
+          before,
+          PAGE_MAX + 1,
+        );
+  for (const { turn_id } of ids) {
+    const row = findTurn(sql, turn_id);
+    if (row !== undefined) yield row;
+  }
 }
 
 export function insertTurn(sql: Sql, turn: NewTurn & Partial<TurnRow>): void {
