@@ -1,6 +1,7 @@
 import { APIConnectionError, APIError } from "@anthropic-ai/sdk";
 import { z } from "zod";
 import { ModelError } from "../engine/ports.ts";
+import { firstChars } from "../protocol/first-chars.ts";
 import { apiErrorType } from "./api-error-type.ts";
 
 /** An error's text goes into the event log; a server may send any amount of it. */
@@ -45,7 +46,7 @@ function readError(body: unknown, apiKey: string | undefined): { type: string | 
   const { type, message } = parsed.data.error;
   // Some servers repeat the key that they refuse.
   const clean = apiKey === undefined ? message : message?.replaceAll(apiKey, "[key]");
-  return { type, message: clean?.slice(0, MESSAGE_MAX_CHARS) ?? null };
+  return { type, message: clean == null ? null : firstChars(clean, MESSAGE_MAX_CHARS) };
 }
 
 /** How long a server asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3). */

@@ -1,6 +1,7 @@
 import { createTwoFilesPatch, OMIT_HEADERS } from "diff";
 import { z } from "zod";
 import { ToolError } from "../engine/ports.ts";
+import { firstChars } from "../protocol/first-chars.ts";
 import { filePathInput } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
 import { readTextFile } from "./text-file.ts";
@@ -64,12 +65,12 @@ function ambiguous(path: string, text: string, places: number[]): string {
 function notFound(path: string, text: string, part: string): string {
   const message = `old_string is not in "${path}".`;
   const words = part.length > SIMILAR_MAX_CHARS ? [] : part.split(/\s+/).filter((word) => word !== "");
-  const escaped = words.map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
+  const escaped = words.map((word) => RegExp.escape(word));
   const similar = words.length === 0 ? null : new RegExp(escaped.join("\\s+"), "u").exec(text);
   if (similar === null) return `${message} Read the file again and copy the text exactly.`;
   return (
     `${message} Line ${lineAt(text, similar.index)} has it with other white space:\n` +
-    JSON.stringify(similar[0].slice(0, EXCERPT_MAX_CHARS))
+    JSON.stringify(firstChars(similar[0], EXCERPT_MAX_CHARS))
   );
 }
 
@@ -83,5 +84,5 @@ function describeChange(before: string, after: string): string {
   if (diff === undefined) return " The change is too large to show.";
   return diff.length <= DIFF_MAX_CHARS
     ? `\n${diff}`
-    : `\n${diff.slice(0, DIFF_MAX_CHARS).toWellFormed()}\n[The diff was cut here.]`;
+    : `\n${firstChars(diff, DIFF_MAX_CHARS)}\n[The diff was cut here.]`;
 }

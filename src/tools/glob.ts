@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { LIST_MAX_ENTRIES } from "../protocol/limits.ts";
-import { folderPathInput } from "../workspace/paths.ts";
+import { folderPathInput, folderPrefix } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
 import { fitLines } from "./fit-lines.ts";
 import { createGlobMatcher, globInput } from "./glob-pattern.ts";
@@ -18,7 +18,7 @@ export const globTool = defineTool({
   retry: "safe",
   async run({ pattern, path }, { workspace }) {
     const matches = createGlobMatcher(pattern);
-    const start = path === "" ? 0 : path.length + 1;
+    const start = folderPrefix(path).length;
     const files = await workspace.list(path);
     const found = files.map((file) => file.path).filter((name) => matches(name.slice(start)));
     if (found.length === 0) return `No file matches "${pattern}".`;

@@ -11,7 +11,7 @@ import {
   PATTERN_MAX_CHARS,
 } from "../protocol/limits.ts";
 import type { FileInfo } from "../protocol/rest.ts";
-import { folderPathInput } from "../workspace/paths.ts";
+import { folderPathInput, folderPrefix } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
 import { fitLines } from "./fit-lines.ts";
 import { createGlobMatcher, globInput } from "./glob-pattern.ts";
@@ -95,7 +95,7 @@ function excerpt(line: string, at: number): string {
 
 async function filesAt(workspace: Draft, path: string, glob: string | undefined): Promise<FileInfo[]> {
   let files = await workspace.list(path);
-  const start = path === "" ? 0 : path.length + 1;
+  const start = folderPrefix(path).length;
   if (files.length === 0 && path !== "") {
     const file = await workspace.stat(path);
     return file === null ? [] : [file];

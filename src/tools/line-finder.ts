@@ -12,7 +12,7 @@ export type LineFinder = {
 export function createLineFinder(pattern: string, options: { literal: boolean; ignoreCase: boolean }): LineFinder {
   const flags = options.ignoreCase ? "i" : "";
   if (options.literal) {
-    const literal = new RegExp(pattern.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), `u${flags}`);
+    const literal = new RegExp(RegExp.escape(pattern), `u${flags}`);
     return { find: (line) => line.search(literal), cuts: () => false };
   }
   const regExp = compile(pattern, flags);

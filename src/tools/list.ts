@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ToolError } from "../engine/ports.ts";
 import { LIST_MAX_ENTRIES } from "../protocol/limits.ts";
 import type { FileInfo } from "../protocol/rest.ts";
-import { folderPathInput } from "../workspace/paths.ts";
+import { folderPathInput, folderPrefix } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
 import { fitLines } from "./fit-lines.ts";
 
@@ -35,7 +35,7 @@ export const listTool = defineTool({
 
 /** What lies directly in the folder: files, and folders by what lies in them. Files come sorted, and so do these. */
 function entriesOf(files: FileInfo[], folder: string): string[] {
-  const start = folder === "" ? 0 : folder.length + 1;
+  const start = folderPrefix(folder).length;
   const entries = files.map((file) => {
     const slash = file.path.indexOf("/", start);
     return slash === -1 ? describe(file) : file.path.slice(0, slash + 1);

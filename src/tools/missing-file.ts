@@ -1,11 +1,12 @@
 import { type Draft, ToolError } from "../engine/ports.ts";
+import { folderPrefix } from "../workspace/paths.ts";
 
 const SUGGESTIONS = 3;
 
 /** The error for a path at which no file stands. It names files that may have been meant. */
 export async function missingFile(workspace: Draft, path: string): Promise<ToolError> {
   const paths = (await workspace.list("")).map((file) => file.path);
-  if (paths.some((other) => other.startsWith(`${path}/`))) {
+  if (paths.some((other) => other.startsWith(folderPrefix(path)))) {
     return new ToolError(`"${path}" is a folder, not a file. The list tool shows what is in it.`);
   }
   const similar = paths.filter((other) => stemOf(other) === stemOf(path)).slice(0, SUGGESTIONS);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ToolError } from "../engine/ports.ts";
+import { firstChars } from "../protocol/first-chars.ts";
 import { READ_DEFAULT_LINES, TOOL_FILE_MAX_BYTES } from "../protocol/limits.ts";
 import { filePathInput } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
@@ -36,7 +37,7 @@ export const readTool = defineTool({
     const last = offset + Math.max(shown.length, 1) - 1;
     const next = last < lines.length ? ` Go on with offset ${last + 1}.` : "";
     if (shown.length === 0) {
-      const start = first.slice(0, CONTENT_MAX_CHARS).toWellFormed();
+      const start = firstChars(first, CONTENT_MAX_CHARS);
       return withNote(
         start,
         `Line ${offset} of ${lines.length} has ${first.length} characters and is cut here.${next}`,

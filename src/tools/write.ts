@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Draft, ToolError } from "../engine/ports.ts";
-import { filePathInput } from "../workspace/paths.ts";
+import { filePathInput, foldersOf } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
 
 export const writeTool = defineTool({
@@ -44,8 +44,7 @@ export const writeTool = defineTool({
 
 /** A path cannot be a file and a folder at once. The commit would refuse it too; here it can be said why. */
 async function refuseBlocked(workspace: Draft, path: string): Promise<void> {
-  for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1)) {
-    const folder = path.slice(0, slash);
+  for (const folder of foldersOf(path)) {
     if ((await workspace.stat(folder)) !== null) {
       throw new ToolError(`"${folder}" is a file, so there can be no "${path}".`);
     }

@@ -2,6 +2,7 @@ import { type Change, type OpenDraft, type Staged, ToolError } from "../engine/p
 import { TOOL_FILE_MAX_BYTES } from "../protocol/limits.ts";
 import type { FileInfo } from "../protocol/rest.ts";
 import { describeFile } from "./describe-file.ts";
+import { folderPrefix } from "./paths.ts";
 
 /** The committed files that a draft lies over. `Stored` is a file together with what tells its versions apart. */
 export interface DraftBase<Stored extends FileInfo> {
@@ -38,7 +39,7 @@ export class OverlayDraft<Stored extends FileInfo> implements OpenDraft {
     const committed = await this.#base.list(folder);
     const files: FileInfo[] = committed.filter((file) => !this.#changes.has(file.path));
     for (const path of this.#changes.keys()) {
-      const file = folder === "" || path.startsWith(`${folder}/`) ? await this.stat(path) : null;
+      const file = path.startsWith(folderPrefix(folder)) ? await this.stat(path) : null;
       if (file !== null) files.push(file);
     }
     return files.sort((a, b) => (a.path < b.path ? -1 : 1));

@@ -5,6 +5,7 @@
 import type { Sql, SqlRow } from "../engine/ports.ts";
 import { toTimestamp } from "../protocol/events.ts";
 import type { FileInfo } from "../protocol/rest.ts";
+import { folderPrefix, foldersOf } from "./paths.ts";
 
 export const CREATE_FILES = `CREATE TABLE files (
   path TEXT NOT NULL,
@@ -89,11 +90,10 @@ export function putVersion(sql: Sql, { path, seq, modifiedAt, content }: NewVers
  * A directory could not hold both, and a workspace may come to live in one. Files in `leaving` are not counted.
  */
 export function fileInTheWay(sql: Sql, path: string, leaving: ReadonlySet<string> = new Set()): string | null {
-  for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1)) {
-    const folder = path.slice(0, slash);
+  for (const folder of foldersOf(path)) {
     if (!leaving.has(folder) && currentFile(sql, folder) !== null) return folder;
   }
-  const beneath = listFiles(sql, { prefix: `${path}/`, after: "", limit: leaving.size + 1 });
+  const beneath = listFiles(sql, { prefix: folderPrefix(path), after: "", limit: leaving.size + 1 });
   return beneath.find((file) => !leaving.has(file.path))?.path ?? null;
 }
 

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { GatewayError } from "../protocol/errors.ts";
+import { firstChars } from "../protocol/first-chars.ts";
 import { PATH_MAX_BYTES } from "../protocol/limits.ts";
 
 /** Where the workspace seems to stand for whoever names files by absolute paths. */
@@ -28,6 +29,16 @@ export function workspacePath(input: string, root = WORKSPACE_ROOT): string {
  */
 export function workspaceFolder(input: string, root = WORKSPACE_ROOT): string {
   return resolveInside(input, root);
+}
+
+/** What the paths of all files in a folder begin with, at any depth. */
+export function folderPrefix(folder: string): string {
+  return folder === "" ? "" : `${folder}/`;
+}
+
+/** The folders that a path lies in, from the outermost. */
+export function* foldersOf(path: string): Generator<string, void> {
+  for (let slash = path.indexOf("/"); slash !== -1; slash = path.indexOf("/", slash + 1)) yield path.slice(0, slash);
 }
 
 function resolveInside(input: string, root: string): string {
@@ -67,7 +78,7 @@ function belowRoot(path: string, root: string): string[] | null {
 const SHOWN_CHARS = 200;
 
 function refusal(input: string, rule: string): GatewayError {
-  const shown = input.length > SHOWN_CHARS ? `${input.slice(0, SHOWN_CHARS)}…` : input;
+  const shown = input.length > SHOWN_CHARS ? `${firstChars(input, SHOWN_CHARS)}…` : input;
   return new GatewayError("path_refused", `The path ${quote(shown)} is refused: ${rule}.`);
 }
 

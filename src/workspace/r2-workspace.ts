@@ -12,6 +12,7 @@ import type { FileInfo } from "../protocol/rest.ts";
 import { describeFile } from "./describe-file.ts";
 import { type DraftBase, OverlayDraft } from "./draft.ts";
 import { currentFile, type FileVersion, fileInTheWay, listFiles, putVersion } from "./file-table.ts";
+import { folderPrefix } from "./paths.ts";
 import { blobKey, deleteBlobs } from "./space-blobs.ts";
 import { storageCall } from "./storage-call.ts";
 
@@ -51,7 +52,7 @@ export class R2Workspace implements Workspace, DraftBase<FileVersion> {
   }
 
   async list(folder: string): Promise<FileVersion[]> {
-    return listFiles(this.#sql, { prefix: folder === "" ? "" : `${folder}/`, after: "" });
+    return listFiles(this.#sql, { prefix: folderPrefix(folder), after: "" });
   }
 
   async stat(path: string): Promise<FileVersion | null> {
