@@ -2,7 +2,7 @@
  * What the engine needs from the world. Everything that it is handed stands here; it imports no platform.
  */
 import type { z } from "zod";
-import type { Event, EventType } from "../protocol/events.ts";
+import type { Event } from "../protocol/events.ts";
 import type { FileInfo, Session } from "../protocol/rest.ts";
 import type { ContentBlock, Message } from "./messages.ts";
 
@@ -157,5 +157,3 @@ export interface OpenDraft extends Draft {
 export interface Workspace {
   openDraft(): OpenDraft;
 }
-
-export type { Event, EventType };

@@ -7,15 +7,16 @@ import { GatewayError, notFound } from "../protocol/errors.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { DERIVED_TITLE_CHARS, HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
-import type {
-  AcceptedTurn,
-  Cancelled,
-  PatchSessionBody,
-  Session as SessionView,
-  SubmitTurnBody,
-  Turn,
-  TurnPage,
-  TurnResult,
+import {
+  type AcceptedTurn,
+  type Cancelled,
+  type PatchSessionBody,
+  resultOf,
+  type Session as SessionView,
+  type SubmitTurnBody,
+  type Turn,
+  type TurnPage,
+  type TurnResult,
 } from "../protocol/rest.ts";
 import { type FileVersion, putVersion } from "../workspace/file-table.ts";
 import { EventLog, toTimestamp } from "./event-log.ts";
@@ -27,7 +28,7 @@ import { readSettings, type Settings, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
 import { TurnQueue, workspaceDirOf } from "./turn-queue.ts";
 import { findTurn, turnsBefore } from "./turn-table.ts";
-import { resultOf, viewTurn } from "./turn-view.ts";
+import { viewTurn } from "./turn-view.ts";
 
 export type SessionDeps = {
   sql: Sql;

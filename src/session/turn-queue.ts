@@ -5,7 +5,7 @@ import { traceIdOf } from "../protocol/ids.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
 import type { Principal } from "../protocol/principal.ts";
-import type { AcceptedTurn, SubmitTurnBody } from "../protocol/rest.ts";
+import { type AcceptedTurn, requireInput, type SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
 import type { Settings } from "./settings.ts";
 import {
@@ -74,7 +74,7 @@ export class TurnQueue {
       accepted?.(answer);
       return answer;
     }
-    if (body.user_input.trim() === "") throw new GatewayError("blank_input", "user_input is blank.");
+    requireInput(body);
     const busy = this.#active !== null || this.#queued.length > 0;
     if (busy && body.on_busy === "reject") throw new GatewayError("session_busy", "A turn is running.");
     if (busy && this.#queued.length >= QUEUE_MAX_TURNS) {

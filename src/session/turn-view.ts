@@ -1,7 +1,7 @@
 import { formatCursor } from "../protocol/cursors.ts";
 import type { EventType } from "../protocol/events.ts";
 import { traceIdOf } from "../protocol/ids.ts";
-import { type Turn, type TurnResult, turnResult } from "../protocol/rest.ts";
+import type { Turn } from "../protocol/rest.ts";
 import type { EventLog } from "./event-log.ts";
 import { toTimestamp } from "./event-log.ts";
 import { requestOf, type TurnRow, usageOf } from "./turn-table.ts";
@@ -29,9 +29,4 @@ export function viewTurn(row: TurnRow, sessionId: string, log: EventLog, now: nu
     metadata,
     created_at: toTimestamp(row.created_at),
   };
-}
-
-/** The part of a turn that a wait and `query_complete` answer with. */
-export function resultOf(turn: Turn): TurnResult {
-  return turnResult.strip().parse(turn);
 }
