@@ -1,7 +1,5 @@
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 
-/** Uploads that were staged this long ago and never committed are removed. */
-export const STAGE_TTL_MS = 3_600_000;
 /** A deleted session is swept once more after this time: an upload may still have been on its way. */
 export const SECOND_SWEEP_MS = 60_000;
 
@@ -9,15 +7,13 @@ export const SECOND_SWEEP_MS = 60_000;
 export type DueTimes = {
   running: boolean;
   indexRetryAt: number | null;
-  oldestStageAt: number | null;
+  stageSweepAt: number | null;
 };
 
 /** When the session's one alarm is due next; null when nothing is. */
 export function nextWake(due: DueTimes, now: number): number | null {
-  const times = [
-    due.running ? now + HEARTBEAT_MS : null,
-    due.indexRetryAt,
-    due.oldestStageAt === null ? null : due.oldestStageAt + STAGE_TTL_MS,
-  ].filter((time) => time !== null);
+  const times = [due.running ? now + HEARTBEAT_MS : null, due.indexRetryAt, due.stageSweepAt].filter(
+    (time) => time !== null,
+  );
   return times.length === 0 ? null : Math.min(...times);
 }

@@ -86,7 +86,10 @@ export interface SessionApi {
     file: { path: string; conditions: Conditions },
   ): Promise<Answer<{ stage_id: string; key: string }>>;
   commitFile(asking: Principal, file: UploadedFile): Promise<Answer<{ info: FileInfo; created: boolean }>>;
-  /** Forgets a stage whose upload failed, and removes what it left. */
+  /**
+   * Gives up a stage and removes what was uploaded; what lands later is removed later. `not_found` for a stage that was
+   * committed, or is gone.
+   */
   dropStage(asking: Principal, stageId: string): Promise<Answer<null>>;
   removeFile(asking: Principal, file: { path: string; conditions: Conditions }): Promise<Answer<null>>;
 

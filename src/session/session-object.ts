@@ -4,6 +4,7 @@ import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
 import type { Sql } from "../engine/ports.ts";
 import { notFound } from "../protocol/errors.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
+import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import type { PatchSessionBody, SubmitTurnBody } from "../protocol/rest.ts";
 import { type FileVersion, listFiles } from "../workspace/file-table.ts";
@@ -13,7 +14,7 @@ import { takeFrame } from "./client-frames.ts";
 import { DurableAlarm } from "./durable-alarm.ts";
 import { createDurableSql } from "./durable-sql.ts";
 import { toTimestamp } from "./event-log.ts";
-import { nextWake, SECOND_SWEEP_MS, STAGE_TTL_MS } from "./next-wake.ts";
+import { nextWake, SECOND_SWEEP_MS } from "./next-wake.ts";
 import { hasTables } from "./schema.ts";
 import { Session, type SessionDeps } from "./session.ts";
 import {
@@ -30,7 +31,7 @@ import { blobIdOf, toInfo } from "./session-files.ts";
 import { deletingSince, readSettings, type Settings, writeMeta } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
 import { SpaceKeeper } from "./space-keeper.ts";
-import { forgetStage, isStage, oldestStageAt, stagesBefore } from "./stages.ts";
+import { forgetStage, giveUpStage, nextSweepAt, STAGE_SWEEP_MS, takeDueStages } from "./stages.ts";
 import { parseStreamRequest } from "./stream-request.ts";
 import { workspaceDirOf } from "./turn-queue.ts";
 
@@ -170,7 +171,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     return answer(() => {
       const session = this.#mine(asking);
       const stage_id = session.files.stage(file);
-      this.#alarm.wakeAt(Date.now() + STAGE_TTL_MS);
+      this.#alarm.wakeAt(Date.now() + STAGE_SWEEP_MS);
       return { stage_id, key: blobKey(session.settings.space_id, blobIdOf(stage_id)) };
     });
   }
@@ -186,7 +187,12 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
 
   dropStage(asking: Principal, stageId: string) {
     return answer(async () => {
-      await this.#removeStage(this.#mine(asking), stageId);
+      const { settings } = this.#mine(asking);
+      if (!giveUpStage(this.#sql, stageId, Date.now())) throw notFound();
+      const sweepAt = nextSweepAt(this.#sql);
+      if (sweepAt !== null) this.#alarm.wakeAt(sweepAt);
+      // Bytes that are still on their way are left to the sweep.
+      await this.#spaces.removeStage(settings, stageId);
       return null;
     });
   }
@@ -246,31 +252,38 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     try {
       const since = hasTables(this.#sql) ? deletingSince(this.#sql) : null;
       if (since !== null) await this.#finishDelete(since);
-      else if (this.#session !== null) await this.#housekeep(this.#session);
+      else if (this.#session !== null) this.#housekeep(this.#session);
     } catch (thrown) {
       console.error("alarm:", thrown);
-      this.#alarm.wakeAt(Date.now() + SECOND_SWEEP_MS);
+      this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
     }
   }
 
-  async #housekeep(session: Session): Promise<void> {
+  #housekeep(session: Session): void {
     session.resume();
     const now = Date.now();
-    for (const stageId of stagesBefore(this.#sql, now - STAGE_TTL_MS)) await this.#removeStage(session, stageId);
+    const stages = takeDueStages(this.#sql, now);
     const due = {
       running: session.running,
       indexRetryAt: session.index.retryAt,
-      oldestStageAt: oldestStageAt(this.#sql),
+      stageSweepAt: nextSweepAt(this.#sql),
     };
     const next = nextWake(due, now);
     if (next !== null) this.#alarm.wakeAt(next);
+    // No alarm goes off before the one before it has returned, and a running turn cannot do without its heartbeat.
+    void this.#sweep(session.settings, stages);
   }
 
-  /** A stage that was committed is no stage any more, and its blobs stay. */
-  async #removeStage({ settings }: Session, stageId: string): Promise<void> {
-    if (!isStage(this.#sql, stageId)) return;
-    await this.#spaces.removeStage(settings, stageId);
-    forgetStage(this.#sql, stageId);
+  /** What fails here is due again later, see `takeDueStages`. */
+  async #sweep(settings: Settings, stages: string[]): Promise<void> {
+    for (const stageId of stages) {
+      try {
+        await this.#spaces.removeStage(settings, stageId);
+        forgetStage(this.#sql, stageId);
+      } catch (thrown) {
+        console.error("sweep:", thrown);
+      }
+    }
   }
 
   async #finishDelete(since: number): Promise<void> {

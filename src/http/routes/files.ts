@@ -93,18 +93,26 @@ export const fileRoutes = new OpenAPIHono<AppEnv>()
     const object = sessionOf(c.env, c.req.valid("param").session_id);
     const target = { path: filePathOf(c.req.url), conditions };
     const { stage_id, key } = unwrap(await object.stageFile(principal, target));
+    let mayBeCommitted = false;
     try {
       const uploaded = await uploadBody(request, c.env.BLOBS, key);
       const content_type = mediaType(c.req.header("content-type"));
-      const { info, created } = unwrap(
-        await object.commitFile(principal, { ...target, ...uploaded, stage_id, content_type }),
-      );
+      mayBeCommitted = true;
+      const answered = await object.commitFile(principal, { ...target, ...uploaded, stage_id, content_type });
+      mayBeCommitted = answered.ok;
+      const { info, created } = unwrap(answered);
       c.header("etag", etagOf(info));
       c.header("cache-control", `no-store, ${KEEP_ETAG}`);
       return created ? c.json(info, 201) : c.json(info, 200);
     } catch (thrown) {
+      const drop = async () => {
+        const dropped = await object.dropStage(principal, stage_id);
+        // The session or the stage is gone, and nobody looks for these bytes any more.
+        const isOrphan = !mayBeCommitted && !dropped.ok && dropped.problem.code === "not_found";
+        if (isOrphan) await within(STORAGE_TIMEOUT_MS, c.env.BLOBS.delete(key));
+      };
       // What this does not clear away, the object does later.
-      await object.dropStage(principal, stage_id).catch((failure: unknown) => console.error("http:", failure));
+      await drop().catch((failure: unknown) => console.error("http:", failure));
       throw thrown;
     }
   })
