@@ -13,7 +13,14 @@ import { takeStage } from "./stages.ts";
 /** Where a page ended: at its last path. */
 const position = z.tuple([z.string()]);
 
-export type SessionFilesOptions = { sql: Sql; log: EventLog; now(): number; newStageId(): string };
+export type SessionFilesOptions = {
+  sql: Sql;
+  log: EventLog;
+  now(): number;
+  newStageId(): string;
+  /** Called inside the transaction that changes a file. */
+  onChange(): void;
+};
 
 /** The session's files as its clients handle them. What they change is an event of the log, like everything else. */
 export class SessionFiles {
@@ -65,6 +72,7 @@ export class SessionFiles {
       const seq = writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256 } }, null);
       const content = { blob_id: blobIdOf(stage_id), size, content_type, sha256 };
       putVersion(sql, { path, seq, modifiedAt, content });
+      this.#options.onChange();
       const modified_at = new Date(modifiedAt).toISOString();
       return { info: { path, size, content_type, sha256, modified_at }, created: current === null };
     });
@@ -78,6 +86,7 @@ export class SessionFiles {
       if (current === null) throw new GatewayError("not_found", "There is no such file.");
       const seq = writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256: null } }, null);
       putVersion(sql, { path, seq, modifiedAt: now(), content: null });
+      this.#options.onChange();
     });
   }
 
