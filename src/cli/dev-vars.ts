@@ -60,6 +60,7 @@ export function createDevVars(root: string): Variables {
   return readDevVars(root) ?? {};
 }
 
+/** Whether an error of Node's carries this code, such as `ENOENT`. */
 export function isErrorCode(thrown: unknown, code: string): boolean {
   return thrown instanceof Error && "code" in thrown && thrown.code === code;
 }

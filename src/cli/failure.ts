@@ -12,6 +12,7 @@ export class Failure extends Error {
   }
 }
 
+/** A failure that the caller can mend by other flags, settings or arguments. */
 export function usageFailure(message: string): Failure {
   return new Failure(EXIT.usage, message);
 }

@@ -11,6 +11,7 @@ export const DEFAULT_PORT = 8787;
 /** The environment, and the project's `.dev.vars` (null where there is none). */
 export type Sources = { env: Record<string, string | undefined>; devVars: Variables | null };
 
+/** Reads where settings come from, beside the flags. @throws Failure */
 export function readSources(): Sources {
   return { env: process.env, devVars: readDevVars(PROJECT_ROOT) };
 }
@@ -60,6 +61,7 @@ export function gatewayAddress(
   throw usageFailure("A token is needed: --token, TURNPIKE_TOKEN or GATEWAY_TOKEN.");
 }
 
+/** What a person is told where no gateway runs. */
 export function notStarted(baseUrl: string): string {
   return `No gateway answers at ${baseUrl}. Start one with: npm start`;
 }

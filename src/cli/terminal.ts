@@ -15,6 +15,7 @@ export function createRenderer(show: { json: boolean; thinking: boolean }): Rend
   });
 }
 
+/** Writes each output to its stream. */
 export function print(...outputs: Output[]): void {
   for (const { to, text } of outputs) process[to].write(text);
 }

@@ -87,6 +87,7 @@ export async function* followEvents(source: StreamSource, options: StreamOptions
 
 const EVENTS: ReadonlySet<string> = new Set(EVENT_TYPES);
 
+/** Tells the events of the log from the other frames. */
 export function isEvent(frame: ServerFrame): frame is Event {
   return EVENTS.has(frame.type);
 }

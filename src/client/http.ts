@@ -66,6 +66,7 @@ export class HttpClient {
   }
 }
 
+/** A successful answer, parsed. @throws GatewayError `unavailable` for whatever no gateway answers */
 export async function readAnswer<T>(answer: z.ZodType<T>, response: Response): Promise<T> {
   const parsed = answer.safeParse(await readJson(response));
   if (!parsed.success) throw notAGateway(response.status);

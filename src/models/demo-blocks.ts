@@ -39,6 +39,7 @@ export function blocksOf(step: Step, toolIds: Iterator<string, never>): DemoBloc
  */
 const PAUSE: DemoBlock = { ...thinkingBlock(0), pieces: [], signature: btoa("paused") };
 
+/** Whether a block of the transcript ended a message that was paused. */
 export function isPause(block: ContentBlock): boolean {
   return block.type === "thinking" && block["signature"] === PAUSE.signature;
 }

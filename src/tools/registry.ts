@@ -17,6 +17,7 @@ export type ToolRegistry = {
 
 const TOOLS: readonly Tool[] = [readTool, writeTool, editTool, listTool, globTool, grepTool, deleteTool, waitTool];
 
+/** All tools that the gateway runs itself. */
 export function createToolRegistry(): ToolRegistry {
   const byName = new Map(TOOLS.map((tool) => [tool.name, tool]));
   const specs = TOOLS.map(toSpec);

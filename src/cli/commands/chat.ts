@@ -11,6 +11,7 @@ Ctrl-C cancels the turn that runs.
 
 ${TURN_FLAGS_HELP}`;
 
+/** `turnpike chat`. Returns the exit code. @throws Failure */
 export async function chat(args: string[]): Promise<number> {
   const flags = parseTurnFlags(args);
   if (flags.help) {

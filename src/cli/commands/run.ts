@@ -10,6 +10,7 @@ ${TURN_FLAGS_HELP}
 Exit codes: 0 complete, 1 the turn failed, 2 wrong usage, 3 the gateway cannot be reached or refuses, 130 cancelled.
 `;
 
+/** `turnpike run`. Returns the exit code. @throws Failure */
 export async function run(args: string[]): Promise<number> {
   const flags = parseTurnFlags(args);
   if (flags.help) {
