@@ -76,8 +76,8 @@ export const READ_DEFAULT_LINES = 2_000;
 export const LIST_MAX_ENTRIES = 1_000;
 export const GREP_DEFAULT_MATCHES = 100;
 export const GREP_MAX_MATCHES = 1_000;
-/** A regular expression looks at this much of a line: one that backtracks may take the square of it and more. */
-export const GREP_LINE_MAX_CHARS = 2_000;
+/** Bytes times the size of the compiled pattern: nothing else can run meanwhile, and at worst this takes seconds. */
+export const GREP_MAX_STEPS = 256 * 1024 * 1024;
 /** A search holds a few files in memory at once and passes over larger ones. */
 export const GREP_FILE_MAX_BYTES = 2 * 1024 * 1024;
 export const GREP_TOTAL_MAX_BYTES = 64 * 1024 * 1024;

@@ -3,9 +3,9 @@ import type { Draft } from "../engine/ports.ts";
 import {
   GREP_DEFAULT_MATCHES,
   GREP_FILE_MAX_BYTES,
-  GREP_LINE_MAX_CHARS,
   GREP_MAX_FILES,
   GREP_MAX_MATCHES,
+  GREP_MAX_STEPS,
   GREP_TIME_MS,
   GREP_TOTAL_MAX_BYTES,
   PATTERN_MAX_CHARS,
@@ -28,7 +28,7 @@ export const grepTool = defineTool({
   name: "grep",
   description:
     "Searches the text files of the workspace line by line. Each match is given as path:line: text. The pattern is a " +
-    "JavaScript regular expression, or plain text with literal.",
+    "regular expression in RE2 syntax (no lookarounds, no backreferences), or plain text with literal.",
   input: z.strictObject({
     pattern: z.string().min(1).max(PATTERN_MAX_CHARS).describe("What to look for within a line"),
     path: folderPathInput
@@ -43,10 +43,9 @@ export const grepTool = defineTool({
   retry: "safe",
   async run({ pattern, path, glob, literal, ignore_case, limit }, { workspace, signal }) {
     const finder = createLineFinder(pattern, { literal, ignoreCase: ignore_case });
-    const { files, notes } = withinLimits(await filesAt(workspace, path, glob));
+    const { files, notes } = withinLimits(await filesAt(workspace, path, glob), finder.stepsPerChar);
     const found: string[] = [];
     const until = Date.now() + GREP_TIME_MS;
-    let cutLines = 0;
     for (let i = 0; i < files.length && found.length <= limit; i += PARALLEL_READS) {
       signal.throwIfAborted();
       if (Date.now() > until) {
@@ -57,11 +56,9 @@ export const grepTool = defineTool({
       const contents = await Promise.all(batch.map((file) => workspace.read(file.path)));
       for (const [j, file] of batch.entries()) {
         const text = decodeText(contents[j] ?? new Uint8Array());
-        if (text !== null) cutLines += searchText(text, file.path, finder, limit, found);
+        if (text !== null) searchText(text, file.path, finder, limit, found);
       }
     }
-    if (cutLines > 0)
-      notes.push(`Of ${cutLines} lines only the first ${GREP_LINE_MAX_CHARS} characters were searched.`);
 
     const shown = fitLines(found, limit);
     if (shown.length < found.length) notes.unshift(`Only the first ${shown.length} matches are shown.`);
@@ -70,20 +67,17 @@ export const grepTool = defineTool({
   },
 });
 
-/** Adds the matches of a file until `found` holds one more than `limit`. Returns how many lines were cut. */
-function searchText(text: string, path: string, finder: LineFinder, limit: number, found: string[]): number {
-  if (text === "") return 0;
-  let cut = 0;
+/** Adds the matches of a file until `found` holds one more than `limit`. */
+function searchText(text: string, path: string, finder: LineFinder, limit: number, found: string[]): void {
+  if (text === "") return;
   for (const [i, line] of text
     .replace(/\r?\n$/, "")
     .split(/\r?\n/)
     .entries()) {
     if (found.length > limit) break;
-    if (finder.cuts(line)) cut++;
     const at = finder.find(line);
     if (at !== -1) found.push(`${path}:${i + 1}: ${excerpt(line, at)}`);
   }
-  return cut;
 }
 
 function excerpt(line: string, at: number): string {
@@ -108,21 +102,24 @@ async function filesAt(workspace: Draft, path: string, glob: string | undefined)
 }
 
 /** The files that one search may read, and what is to be said of the others. */
-function withinLimits(files: FileInfo[]): { files: FileInfo[]; notes: string[] } {
+function withinLimits(files: FileInfo[], stepsPerChar: number): { files: FileInfo[]; notes: string[] } {
   const notes: string[] = [];
   const small = files.filter((file) => file.size <= GREP_FILE_MAX_BYTES);
   if (small.length < files.length) {
     notes.push(`${files.length - small.length} files over ${GREP_FILE_MAX_BYTES} bytes were passed over.`);
   }
+  const maxBytes = Math.min(GREP_TOTAL_MAX_BYTES, GREP_MAX_STEPS / stepsPerChar);
   let bytes = 0;
   let count = 0;
   for (const file of small.slice(0, GREP_MAX_FILES)) {
     bytes += file.size;
-    if (bytes > GREP_TOTAL_MAX_BYTES) break;
+    if (bytes > maxBytes) break;
     count++;
   }
   if (count < small.length) {
-    notes.push(`Only ${count} of ${small.length} files were searched. Narrow the path or the glob.`);
+    notes.push(
+      `Only ${count} of ${small.length} files were searched. Narrow the path or the glob, or shorten the pattern.`,
+    );
   }
   return { files: small.slice(0, count), notes };
 }
