@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { GatewayError } from "../protocol/errors.ts";
-import { type Event, type EventType, endStatus, eventType } from "../protocol/events.ts";
+import { type Event, type EventType, eventType } from "../protocol/events.ts";
 import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "../protocol/frames.ts";
 import { QUEUE_MAX_TURNS } from "../protocol/limits.ts";
 import { principal } from "../protocol/principal.ts";
-import type { TurnResult } from "../protocol/rest.ts";
+import { hasEnded, type TurnResult } from "../protocol/rest.ts";
 import type { Replayed } from "./event-log.ts";
 import { SocketMeter } from "./socket-meter.ts";
 
@@ -67,8 +67,7 @@ export class Sockets {
   /** Sends the result of a turn that has ended before its socket asked for it. */
   completeEnded(socket: WebSocket, result: TurnResult): void {
     const sink = this.#sinks.get(socket);
-    const ended = endStatus.safeParse(result.status).success;
-    if (sink !== undefined && ended) this.#complete(sink, result.turn_id, () => result);
+    if (sink !== undefined && hasEnded(result.status)) this.#complete(sink, result.turn_id, () => result);
   }
 
   /** Sends an event to everyone, and the turn's result to whoever asked for the turn. Never throws. */
@@ -95,6 +94,13 @@ export class Sockets {
 
   closeAll(code: number, reason: string): void {
     for (const socket of [...this.#sinks.keys()]) this.#close(socket, code, reason);
+  }
+
+  /** The client has closed its end, or answered our close: the platform waits for this end before it lets go. */
+  completeClose(socket: WebSocket, code: number, reason: string): void {
+    // Codes that only say that there was none may not be sent (RFC 6455, 7.4.1).
+    const mayBeSent = code === 1000 || code >= 3000;
+    this.#close(socket, mayBeSent ? code : 1000, mayBeSent ? reason : "");
   }
 
   remove(socket: WebSocket): void {
