@@ -9,7 +9,7 @@ import { maySee, type Principal } from "../protocol/principal.ts";
 import type { PatchSessionBody, SubmitTurnBody } from "../protocol/rest.ts";
 import { type FileVersion, listFiles } from "../workspace/file-table.ts";
 import { blobKey } from "../workspace/space-blobs.ts";
-import { storageCall } from "../workspace/storage-call.ts";
+import { catalogCall } from "./catalog-call.ts";
 import { takeFrame } from "./client-frames.ts";
 import { DurableAlarm } from "./durable-alarm.ts";
 import { createDurableSql } from "./durable-sql.ts";
@@ -30,7 +30,7 @@ import { createSessionDeps, newId } from "./session-deps.ts";
 import { blobIdOf, toInfo } from "./session-files.ts";
 import { deletingSince, readSettings, type Settings, writeMeta } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
-import { SpaceKeeper } from "./space-keeper.ts";
+import { type FirstFiles, SpaceKeeper } from "./space-keeper.ts";
 import { forgetStage, giveUpStage, nextSweepAt, STAGE_SWEEP_MS, takeDueStages } from "./stages.ts";
 import { parseStreamRequest } from "./stream-request.ts";
 import { workspaceDirOf } from "./turn-queue.ts";
@@ -47,6 +47,8 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   readonly #spaces: SpaceKeeper;
   /** Null while there is no session, and as soon as it is being deleted. */
   #session: Session | null = null;
+  /** What the session that is being created starts with. Requests share it: one that fails leaves the space again. */
+  #firstFiles: Promise<FirstFiles> | null = null;
 
   constructor(state: DurableObjectState, env: Cloudflare.Env) {
     super(state, env);
@@ -57,7 +59,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       now: () => Date.now(),
       wakeAt: (time) => this.#alarm.wakeAt(time),
       broadcast: (event) => this.#sockets.broadcast(event, (turnId) => this.#session?.result(turnId) ?? null),
-      index: (summary, version) => storageCall(indexSession(env.CATALOG, summary, version)),
+      index: (summary, version) => catalogCall(indexSession(env.CATALOG, summary, version)),
     });
     this.#spaces = new SpaceKeeper(
       {
@@ -73,7 +75,13 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       await this.#alarm.load();
       if (!hasTables(this.#sql) || deletingSince(this.#sql) !== null) return;
       this.#session = Session.open(this.#deps);
-      this.#session?.resume();
+      try {
+        this.#session?.resume();
+      } catch (thrown) {
+        // A constructor that throws would take reading and deleting away too.
+        console.error("session:", thrown);
+        this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
+      }
     });
   }
 
@@ -83,22 +91,20 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       if (hasTables(this.#sql)) throw notFound();
       if (!maySee(asking, settings.user_id)) throw notFound();
       const { workspace_from, ...rest } = settings;
-      const { files, space_id } =
-        workspace_from === null
-          ? await this.#spaces.start({ space_id: newId("space"), session_id: settings.session_id })
-          : await this.#spaces.join(asking, settings, {
-              session_id: workspace_from,
-              object: this.env.SESSIONS.getByName(workspace_from),
-            });
+      this.#firstFiles ??= this.#findFirstFiles(asking, settings).finally(() => {
+        this.#firstFiles = null;
+      });
+      const { files, space_id } = await this.#firstFiles;
       const now = Date.now();
-      // Another request may have been here while the first files were looked up.
+      // Another request may have waited for the same files.
       this.#session ??= Session.create(
         this.#deps,
         { ...rest, space_id, created_at: now, changed_at: now, revision: 0 },
         files,
       );
       await this.#session.index.flush();
-      return this.#session.describe();
+      // It may have been deleted meanwhile.
+      return this.#mine(asking).describe();
     });
   }
 
@@ -113,12 +119,16 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   remove(asking: Principal) {
     return answer(async () => {
       const session = this.#mine(asking);
-      session.log.commit((writer) => {
-        writer.append({ type: "STATUS", data: { status: "deleted" } }, null);
-        const now = Date.now();
-        writeMeta(this.#sql, "deleting", String(now));
-        this.#alarm.wakeAt(now + SECOND_SWEEP_MS);
-      });
+      try {
+        session.log.commit((writer) => {
+          writer.append({ type: "STATUS", data: { status: "deleted" } }, null);
+          this.#markDeleted();
+        });
+      } catch (thrown) {
+        // Storage that takes no more events must still let go of those that it has.
+        console.error("delete:", thrown);
+        this.#sql.transaction(() => this.#markDeleted());
+      }
       this.#sockets.closeAll(CLOSE_CODES.deleted, "the session was deleted");
       session.stop();
       this.#session = null;
@@ -259,6 +269,19 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     }
   }
 
+  #findFirstFiles(asking: Principal, settings: CreateSession): Promise<FirstFiles> {
+    const { session_id, workspace_from } = settings;
+    if (workspace_from === null) return this.#spaces.start({ space_id: newId("space"), session_id });
+    const object = this.env.SESSIONS.getByName(workspace_from);
+    return this.#spaces.join(asking, settings, { session_id: workspace_from, object });
+  }
+
+  #markDeleted(): void {
+    const now = Date.now();
+    writeMeta(this.#sql, "deleting", String(now));
+    this.#alarm.wakeAt(now + SECOND_SWEEP_MS);
+  }
+
   #housekeep(session: Session): void {
     session.resume();
     const now = Date.now();
@@ -297,7 +320,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   /** Removes what the session left outside its object. Can be stopped anywhere and repeated. */
   async #removeTraces(settings: Settings): Promise<void> {
     await this.#spaces.leave(settings);
-    await removeFromIndex(this.env.CATALOG, settings.session_id);
+    await catalogCall(removeFromIndex(this.env.CATALOG, settings.session_id));
   }
 
   /** @throws GatewayError `not_found` also for sessions that are someone else's */

@@ -2,8 +2,8 @@ import { GatewayError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { FileVersion } from "../workspace/file-table.ts";
 import { removeBlobs, spacePrefix, stagePrefix } from "../workspace/space-blobs.ts";
-import { storageCall } from "../workspace/storage-call.ts";
-import type { SessionApi } from "./session-api.ts";
+import { catalogCall } from "./catalog-call.ts";
+import type { Answer, SessionApi } from "./session-api.ts";
 import type { Settings } from "./settings.ts";
 
 type Membership = { space_id: string; session_id: string };
@@ -30,7 +30,7 @@ export class SpaceKeeper {
 
   /** @throws GatewayError `unavailable` */
   async start(membership: Membership): Promise<FirstFiles> {
-    return { space_id: await reach(this.#register.start(membership)), files: [] };
+    return { space_id: await catalogCall(this.#register.start(membership)), files: [] };
   }
 
   /**
@@ -46,31 +46,29 @@ export class SpaceKeeper {
     const described = await source.object.describe(asking);
     if (described.ok && described.value.user_id === user_id) {
       // From here on the source's blobs stay, even if it is deleted while its file rows are copied.
-      const space_id = await reach(this.#register.join({ source: source.session_id, session_id }));
-      const files = space_id === null ? null : await source.object.exportFiles(asking);
-      if (space_id !== null && files?.ok === true) return { space_id, files: files.value };
-      if (space_id !== null) await this.leave({ space_id, session_id });
+      const space_id = await catalogCall(this.#register.join({ source: source.session_id, session_id }));
+      if (space_id !== null) {
+        let files: Answer<FileVersion[]> | null = null;
+        try {
+          files = await source.object.exportFiles(asking);
+        } finally {
+          // Nobody would ever take a session out of the space that did not come to be.
+          if (files?.ok !== true) await this.leave({ space_id, session_id });
+        }
+        if (files.ok) return { space_id, files: files.value };
+      }
     }
     throw new GatewayError("path_refused", "workspace_dir must be that of another session of the same user.");
   }
 
   /** Leaves the space; the last one to leave removes its blobs. Can be stopped anywhere and repeated. */
   async leave({ space_id, session_id }: Membership): Promise<void> {
-    const isLast = await reach(this.#register.leave({ space_id, session_id }));
+    const isLast = await catalogCall(this.#register.leave({ space_id, session_id }));
     if (isLast) await removeBlobs(this.#bucket, spacePrefix(space_id));
   }
 
   /** Removes what was uploaded under a stage that was never committed. */
   async removeStage({ space_id }: Pick<Settings, "space_id">, stageId: string): Promise<void> {
     await removeBlobs(this.#bucket, stagePrefix(space_id, stageId));
-  }
-}
-
-/** @throws GatewayError `unavailable`: nobody can know whether the call took effect, and it may be repeated */
-async function reach<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await storageCall(call);
-  } catch {
-    throw new GatewayError("unavailable", "The gateway's database could not be reached. Try again.");
   }
 }

@@ -17,7 +17,7 @@ export async function killObject(sessionId: string): Promise<void> {
  */
 export async function killAtWrite(sessionId: string, n: number): Promise<() => boolean> {
   let writes = 0;
-  await onWrite(sessionId, (state) => {
+  await onStatement(sessionId, IS_WRITE, (state) => {
     if (writes++ === n) state.abort(KILLED);
   });
   return () => writes > n;
@@ -31,7 +31,7 @@ export async function askTwice<T>(ask: () => Promise<T>): Promise<T> {
 /** Makes the object's storage refuse what it is to write, until the returned function is called. */
 export async function breakStorage(sessionId: string): Promise<() => void> {
   let broken = true;
-  await onWrite(sessionId, () => {
+  await onStatement(sessionId, IS_WRITE, () => {
     if (broken) throw new Error("the storage is broken by a test");
   });
   return () => {
@@ -39,12 +39,23 @@ export async function breakStorage(sessionId: string): Promise<() => void> {
   };
 }
 
-async function onWrite(sessionId: string, act: (state: DurableObjectState) => void): Promise<void> {
+/** Kills the object, as it is now, when it is about to run a statement that matches. */
+export async function killAtStatement(sessionId: string, statement: RegExp): Promise<void> {
+  await onStatement(sessionId, statement, (state) => state.abort(KILLED));
+}
+
+const IS_WRITE = /^(?!SELECT)/;
+
+async function onStatement(
+  sessionId: string,
+  statement: RegExp,
+  act: (state: DurableObjectState) => void,
+): Promise<void> {
   await runInDurableObject(env.SESSIONS.getByName(sessionId), (_, state) => {
     const { sql } = state.storage;
     sql.exec = new Proxy(sql.exec, {
       apply(exec, self, args) {
-        if (!String(args[0]).startsWith("SELECT")) act(state);
+        if (statement.test(String(args[0]))) act(state);
         return Reflect.apply(exec, self, args);
       },
     });

@@ -6,14 +6,14 @@ import { onTestFinished, vi } from "vitest";
  * For this test, `before` runs ahead of each call of a method of the bucket, which goes on when it resolves and fails
  * when it rejects. The objects under test share the bucket's class with the test.
  */
-export function beforeBucket(method: "put" | "list" | "delete", before: (key: unknown) => Promise<void>): void {
+export function beforeBucket(method: "put" | "list", before: (key: unknown) => Promise<void>): void {
   const bucket: R2Bucket = Object.getPrototypeOf(env.BLOBS);
   runBefore(bucket, method, before);
 }
 
-/** The same for the calls that write to the catalog: one statement, or a batch of them. */
-export function beforeCatalog(method: "run" | "batch", before: () => Promise<void>): void {
-  runBefore(Object.getPrototypeOf(method === "batch" ? env.CATALOG : env.CATALOG.prepare("SELECT 1")), method, before);
+/** The same for each single statement that writes to the catalog. */
+export function beforeCatalogWrite(before: () => Promise<void>): void {
+  runBefore(Object.getPrototypeOf(env.CATALOG.prepare("SELECT 1")), "run", before);
 }
 
 function runBefore(target: object, method: string, before: (first: unknown) => Promise<void>): void {
@@ -28,7 +28,10 @@ function runBefore(target: object, method: string, before: (first: unknown) => P
   });
 }
 
-/** Makes the storage of every object, also of one that starts, refuse statements that begin with `start`. */
+/**
+ * Makes the storage of every object, also of one that starts, refuse statements that begin with `start`, until the
+ * returned function is called. `sessionId` names any session.
+ */
 export async function refuseStatements(sessionId: string, start: string): Promise<() => void> {
   const sql = await runInDurableObject(
     env.SESSIONS.getByName(sessionId),
