@@ -13,10 +13,11 @@ import { sessionOf } from "./session-stub.ts";
 import { within } from "./within.ts";
 
 type Asking = { principal: Principal; defaultModel: string };
+type Settings = Omit<CreateSession, "session_id">;
 
 /**
  * Creates a session. With an `Idempotency-Key` the catalog says which session the key names before its object is
- * called, so that a repeat finishes and returns that one.
+ * called, so that a repeat finishes that one and answers as the first request was answered.
  *
  * @throws GatewayError `forbidden`, `path_refused`, `idempotency_key_reused`, or what the session's object answers
  */
@@ -47,14 +48,26 @@ export async function createSession(
   if (!answer.ok && answer.problem.status < 500) {
     await within(STORAGE_TIMEOUT_MS, releaseCreation(env.CATALOG, { ...creation, session_id: claim.session_id }));
   }
-  return unwrap(answer);
+  return asCreated(unwrap(answer), settings);
 }
 
-function settingsOf(
-  principal: Principal,
-  defaultModel: string,
-  body: CreateSessionBody,
-): Omit<CreateSession, "session_id"> {
+/** A session as it was when it was created with these settings, whatever became of it since. */
+function asCreated(session: Session, { title, model, metadata }: Settings): Session {
+  return {
+    ...session,
+    title,
+    model,
+    metadata,
+    status: "idle",
+    updated_at: session.created_at,
+    last_seq: 0,
+    active_turn: null,
+    queued_turns: [],
+    pending_inputs: [],
+  };
+}
+
+function settingsOf(principal: Principal, defaultModel: string, body: CreateSessionBody): Settings {
   const user_id = body.user_id ?? principal.user_id;
   if (user_id !== principal.user_id && !isAdmin(principal)) {
     throw new GatewayError("forbidden", "Only an admin may create a session for another user.");

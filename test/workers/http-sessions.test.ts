@@ -1,7 +1,7 @@
 import { ulid } from "ulid";
 import { expect, test } from "vitest";
 import { session, sessionPage } from "../../src/protocol/rest.ts";
-import { ADMIN_TOKEN, ask, codeOf, newSession, read } from "./http-scene.ts";
+import { ADMIN_TOKEN, ask, codeOf, newSession, read, submit } from "./http-scene.ts";
 
 const keyed = (key: string, json: unknown, token = "ann") =>
   ask("POST", "sessions", { token, json, headers: { "idempotency-key": key } });
@@ -82,6 +82,21 @@ test("[IDEM1] a repeat of a creation gets the same session, whatever the order o
   expect(repeat.status).toBe(201);
   expect(repeat.headers.get("location")).toBe(first.headers.get("location"));
   expect(await repeat.json()).toEqual(await first.json());
+});
+
+test("[IDEM1] a repeat of a creation gets the first answer again, whatever became of the session", async () => {
+  const key = ulid();
+  const source = await newSession();
+  await read(await ask("PUT", `sessions/${source.session_id}/files/a.txt`, { body: "a" }));
+  const body = { title: "once", metadata: { a: 1 }, workspace_dir: source.workspace_dir };
+  const first: unknown = await (await keyed(key, body)).json();
+  const { session_id } = session.parse(first);
+  const change = { title: "other", metadata: {}, model: "demo-2" };
+  await read(await ask("PATCH", `sessions/${session_id}`, { json: change }));
+  await submit(session_id, "Wait 60 seconds");
+  await submit(session_id, "Say 'queued'");
+  expect(await (await keyed(key, body)).json()).toEqual(first);
+  await read(await ask("DELETE", `sessions/${session_id}`));
 });
 
 test("[IDEM3] [IDEM5] a repeat with another body is refused; another user's key is another key", async () => {
