@@ -38,15 +38,17 @@ const UNASKED_TYPES: readonly string[] = ["text/plain;charset=utf-8", "applicati
 
 /**
  * The media type that a client gives its file (RFC 9110, section 8.3.1); "" where it gives none, which means by the
- * file's name.
+ * file's name. Of its parameters only UTF-8 is kept: what passes an answer on may try to read its text as the charset
+ * that it names, and fail.
  */
 export function mediaType(header: string | undefined): string {
   if (header === undefined || header.length > MEDIA_TYPE_MAX_CHARS) return "";
   if (UNASKED_TYPES.includes(header.toLowerCase())) return "";
   const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
   const parameter = `[ \\t]*;[ \\t]*${token}=(?:${token}|"[ \\x21\\x23-\\x5b\\x5d-\\x7e]*")`;
-  const valid = new RegExp(`^${token}/${token}(?:${parameter})*$`);
-  return valid.test(header) ? header : "";
+  const [, type = "", parameters = ""] = new RegExp(`^(${token}/${token})((?:${parameter})*)$`).exec(header) ?? [];
+  const isUtf8 = /;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*(?:;|$)/i.test(parameters);
+  return isUtf8 ? `${type}; charset=utf-8` : type;
 }
 
 /** RFC 8187: what `encodeURIComponent` leaves as it is and no extended value may hold is encoded too. */
