@@ -84,6 +84,12 @@ test("[SSE7] types narrow a stream, and what cannot be streamed is answered befo
   expect(await codeOf(await ask("GET", "sessions/session_x/events", { headers: SSE }))).toBe("not_found");
 });
 
+test("[SSE8] a stream takes no limit", async () => {
+  const id = await afterATurn();
+  const refused = await ask("GET", `sessions/${id}/events?limit=2`, { headers: SSE });
+  expect(await refused.json()).toMatchObject({ code: "invalid_request", errors: [{ path: "limit" }] });
+});
+
 test("[SSE1] event streams are for those who name them", async () => {
   const id = await afterATurn();
   for (const accept of ["*/*", "application/json", "text/*", "text/event-stream;q=0, */*", ""]) {

@@ -60,6 +60,13 @@ test("[WAIT3] when the time is up the answer is the 202 of a request without wai
   expect(await (await ask("POST", `sessions/${session_id}/cancel`)).json()).toEqual({ turn_id });
 });
 
+test("[WAIT6] a stream takes no wait, and nothing is started", async () => {
+  const { session_id } = await newSession();
+  const refused = await post(session_id, "Say 'hello'", { wait: "?wait=true", headers: SSE });
+  expect(await refused.json()).toMatchObject({ code: "invalid_request", errors: [{ path: "wait" }] });
+  expect(await (await ask("GET", `sessions/${session_id}/turns`)).json()).toMatchObject({ turns: [] });
+});
+
 test("[WAIT5] a wait goes on when the session's object is evicted beneath it", async () => {
   const { session_id } = await newSession();
   const waiting = post(session_id, "Wait 1 seconds, then Say 'after'", { wait: "?wait=true" });

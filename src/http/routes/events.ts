@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { formatCursor, START } from "../../protocol/cursors.ts";
-import { GatewayError } from "../../protocol/errors.ts";
+import { GatewayError, invalidField } from "../../protocol/errors.ts";
 import { eventPage } from "../../protocol/rest.ts";
 import type { AppEnv } from "../app-env.ts";
 import { needs } from "../auth.ts";
@@ -40,6 +40,7 @@ export const eventRoutes = new OpenAPIHono<AppEnv>()
     const { principal } = c.var;
     const after = query.after === undefined ? formatCursor(START) : checkedCursor(query.after);
     if (c.req.method === "GET" && acceptsEventStream(c.req.header("accept"))) {
+      if (c.req.query("limit") !== undefined) throw invalidField("limit", "an event stream has no pages");
       // What an EventSource sends when it comes back; its URL still has the position that it began at.
       const lastEventId = c.req.header("last-event-id");
       const reading = new AbortController();

@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { invalidField } from "../../protocol/errors.ts";
 import { API_BASE } from "../../protocol/paths.ts";
 import {
   acceptedTurn,
@@ -75,11 +76,13 @@ export const turnRoutes = new OpenAPIHono<AppEnv>()
     const { principal } = c.var;
     const input = c.req.valid("json");
     requireInput(input);
+    const streams = acceptsEventStream(c.req.header("accept"));
+    if (streams && wait !== undefined) throw invalidField("wait", "an event stream does not wait");
     const object = sessionOf(c.env, session_id);
     const key = c.req.valid("header")["idempotency-key"] ?? null;
     const accepted = unwrap(await object.submit(principal, input, key));
     const follow = { asking: principal, session_id, after: accepted.cursor };
-    if (acceptsEventStream(c.req.header("accept"))) {
+    if (streams) {
       const reading = new AbortController();
       const frames = await followSession(c.env, { ...follow, types: null }, reading.signal);
       return eventStreamResponse(turnFrames(frames, accepted.turn_id), reading, {
