@@ -96,19 +96,19 @@ export function toGatewayError(thrown: unknown): GatewayError {
 }
 
 /** The fields at fault, in the words of the schema. */
-export function invalidRequest(error: z.ZodError): GatewayError {
+export function invalidRequest(error: z.ZodError, what: "request" | "frame" = "request"): GatewayError {
   const errors = error.issues.slice(0, 20).map((issue) => ({
     path: issue.path.map(String).join("."),
     message: issue.message,
   }));
-  return invalidFields(errors);
+  return invalidFields(errors, what);
 }
 
 /** One field at fault. */
 export function invalidField(path: string, message: string): GatewayError {
-  return invalidFields([{ path, message }]);
+  return invalidFields([{ path, message }], "request");
 }
 
-function invalidFields(errors: FieldError[]): GatewayError {
-  return new GatewayError("invalid_request", "The request does not have the expected shape.", errors);
+function invalidFields(errors: FieldError[], what: "request" | "frame"): GatewayError {
+  return new GatewayError("invalid_request", `The ${what} does not have the expected shape.`, errors);
 }

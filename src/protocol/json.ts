@@ -21,7 +21,7 @@ export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new GatewayError("invalid_request", "The body is not valid JSON.");
+    throw new GatewayError("invalid_request", "This is not valid JSON.");
   }
 }
 

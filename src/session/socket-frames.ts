@@ -8,7 +8,7 @@ export function parseClientFrame(message: string | ArrayBuffer): ClientFrame {
   const json = parseJson(message);
   const frame = clientFrame.safeParse(json);
   if (frame.success) return frame.data;
-  throw new FrameError(invalidRequest(frame.error), idOf(json));
+  throw new FrameError(invalidRequest(frame.error, "frame"), idOf(json));
 }
 
 /** An error about a frame whose id could be read. */
@@ -25,7 +25,8 @@ class FrameError extends GatewayError {
 export function errorFrame(thrown: unknown, id?: string | number): ControlFrame {
   const { code, message, errors } = toGatewayError(thrown);
   const [first] = errors ?? [];
-  const detail = first === undefined ? message : `${message} ${first.path}: ${first.message}`;
+  const where = first?.path ? `${first.path}: ` : "";
+  const detail = first === undefined ? message : `${message} ${where}${first.message}`;
   const echoed = thrown instanceof FrameError ? thrown.id : id;
   return { type: "error", data: { code, message: detail }, ...(echoed === undefined ? {} : { id: echoed }) };
 }

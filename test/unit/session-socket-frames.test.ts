@@ -62,6 +62,17 @@ describe("a frame", () => {
     });
   });
 
+  test.for([
+    ["{", "This is not valid JSON."],
+    [json({ type: "cancel", now: true }), 'The frame does not have the expected shape. Unrecognized key: "now"'],
+    [
+      json({ type: "ack", data: { cursor: "7", b: 1 } }),
+      'The frame does not have the expected shape. data: Unrecognized key: "b"',
+    ],
+  ] as const)("[WS10] %s is told what is wrong with the frame", ([message, told]) => {
+    expect(refusal(message)).toEqual({ type: "error", data: { code: "invalid_request", message: told } });
+  });
+
   test("[WS10] is taken or refused with a frame, whatever it is", () => {
     const like = fc.record(
       { type: fc.constantFrom("execute", "ack", "cancel", "ping"), data: fc.jsonValue(), id: fc.jsonValue() },
