@@ -26,11 +26,11 @@ import {
   type SessionApi,
   type UploadedFile,
 } from "./session-api.ts";
-import { createSessionDeps, newId } from "./session-deps.ts";
+import { createSessionDeps } from "./session-deps.ts";
 import { blobIdOf, toInfo } from "./session-files.ts";
 import { deletingSince, readSettings, type Settings, writeMeta } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
-import { type FirstFiles, SpaceKeeper } from "./space-keeper.ts";
+import { SpaceKeeper } from "./space-keeper.ts";
 import { forgetStage, giveUpStage, nextSweepAt, STAGE_SWEEP_MS, takeDueStages } from "./stages.ts";
 import { parseStreamRequest } from "./stream-request.ts";
 import { workspaceDirOf } from "./turn-queue.ts";
@@ -47,8 +47,6 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   readonly #spaces: SpaceKeeper;
   /** Null while there is no session, and as soon as it is being deleted. */
   #session: Session | null = null;
-  /** What the session that is being created starts with. Requests share it: one that fails leaves the space again. */
-  #firstFiles: Promise<FirstFiles> | null = null;
 
   constructor(state: DurableObjectState, env: Cloudflare.Env) {
     super(state, env);
@@ -91,10 +89,11 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       if (hasTables(this.#sql)) throw notFound();
       if (!maySee(asking, settings.user_id)) throw notFound();
       const { workspace_from, ...rest } = settings;
-      this.#firstFiles ??= this.#findFirstFiles(asking, settings).finally(() => {
-        this.#firstFiles = null;
-      });
-      const { files, space_id } = await this.#firstFiles;
+      const source =
+        workspace_from === null
+          ? null
+          : { session_id: workspace_from, object: this.env.SESSIONS.getByName(workspace_from) };
+      const { files, space_id } = await this.#spaces.enter(asking, settings, source);
       const now = Date.now();
       // Another request may have waited for the same files.
       this.#session ??= Session.create(
@@ -269,13 +268,6 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     }
   }
 
-  #findFirstFiles(asking: Principal, settings: CreateSession): Promise<FirstFiles> {
-    const { session_id, workspace_from } = settings;
-    if (workspace_from === null) return this.#spaces.start({ space_id: newId("space"), session_id });
-    const object = this.env.SESSIONS.getByName(workspace_from);
-    return this.#spaces.join(asking, settings, { session_id: workspace_from, object });
-  }
-
   #markDeleted(): void {
     const now = Date.now();
     writeMeta(this.#sql, "deleting", String(now));
@@ -294,19 +286,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     const next = nextWake(due, now);
     if (next !== null) this.#alarm.wakeAt(next);
     // No alarm goes off before the one before it has returned, and a running turn cannot do without its heartbeat.
-    void this.#sweep(session.settings, stages);
-  }
-
-  /** What fails here is due again later, see `takeDueStages`. */
-  async #sweep(settings: Settings, stages: string[]): Promise<void> {
-    for (const stageId of stages) {
-      try {
-        await this.#spaces.removeStage(settings, stageId);
-        forgetStage(this.#sql, stageId);
-      } catch (thrown) {
-        console.error("sweep:", thrown);
-      }
-    }
+    void this.#spaces.removeStages(session.settings, stages, (stageId) => forgetStage(this.#sql, stageId));
   }
 
   async #finishDelete(since: number): Promise<void> {

@@ -4,6 +4,7 @@ import type { FileVersion } from "../workspace/file-table.ts";
 import { removeBlobs, spacePrefix, stagePrefix } from "../workspace/space-blobs.ts";
 import { catalogCall } from "./catalog-call.ts";
 import type { Answer, SessionApi } from "./session-api.ts";
+import { newId } from "./session-deps.ts";
 import type { Settings } from "./settings.ts";
 
 type Membership = { space_id: string; session_id: string };
@@ -18,30 +19,46 @@ export type SpaceRegister = {
 /** What a session starts with: its space, and the rows of the files in it. */
 export type FirstFiles = { space_id: string; files: FileVersion[] };
 
+/** Another session, and its object. */
+export type SourceSession = { session_id: string; object: Pick<SessionApi, "describe" | "exportFiles"> };
+
 /** What of a session lies outside its object: its part of a space, and the blobs there. */
 export class SpaceKeeper {
   readonly #register: SpaceRegister;
   readonly #bucket: R2Bucket;
+  #entering: Promise<FirstFiles> | null = null;
 
   constructor(register: SpaceRegister, bucket: R2Bucket) {
     this.#register = register;
     this.#bucket = bucket;
   }
 
-  /** @throws GatewayError `unavailable` */
-  async start(membership: Membership): Promise<FirstFiles> {
-    return { space_id: await catalogCall(this.#register.start(membership)), files: [] };
-  }
-
   /**
-   * Starts a session with the files of another one of the same user.
+   * Puts a session that is being created into a space: one of its own, or that of another session of the same user,
+   * whose files it starts with. Calls at one time share their outcome, since one that fails leaves the space again.
    *
    * @throws GatewayError `unavailable`, `path_refused`: the same whether the other session is not there or someone else's
    */
-  async join(
+  enter(
+    asking: Principal,
+    settings: { session_id: string; user_id: string },
+    source: SourceSession | null,
+  ): Promise<FirstFiles> {
+    const enter = () => (source === null ? this.#start(settings.session_id) : this.#join(asking, settings, source));
+    this.#entering ??= enter().finally(() => {
+      this.#entering = null;
+    });
+    return this.#entering;
+  }
+
+  async #start(session_id: string): Promise<FirstFiles> {
+    return { space_id: await catalogCall(this.#register.start({ space_id: newId("space"), session_id })), files: [] };
+  }
+
+  async #join(
     asking: Principal,
     { session_id, user_id }: { session_id: string; user_id: string },
-    source: { session_id: string; object: Pick<SessionApi, "describe" | "exportFiles"> },
+    source: SourceSession,
   ): Promise<FirstFiles> {
     const described = await source.object.describe(asking);
     if (described.ok && described.value.user_id === user_id) {
@@ -70,5 +87,17 @@ export class SpaceKeeper {
   /** Removes what was uploaded under a stage that was never committed. */
   async removeStage({ space_id }: Pick<Settings, "space_id">, stageId: string): Promise<void> {
     await removeBlobs(this.#bucket, stagePrefix(space_id, stageId));
+  }
+
+  /** The same for each of these stages, with a call of `done` where it worked. Never throws. */
+  async removeStages(settings: Pick<Settings, "space_id">, stages: string[], done: (stageId: string) => void) {
+    for (const stageId of stages) {
+      try {
+        await this.removeStage(settings, stageId);
+        done(stageId);
+      } catch (thrown) {
+        console.error("sweep:", thrown);
+      }
+    }
   }
 }
