@@ -1,0 +1,31 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { startGateway } from "../support/gateway-process.ts";
+import { copyProject } from "../support/project-copy.ts";
+import { runProcess } from "../support/run-process.ts";
+
+/** The first indented block under a heading of the README. */
+function linesUnder(readme: string, heading: string): string {
+  const section = readme.slice(readme.indexOf(`\n## ${heading}\n`));
+  return /(?:^(?: {4}.*)?\n)*^ {4}.*\n/m.exec(section)?.[0].replaceAll(/^ {4}/gm, "") ?? "";
+}
+
+test("[WAIT2] [SSE4] [REST16] [FILE2] the README's lines do what it says when they are typed", async () => {
+  using project = copyProject({ dependencies: "linked" });
+  const { root } = project;
+  await using gateway = await startGateway({ root, env: { GATEWAY_TOKEN: "" } });
+  const typed = linesUnder(readFileSync(join(root, "README.md"), "utf8"), "Use it");
+  expect(typed).toContain("http://127.0.0.1:8787");
+
+  const here = typed.replaceAll("http://127.0.0.1:8787", gateway.url);
+  const { code, stdout, stderr } = await runProcess("bash", ["-e", "-c", here], { cwd: root });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+
+  // A stream begins with a comment.
+  const [result = "", stream = "", log = ""] = stdout.split(/: \n\n|(?=\{"events":)/);
+  expect(JSON.parse(result)).toMatchObject({ status: "complete", work_products: ["work_products/summary.md"] });
+  const streamed = [...stream.matchAll(/^data: (.+)$/gm)].map(([, data = ""]): unknown => JSON.parse(data));
+  expect(streamed.at(-1)).toMatchObject({ type: "ITERATION_END", data: { status: "complete", tool_calls: 1 } });
+  expect(log).toMatch(/^\{"events":\[\{"seq":1,.+"type":"ITERATION_END".+\}# What I can do\n/);
+});
