@@ -71,7 +71,7 @@ async function readStream(
     watch = setInterval(check, Math.min(1_000, deadlines.nextEventMs / 4));
   });
   const read = async () => {
-    for await (const raw of eventsOf(model.stream(request, { signal: upstream.signal, attempt }))) {
+    for await (const raw of eventsOf(model.stream(request, { signal: upstream.signal, attempt }), upstream.signal)) {
       // A stream that does not heed its signal must not write into a step that was given up.
       if (upstream.signal.aborted) return;
       due = now() + deadlines.nextEventMs;
@@ -88,11 +88,11 @@ async function readStream(
   }
 }
 
-/** The events of a stream; whatever it throws is a failure of the model's. */
-async function* eventsOf(stream: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+/** The events of a stream; whatever it throws, unless it was told to stop, is a failure of the model's. */
+async function* eventsOf(stream: AsyncIterable<unknown>, stopped: AbortSignal): AsyncGenerator<unknown> {
   try {
     yield* stream;
   } catch (thrown) {
-    throw toModelError(thrown);
+    throw stopped.aborted ? thrown : toModelError(thrown);
   }
 }

@@ -1,10 +1,10 @@
+import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
 import { ModelError } from "./ports.ts";
 
 /** Model calls that fail for reasons that pass are tried this often, the first attempt included. */
 export const MODEL_MAX_ATTEMPTS = 6;
 
-const BACKOFF_BASE_MS = 500;
-const BACKOFF_MAX_MS = 30_000;
+const BACKOFF: Pauses = { firstMs: 500, longestMs: 30_000 };
 /** A `retry-after` beyond this is not waited for longer than this. */
 const RETRY_AFTER_MAX_MS = 120_000;
 
@@ -35,9 +35,8 @@ export function refusesInput({ code, status }: ModelError): boolean {
  * never less than what the server asked for.
  */
 export function backoffMs(attempt: number, retryAfterMs: number | null, random: () => number): number {
-  const full = Math.min(BACKOFF_BASE_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS);
-  const jittered = full / 2 + (full / 2) * random();
-  return Math.round(Math.max(jittered, Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS)));
+  const pause = pauseAfter(attempt - 1, BACKOFF, random);
+  return Math.round(Math.max(pause, Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS)));
 }
 
 /** What was thrown while a model was called, as a ModelError. Anything unforeseen may hold anything, so it is only logged here. */

@@ -1,7 +1,7 @@
 import type { Sql } from "../engine/ports.ts";
 import { type Cursor, formatCursor, parseCursor } from "../protocol/cursors.ts";
 import { GatewayError } from "../protocol/errors.ts";
-import { type Event, type EventType, event as eventSchema, type NewEvent } from "../protocol/events.ts";
+import { type Event, type EventType, event as eventSchema, type NewEvent, toTimestamp } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
 import { PAGE_MAX_CHARS } from "../protocol/limits.ts";
 import type { EventPage } from "../protocol/rest.ts";
@@ -303,8 +303,4 @@ function afterCommit(tell: () => void): void {
 function textOf(data: Record<string, Json>): string {
   const text = data["text"] ?? data["thinking"];
   return typeof text === "string" ? text : "";
-}
-
-export function toTimestamp(ms: number): string {
-  return new Date(ms).toISOString();
 }

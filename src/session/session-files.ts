@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Sql } from "../engine/ports.ts";
-import { GatewayError } from "../protocol/errors.ts";
+import { GatewayError, notFound } from "../protocol/errors.ts";
+import { toTimestamp } from "../protocol/events.ts";
 import { formatPageCursor, parsePageCursor } from "../protocol/page-cursor.ts";
 import type { FileInfo, FilePage } from "../protocol/rest.ts";
 import { contentTypeOf } from "../workspace/content-type.ts";
@@ -45,7 +46,7 @@ export class SessionFiles {
   /** @throws GatewayError `path_refused`, `not_found` */
   find(rawPath: string): FileVersion {
     const file = currentFile(this.#options.sql, workspacePath(rawPath));
-    if (file === null) throw new GatewayError("not_found", "There is no such file.");
+    if (file === null) throw notFound();
     return file;
   }
 
@@ -65,7 +66,7 @@ export class SessionFiles {
     return log.commit((writer) => {
       const { path, current } = this.#target(upload.path, conditions);
       if (!takeStage(sql, stage_id, now())) {
-        throw new GatewayError("not_found", "This upload is no longer known.");
+        throw notFound();
       }
       const modifiedAt = now();
       const content_type = upload.content_type === "" ? contentTypeOf(path) : upload.content_type;
@@ -73,7 +74,7 @@ export class SessionFiles {
       const content = { blob_id: blobIdOf(stage_id), size, content_type, sha256 };
       putVersion(sql, { path, seq, modifiedAt, content });
       this.#options.onChange();
-      const modified_at = new Date(modifiedAt).toISOString();
+      const modified_at = toTimestamp(modifiedAt);
       return { info: { path, size, content_type, sha256, modified_at }, created: current === null };
     });
   }
@@ -83,7 +84,7 @@ export class SessionFiles {
     const { sql, log, now } = this.#options;
     log.commit((writer) => {
       const { path, current } = this.#target(file.path, file.conditions);
-      if (current === null) throw new GatewayError("not_found", "There is no such file.");
+      if (current === null) throw notFound();
       const seq = writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256: null } }, null);
       putVersion(sql, { path, seq, modifiedAt: now(), content: null });
       this.#options.onChange();

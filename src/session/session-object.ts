@@ -3,8 +3,10 @@ import { indexSession, removeFromIndex } from "../catalog/sessions-index.ts";
 import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
 import type { Sql } from "../engine/ports.ts";
 import { notFound } from "../protocol/errors.ts";
+import { toTimestamp } from "../protocol/events.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
+import { workspaceDirOf } from "../protocol/paths.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import type { PatchSessionBody, SubmitTurnBody } from "../protocol/rest.ts";
 import { type FileVersion, listFiles } from "../workspace/file-table.ts";
@@ -13,7 +15,6 @@ import { catalogCall } from "./catalog-call.ts";
 import { takeFrame } from "./client-frames.ts";
 import { DurableAlarm } from "./durable-alarm.ts";
 import { createDurableSql } from "./durable-sql.ts";
-import { toTimestamp } from "./event-log.ts";
 import { nextWake, SECOND_SWEEP_MS } from "./next-wake.ts";
 import { hasTables } from "./schema.ts";
 import { Session, type SessionDeps } from "./session.ts";
@@ -33,7 +34,6 @@ import { Sockets } from "./sockets.ts";
 import { SpaceKeeper } from "./space-keeper.ts";
 import { forgetStage, giveUpStage, nextSweepAt, STAGE_SWEEP_MS, takeDueStages } from "./stages.ts";
 import { parseStreamRequest } from "./stream-request.ts";
-import { workspaceDirOf } from "./turn-queue.ts";
 
 /**
  * The Durable Object of one session: the shell that gives the session its storage, its alarm, its sockets and its
@@ -247,8 +247,8 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     await takeFrame(this.#sockets, socket, message, (asking) => this.#mine(asking));
   }
 
-  override async webSocketClose(socket: WebSocket): Promise<void> {
-    this.#sockets.remove(socket);
+  override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
+    this.#sockets.completeClose(socket, code, reason);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {

@@ -4,8 +4,10 @@ import { runTurn } from "../engine/run-turn.ts";
 import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
 import { TurnClosed } from "../engine/turn-store.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
+import { toTimestamp } from "../protocol/events.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { DERIVED_TITLE_CHARS, HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
+import { workspaceDirOf } from "../protocol/paths.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import {
   type AcceptedTurn,
@@ -19,14 +21,14 @@ import {
   type TurnResult,
 } from "../protocol/rest.ts";
 import { type FileVersion, putVersion } from "../workspace/file-table.ts";
-import { EventLog, toTimestamp } from "./event-log.ts";
+import { EventLog } from "./event-log.ts";
 import { IndexOutbox } from "./index-outbox.ts";
 import { createTables, hasTables } from "./schema.ts";
 import type { PageRequest } from "./session-api.ts";
 import { SessionFiles } from "./session-files.ts";
 import { readSettings, type Settings, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
-import { TurnQueue, workspaceDirOf } from "./turn-queue.ts";
+import { TurnQueue } from "./turn-queue.ts";
 import { findTurn, turnsBefore } from "./turn-table.ts";
 import { viewTurn } from "./turn-view.ts";
 
@@ -190,7 +192,7 @@ export class Session {
   turn(turnId: string): Turn {
     const { sql, host } = this.#deps;
     const row = findTurn(sql, turnId);
-    if (row === undefined) throw new GatewayError("not_found", "There is no such turn.");
+    if (row === undefined) throw notFound();
     return viewTurn(row, this.#settings.session_id, this.log, host.now());
   }
 

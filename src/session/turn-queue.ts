@@ -1,9 +1,10 @@
 import type { Sql } from "../engine/ports.ts";
-import { GatewayError } from "../protocol/errors.ts";
+import { GatewayError, notFound } from "../protocol/errors.ts";
 import { NO_USAGE } from "../protocol/events.ts";
 import { traceIdOf } from "../protocol/ids.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
+import { workspaceDirOf } from "../protocol/paths.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type AcceptedTurn, requireInput, type SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
@@ -134,7 +135,7 @@ export class TurnQueue {
     if (this.#active?.turn_id === turnId)
       throw new GatewayError("session_busy", "The turn is running; cancel it instead.");
     const turn = this.#queued.find(({ turn_id }) => turn_id === turnId);
-    if (turn === undefined) throw new GatewayError("not_found", "No such turn is waiting.");
+    if (turn === undefined) throw notFound();
     const { sql, log, now } = this.#options;
     log.commit((writer) => {
       const last_seq = writer.append(
@@ -222,11 +223,6 @@ export class TurnQueue {
       created_at,
     );
   }
-}
-
-/** Where a session's workspace stands for its clients. */
-export function workspaceDirOf(sessionId: string): string {
-  return `sessions/${sessionId}`;
 }
 
 function acceptedOf({ turn_id, waited, cursor }: NewTurn, { session_id }: Settings): AcceptedTurn {

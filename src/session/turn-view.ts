@@ -1,9 +1,8 @@
 import { formatCursor } from "../protocol/cursors.ts";
-import type { EventType } from "../protocol/events.ts";
+import { type EventType, toTimestamp } from "../protocol/events.ts";
 import { traceIdOf } from "../protocol/ids.ts";
 import type { Turn } from "../protocol/rest.ts";
 import type { EventLog } from "./event-log.ts";
-import { toTimestamp } from "./event-log.ts";
 import { requestOf, type TurnRow, usageOf } from "./turn-table.ts";
 
 /** A turn as the API shows it. What it said and made is read from the log. */
