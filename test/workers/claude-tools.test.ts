@@ -73,6 +73,26 @@ describe("a call that cannot be run", () => {
   });
 });
 
+describe("a search", () => {
+  it("[TOOL18] comes to an end in the Worker, whatever its pattern", async () => {
+    const grep = (id: string, pattern: string) => toolUse(id, "grep", { pattern });
+    const calls = [
+      write("write", `${"a".repeat(30_000)}\u00e9`),
+      grep("hostile", "a*a*a*b"),
+      grep("found", "(a+)+\\PL*\u00e9$"),
+    ];
+    const scene = await createClaudeScene([message([...calls, grep("refused", "a(?=b)")]), DONE]);
+    expect(await scene.run("Search")).toMatchObject({ status: "complete" });
+    const [, , answered] = (await scene.claude.request(1)).messages;
+    expect(answered?.content).toEqual([
+      expect.objectContaining({ tool_use_id: "write" }),
+      { type: "tool_result", tool_use_id: "hostile", content: "Nothing was found in 1 files." },
+      { type: "tool_result", tool_use_id: "found", content: expect.stringMatching(/^work_products\/a\.txt:1: a+…$/) },
+      failed("refused", /RE2/),
+    ]);
+  });
+});
+
 describe("several calls of one message", () => {
   it("[TOOL4] [TOOL5] [TOOL15] [MODEL4] run in order, and each sees what those before it did", async () => {
     const calls = [
