@@ -238,7 +238,9 @@ describe("a stream", () => {
       for (let i = 0; i < 100; i++) reader.push(delta(0, { type: "text_delta", text: "x".repeat(20_000) }));
     };
     expect(push).toThrow(expect.objectContaining({ code: "output_too_large", status: 200 }));
-    expect(new TextEncoder().encode(JSON.stringify(reader.partial("m").content)).byteLength).toBeLessThan(ROW_MAX_BYTES + 100_000);
+    expect(new TextEncoder().encode(JSON.stringify(reader.partial("m").content)).byteLength).toBeLessThan(
+      ROW_MAX_BYTES + 100_000,
+    );
   });
 
   test("[TURN12] the usage of a message is what was reported last", () => {
