@@ -80,11 +80,21 @@ export async function readError(response: Response): Promise<GatewayError> {
 }
 
 async function readJson(response: Response): Promise<unknown> {
-  const text = await response.text();
+  const text = await readText(response);
   try {
     return JSON.parse(text);
   } catch {
     return undefined;
+  }
+}
+
+async function readText(response: Response): Promise<string> {
+  try {
+    return await response.text();
+  } catch (thrown) {
+    // A body that breaks off is a TypeError; anything else is the reason of an abort.
+    if (!(thrown instanceof TypeError)) throw thrown;
+    throw new GatewayError("unavailable", `The answer (HTTP ${response.status}) broke off.`);
   }
 }
 

@@ -53,6 +53,15 @@ test("[CLI3] an answer that is not a gateway's is `unavailable`, with its status
   });
 });
 
+test("[CLI3] [CLI8] an answer that breaks off in its body is `unavailable`, and may be asked for again", async () => {
+  await using server = await serve((_request, response) => {
+    response.writeHead(200, { "content-type": "application/json", "content-length": "100" });
+    response.write('{"half', () => response.destroy());
+  });
+  const gateway = new ExternalGateway({ ...server, token: "t" });
+  await expect(gateway.listSessions()).rejects.toMatchObject({ code: "unavailable" });
+});
+
 test("[CLI3] where nothing answers, or no longer, it is `unavailable`", async () => {
   const server = await serve((request) => request.socket.destroy());
   const gateway = new ExternalGateway({ ...server, token: "t", giveUpAfterMs: 300 });
