@@ -9,7 +9,7 @@ import { currentFile, type FileVersion, fileInTheWay, listFiles, putVersion } fr
 import { workspacePath } from "../workspace/paths.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Conditions, PageRequest, UploadedFile } from "./session-api.ts";
-import { takeStage } from "./stages.ts";
+import { openStage, takeStage } from "./stages.ts";
 
 /** Where a page ended: at its last path. */
 const position = z.tuple([z.string()]);
@@ -55,7 +55,7 @@ export class SessionFiles {
     const { sql, now, newStageId } = this.#options;
     this.#target(path, conditions);
     const stageId = newStageId();
-    sql.exec("INSERT INTO stages (stage_id, created_at) VALUES (?, ?)", stageId, now());
+    openStage(sql, stageId, now());
     return stageId;
   }
 

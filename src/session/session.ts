@@ -5,8 +5,7 @@ import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
 import { TurnClosed } from "../engine/turn-store.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { toTimestamp } from "../protocol/events.ts";
-import { firstChars } from "../protocol/first-chars.ts";
-import { DERIVED_TITLE_CHARS, HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
+import { HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
 import { workspaceDirOf } from "../protocol/paths.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import {
@@ -26,7 +25,7 @@ import { IndexOutbox } from "./index-outbox.ts";
 import { createTables, hasTables } from "./schema.ts";
 import type { PageRequest } from "./session-api.ts";
 import { SessionFiles } from "./session-files.ts";
-import { readSettings, type Settings, writeSettings } from "./settings.ts";
+import { readSettings, type Settings, titleFrom, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
 import { TurnQueue } from "./turn-queue.ts";
 import { findTurn, turnsBefore } from "./turn-table.ts";
@@ -308,9 +307,4 @@ export class Session {
   #started(): void {
     this.#settings = readSettings(this.#deps.sql) ?? this.#settings;
   }
-}
-
-function titleFrom(text: string): string {
-  const line = text.trim().split("\n", 1)[0]?.trimEnd() ?? "";
-  return line.length <= DERIVED_TITLE_CHARS ? line : `${firstChars(line, DERIVED_TITLE_CHARS - 1).trimEnd()}…`;
 }

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { Sql } from "../engine/ports.ts";
 import { metadata } from "../protocol/events.ts";
+import { firstChars } from "../protocol/first-chars.ts";
+import { DERIVED_TITLE_CHARS } from "../protocol/limits.ts";
 
 /** What a session is, as one row of `meta`. */
 const settings = z.strictObject({
@@ -54,4 +56,10 @@ export function writeMeta(sql: Sql, key: MetaKey, value: string): void {
     key,
     value,
   );
+}
+
+/** The title of a session that was given none: the first line of its first message. */
+export function titleFrom(text: string): string {
+  const line = text.trim().split("\n", 1)[0]?.trimEnd() ?? "";
+  return line.length <= DERIVED_TITLE_CHARS ? line : `${firstChars(line, DERIVED_TITLE_CHARS - 1).trimEnd()}…`;
 }

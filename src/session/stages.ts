@@ -13,6 +13,11 @@ export const STAGE_RETRY_MS = 600_000;
 // A stage ages in one direction: once it may not be committed it never may again, so that its blobs can be removed
 // while requests go on. The row stays until they are known to be gone, and only its age is moved.
 
+/** Stores a stage before anything is uploaded under it, or for clean-up to look at. */
+export function openStage(sql: Sql, stageId: string, now: number): void {
+  sql.exec("INSERT INTO stages (stage_id, created_at) VALUES (?, ?)", stageId, now);
+}
+
 /** Ends an open stage for its commit; false for one that is not open at `now` (ms since the epoch). */
 export function takeStage(sql: Sql, stageId: string, now: number): boolean {
   const taken = "DELETE FROM stages WHERE stage_id = ? AND created_at > ? RETURNING stage_id";

@@ -11,12 +11,21 @@ import {
   TurnClosed,
   type TurnStore,
 } from "../engine/turn-store.ts";
-import { traceIdOf } from "../protocol/ids.ts";
 import type { Json } from "../protocol/json.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
+import { iterationEnd } from "./iteration-end.ts";
 import type { LiveBlock } from "./live-block.ts";
 import type { Settings } from "./settings.ts";
-import { type CallRow, insertCalls, lastMessage, previewOf, readTranscript, resultContent } from "./transcript.ts";
+import { openStage } from "./stages.ts";
+import {
+  type CallRow,
+  insertModelMessage,
+  lastMessage,
+  markCallClosed,
+  markCallStarted,
+  previewOf,
+  readTranscript,
+} from "./transcript.ts";
 import { addUsage, requestOf, type TurnRow, updateTurn, usageOf } from "./turn-table.ts";
 import { workProductEvent } from "./work-product.ts";
 
@@ -113,17 +122,7 @@ export class StoredTurn implements TurnStore {
       const { sql } = this.#options;
       const turnId = this.#row.turn_id;
       writer.commitBlocks();
-      if (step.content.length > 0) {
-        const [message] = sql.exec<{ id: number }>(
-          "INSERT INTO messages (turn_id, role, content, model, stop_reason, stop_details) VALUES (?, 'assistant', ?, ?, ?, ?) RETURNING id",
-          turnId,
-          JSON.stringify(step.content),
-          step.model,
-          step.stopReason,
-          JSON.stringify(step.stopDetails),
-        );
-        if (message !== undefined) insertCalls(sql, message.id, step.calls);
-      }
+      insertModelMessage(sql, turnId, step);
       this.#appendCalls(writer, step.content, step.calls);
       const progress: Partial<TurnRow> = {
         model_calls: this.#row.model_calls + 1,
@@ -159,12 +158,7 @@ export class StoredTurn implements TurnStore {
       const before = calls[index]?.stage_id ?? null;
       // A try before this one may have left blobs.
       if (before !== null) this.#leaveToCleanUp(before);
-      this.#options.sql.exec(
-        "UPDATE tool_calls SET status = 'started', stage_id = ? WHERE message_id = ? AND position = ?",
-        stageId,
-        messageId,
-        index,
-      );
+      markCallStarted(this.#options.sql, { messageId, position: index }, stageId);
       return {};
     });
   }
@@ -203,7 +197,7 @@ export class StoredTurn implements TurnStore {
   /** Clean-up looks for blobs under this stage, and removes them. */
   #leaveToCleanUp(stageId: string): void {
     const { sql, now } = this.#options;
-    sql.exec("INSERT INTO stages (stage_id, created_at) VALUES (?, ?)", stageId, now());
+    openStage(sql, stageId, now());
   }
 
   #fence(): void {
@@ -279,13 +273,7 @@ export class StoredTurn implements TurnStore {
   ): void {
     // A call that failed after it had started may have left blobs.
     if (isError && stageId !== null) this.#leaveToCleanUp(stageId);
-    this.#options.sql.exec(
-      "UPDATE tool_calls SET status = 'closed', result = ?, is_error = ? WHERE message_id = ? AND position = ?",
-      JSON.stringify(resultContent(content)),
-      isError ? 1 : 0,
-      messageId,
-      index,
-    );
+    markCallClosed(this.#options.sql, { messageId, position: index }, { content, isError });
     const data = {
       tool_use_id: use.id,
       is_error: isError,
@@ -314,18 +302,7 @@ export class StoredTurn implements TurnStore {
     }
     const endedAt = now();
     writer.append(
-      {
-        type: "ITERATION_END",
-        data: {
-          status: end.status,
-          stop_reason: end.stopReason,
-          stop_details: end.stopDetails,
-          tool_calls: row.tool_calls,
-          duration_seconds: (endedAt - (row.started_at ?? endedAt)) / 1000,
-          usage: usageOf(row),
-          trace_id: traceIdOf(row.turn_id),
-        },
-      },
+      iterationEnd(row, end, { usage: usageOf(row), seconds: (endedAt - (row.started_at ?? endedAt)) / 1000 }),
       row.turn_id,
     );
     return { status: end.status, ended_at: endedAt, last_seq: log.lastSeq, omitted: omit ? 1 : 0 };

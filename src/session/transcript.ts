@@ -1,6 +1,6 @@
 import { type ContentBlock, contentBlock } from "../engine/messages.ts";
 import type { Sql, SqlRow, ToolResultContent } from "../engine/ports.ts";
-import type { ToolUse, TranscriptEntry } from "../engine/turn-store.ts";
+import type { Step, ToolUse, TranscriptEntry } from "../engine/turn-store.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import type { Json } from "../protocol/json.ts";
 import { PREVIEW_MAX_CHARS } from "../protocol/limits.ts";
@@ -54,7 +54,51 @@ export function lastMessage(sql: Sql, turnId: string): LastMessage | null {
   return { messageId: row.id, stopReason: row.stop_reason, stopDetails, calls, uses };
 }
 
-export function insertCalls(sql: Sql, messageId: number, calls: ToolUse[]): void {
+export function insertUserMessage(sql: Sql, turnId: string, text: string): void {
+  const content = JSON.stringify([{ type: "text", text }]);
+  sql.exec("INSERT INTO messages (turn_id, role, content) VALUES (?, 'user', ?)", turnId, content);
+}
+
+/** Stores a message of the model's with its calls, which are all still to be run. An empty message is none. */
+export function insertModelMessage(sql: Sql, turnId: string, step: Step): void {
+  if (step.content.length === 0) return;
+  const [message] = sql.exec<{ id: number }>(
+    "INSERT INTO messages (turn_id, role, content, model, stop_reason, stop_details) VALUES (?, 'assistant', ?, ?, ?, ?) RETURNING id",
+    turnId,
+    JSON.stringify(step.content),
+    step.model,
+    step.stopReason,
+    JSON.stringify(step.stopDetails),
+  );
+  if (message !== undefined) insertCalls(sql, message.id, step.calls);
+}
+
+type CallPlace = { messageId: number; position: number };
+
+export function markCallStarted(sql: Sql, { messageId, position }: CallPlace, stageId: string): void {
+  sql.exec(
+    "UPDATE tool_calls SET status = 'started', stage_id = ? WHERE message_id = ? AND position = ?",
+    stageId,
+    messageId,
+    position,
+  );
+}
+
+export function markCallClosed(
+  sql: Sql,
+  { messageId, position }: CallPlace,
+  { content, isError }: { content: ToolResultContent; isError: boolean },
+): void {
+  sql.exec(
+    "UPDATE tool_calls SET status = 'closed', result = ?, is_error = ? WHERE message_id = ? AND position = ?",
+    JSON.stringify(resultContent(content)),
+    isError ? 1 : 0,
+    messageId,
+    position,
+  );
+}
+
+function insertCalls(sql: Sql, messageId: number, calls: ToolUse[]): void {
   calls.forEach(({ id, name, input }, position) => {
     const status = input === undefined ? "unreadable" : "open";
     sql.exec(
@@ -97,7 +141,7 @@ function parseBlocks(text: string): ContentBlock[] {
 }
 
 /** A result as the API takes it: an empty one is refused as text, so it says that it is empty. */
-export function resultContent(content: ToolResultContent): ToolResultContent {
+function resultContent(content: ToolResultContent): ToolResultContent {
   return content === "" ? "(no output)" : content;
 }
 

@@ -1,14 +1,15 @@
 import type { Sql } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { NO_USAGE } from "../protocol/events.ts";
-import { traceIdOf } from "../protocol/ids.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
 import { workspaceDirOf } from "../protocol/paths.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type AcceptedTurn, requireInput, type SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
+import { iterationEnd } from "./iteration-end.ts";
 import type { Settings } from "./settings.ts";
+import { insertUserMessage } from "./transcript.ts";
 import {
   findTurn,
   insertTurn,
@@ -138,21 +139,9 @@ export class TurnQueue {
     if (turn === undefined) throw notFound();
     const { sql, log, now } = this.#options;
     log.commit((writer) => {
-      const last_seq = writer.append(
-        {
-          type: "ITERATION_END",
-          data: {
-            status: "cancelled",
-            stop_reason: null,
-            stop_details: null,
-            tool_calls: 0,
-            duration_seconds: 0,
-            usage: NO_USAGE,
-            trace_id: traceIdOf(turnId),
-          },
-        },
-        turnId,
-      );
+      const cancelled = { status: "cancelled" as const, stopReason: null, stopDetails: null };
+      const end = iterationEnd({ turn_id: turnId, tool_calls: 0 }, cancelled, { usage: NO_USAGE, seconds: 0 });
+      const last_seq = writer.append(end, turnId);
       updateTurn(sql, turnId, { status: "cancelled", ended_at: now(), last_seq });
     });
     this.#queued = this.#queued.filter((other) => other !== turn);
@@ -195,8 +184,7 @@ export class TurnQueue {
     writer.append({ type: "SESSION_INFO", data: { session_id, user_id, workspace, model } }, turn_id);
     writer.append({ type: "USER_INPUT", data: { text: user_input, user_id: turn.user_id, metadata } }, turn_id);
     writer.append({ type: "STATUS", data: { status: "processing", iteration: 1, path } }, turn_id);
-    const content = JSON.stringify([{ type: "text", text: user_input }]);
-    sql.exec("INSERT INTO messages (turn_id, role, content) VALUES (?, 'user', ?)", turn_id, content);
+    insertUserMessage(sql, turn_id, user_input);
     onStart(user_input);
     return { started_at: now(), first_seq, model, fast_model, system, path };
   }
