@@ -34,6 +34,11 @@ test("[REPO2] every test begins with the rules that it checks, and they exist", 
   expect(atFault).toEqual([]);
 });
 
+test("[REPO2] every rule is checked by a test", () => {
+  const cited = new Set(readCitations().flatMap((citation) => citation.rules));
+  expect(rules.filter((id) => !cited.has(id))).toEqual([]);
+});
+
 test("[REPO2] citations are found as tests are written here", () => {
   // Spelt so that this sample is not taken for tests of this file.
   const source = `
