@@ -49,14 +49,6 @@ export function eventStreamResponse(
   });
 }
 
-/** Whether an `Accept` header names event streams; wildcards mean JSON. */
-export function acceptsEventStream(accept: string | undefined): boolean {
-  return (accept ?? "").split(",").some((range) => {
-    const [type, ...params] = range.split(";").map((part) => part.trim().toLowerCase());
-    return type === "text/event-stream" && !params.some((param) => /^q=0(\.0*)?$/.test(param));
-  });
-}
-
 async function orQuiet<T>(work: Promise<T>): Promise<T | "quiet"> {
   try {
     return await withDeadline(work, SSE_COMMENT_INTERVAL_MS);

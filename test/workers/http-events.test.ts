@@ -97,7 +97,7 @@ test("[SSE1] event streams are for those who name them", async () => {
     expect([accept, response.headers.get("content-type")]).toEqual([accept, "application/json"]);
     await response.text();
   }
-  for (const accept of ["application/json, Text/Event-Stream;q=0.5", "text/event-stream; charset=utf-8"]) {
+  for (const accept of ["application/json;q=0.5, Text/Event-Stream", "text/event-stream; charset=utf-8"]) {
     const response = await ask("GET", `sessions/${id}/events`, { headers: { accept } });
     expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
     await response.body?.cancel();

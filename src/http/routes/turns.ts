@@ -12,9 +12,10 @@ import {
   turnPage,
   turnResult,
 } from "../../protocol/rest.ts";
+import { acceptsEventStream } from "../accept.ts";
 import type { AppEnv } from "../app-env.ts";
 import { needs } from "../auth.ts";
-import { acceptsEventStream, eventStreamResponse } from "../event-stream.ts";
+import { eventStreamResponse } from "../event-stream.ts";
 import { followSession, turnFrames, waitForTurn } from "../follow-turn.ts";
 import { jsonBody } from "../json-body.ts";
 import { idempotencyHeaders, noQuery, pageQuery, sessionParams, submitQuery, turnParams } from "../parameters.ts";
