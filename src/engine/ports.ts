@@ -122,6 +122,7 @@ export interface Tool<Input = unknown> {
   /** Changes nothing: adjacent calls run together, and no started mark is written. */
   readonly readOnly: boolean;
   /** Whether a call that was started and not closed may run again. Changes to the workspace are staged, so those may. */
+  // Spelt as a method's type, so that a tool of a certain input still is a `Tool` of any.
   readonly retry: Retry | { of(input: Input): Retry }["of"];
   /** @throws ToolError for what the model can mend; anything else becomes an error result too */
   run(input: Input, context: ToolContext): Promise<ToolResultContent>;
