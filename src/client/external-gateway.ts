@@ -2,9 +2,14 @@ import { errorCode, GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import {
   acceptedTurn,
+  type Cancelled,
   type CreateSessionBody,
   cancelled,
   eventPage,
+  type FileInfo,
+  type FilePage,
+  fileInfo,
+  filePage,
   type Health,
   health,
   type Session,
@@ -20,8 +25,8 @@ import { sleep } from "../timing/sleep.ts";
 import { Backoff } from "./backoff.ts";
 import { Connection, openSocket, type SocketConstructor } from "./connection.ts";
 import { followEvents, followFrames, GIVE_UP_AFTER_MS, isEvent, type StreamSource } from "./follow-frames.ts";
-import type { CallOptions, Gateway, SessionQuery } from "./gateway.ts";
-import { type Fetch, HttpClient, readAnswer, readError } from "./http.ts";
+import type { CallOptions, FileQuery, Gateway, SessionQuery } from "./gateway.ts";
+import { type Fetch, HttpClient, readAnswer, readBytes, readError } from "./http.ts";
 
 /** One request waits this long for a turn before it asks again: proxies cut requests that are quiet for a minute. */
 const WAIT_SECONDS = 30;
@@ -150,6 +155,39 @@ export class ExternalGateway implements Gateway {
     await this.#http.call(cancelled, { method: "POST", path: `${sessionPath(sessionId)}/cancel`, signal });
   }
 
+  async cancel(sessionId: string, options: CallOptions = {}): Promise<Cancelled> {
+    const path = `${sessionPath(sessionId)}/cancel`;
+    return await this.#http.call(cancelled, { method: "POST", path, signal: this.#signal(options) });
+  }
+
+  async deleteSession(sessionId: string, options: CallOptions = {}): Promise<void> {
+    const request = { method: "DELETE" as const, path: sessionPath(sessionId), signal: this.#signal(options) };
+    const response = await this.#http.send(request);
+    if (!response.ok) throw await readError(response);
+    await response.body?.cancel();
+  }
+
+  async listFiles(sessionId: string, query: FileQuery = {}, options: CallOptions = {}): Promise<FilePage> {
+    const path = `${sessionPath(sessionId)}/files`;
+    return await this.#http.call(filePage, { method: "GET", path, query, signal: this.#signal(options) });
+  }
+
+  async readFile(sessionId: string, path: string, options: CallOptions = {}): Promise<Uint8Array> {
+    const request = { method: "GET" as const, path: fileUrl(sessionId, path), signal: this.#signal(options) };
+    const response = await this.#http.send({ ...request, headers: { accept: "*/*" } });
+    if (!response.ok) throw await readError(response);
+    return await readBytes(response);
+  }
+
+  async writeFile(sessionId: string, path: string, bytes: Uint8Array, options: CallOptions = {}): Promise<FileInfo> {
+    return await this.#http.call(fileInfo, {
+      method: "PUT",
+      path: fileUrl(sessionId, path),
+      body: bytes,
+      signal: this.#signal(options),
+    });
+  }
+
   async listSessions(query: SessionQuery = {}, options: CallOptions = {}): Promise<SessionPage> {
     return await this.#http.call(sessionPage, {
       method: "GET",
@@ -198,6 +236,15 @@ export class ExternalGateway implements Gateway {
 
 function sessionPath(sessionId: string): string {
   return `/sessions/${encodeURIComponent(sessionId)}`;
+}
+
+/** @throws GatewayError `path_refused` for `..`: every URL parser on the way resolves it, however it is spelt */
+function fileUrl(sessionId: string, path: string): string {
+  const segments = path.split("/");
+  if (segments.includes("..")) {
+    throw new GatewayError("path_refused", `The path ${JSON.stringify(path)} is refused: it holds "..".`);
+  }
+  return `${sessionPath(sessionId)}/files/${segments.map(encodeURIComponent).join("/")}`;
 }
 
 /** 128 random bits. Not `randomUUID`, which browsers offer only on secure pages. */

@@ -1,6 +1,9 @@
 import type { Event } from "../protocol/events.ts";
 import type {
+  Cancelled,
   CreateSessionBody,
+  FileInfo,
+  FilePage,
   Health,
   Session,
   SessionPage,
@@ -10,6 +13,15 @@ import type {
 } from "../protocol/rest.ts";
 
 export type CallOptions = { signal?: AbortSignal | undefined };
+
+export type FileQuery = {
+  /** What the paths begin with. */
+  prefix?: string;
+  /** Files a page. */
+  limit?: number;
+  /** `next_cursor` of the page before. */
+  cursor?: string;
+};
 
 export type SessionQuery = {
   status?: SessionStatus;
@@ -44,6 +56,28 @@ export interface Gateway {
 
   /** Ends a turn, whether it runs or still waits in the queue. Does nothing for one that has ended. */
   cancelTurn(sessionId: string, turnId: string, options?: CallOptions): Promise<void>;
+
+  /** Cancels the running turn; resolves once it has stopped. Turns that wait stay. */
+  cancel(sessionId: string, options?: CallOptions): Promise<Cancelled>;
+
+  /**
+   * All events of a session after a cursor (from its start: `"0"`), then live, each once, until it is left or aborted.
+   *
+   * @throws `not_found` also when the session is deleted meanwhile
+   */
+  events(sessionId: string, after: string, options?: CallOptions): AsyncIterable<Event>;
+
+  /** The session is gone, with its log and the files that were its own. */
+  deleteSession(sessionId: string, options?: CallOptions): Promise<void>;
+
+  /** Sorted by path. */
+  listFiles(sessionId: string, query?: FileQuery, options?: CallOptions): Promise<FilePage>;
+
+  /** A file's bytes. @throws `not_found`, `path_refused` */
+  readFile(sessionId: string, path: string, options?: CallOptions): Promise<Uint8Array>;
+
+  /** Puts a file, as a client does: the log tells of it. @throws `path_refused`, `too_large` */
+  writeFile(sessionId: string, path: string, bytes: Uint8Array, options?: CallOptions): Promise<FileInfo>;
 
   /** Newest activity first. */
   listSessions(query?: SessionQuery, options?: CallOptions): Promise<SessionPage>;

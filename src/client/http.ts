@@ -6,10 +6,11 @@ import type { CallOptions } from "./gateway.ts";
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export type HttpRequest = CallOptions & {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "DELETE";
   /** Below `API_BASE`. */
   path: string;
   query?: Record<string, string | number | undefined>;
+  /** Bytes go as they are, everything else as JSON. */
   body?: unknown;
   headers?: Record<string, string>;
 };
@@ -53,10 +54,10 @@ export class HttpClient {
         headers: {
           ...this.headers,
           accept: "application/json",
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...(body === undefined || body instanceof Uint8Array ? {} : { "content-type": "application/json" }),
           ...headers,
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body: body instanceof Uint8Array ? body : JSON.stringify(body) }),
         ...(signal === undefined ? {} : { signal }),
       });
     } catch (thrown) {
@@ -79,8 +80,13 @@ export async function readError(response: Response): Promise<GatewayError> {
   return parsed.success ? fromProblem(parsed.data) : notAGateway(response.status);
 }
 
+/** The bytes of a successful answer. @throws GatewayError `unavailable` if they break off */
+export async function readBytes(response: Response): Promise<Uint8Array> {
+  return new Uint8Array(await whole(response, () => response.arrayBuffer()));
+}
+
 async function readJson(response: Response): Promise<unknown> {
-  const text = await readText(response);
+  const text = await whole(response, () => response.text());
   try {
     return JSON.parse(text);
   } catch {
@@ -88,9 +94,9 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-async function readText(response: Response): Promise<string> {
+async function whole<T>(response: Response, read: () => Promise<T>): Promise<T> {
   try {
-    return await response.text();
+    return await read();
   } catch (thrown) {
     // A body that breaks off is a TypeError; anything else is the reason of an abort.
     if (!(thrown instanceof TypeError)) throw thrown;

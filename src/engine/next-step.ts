@@ -6,8 +6,11 @@ export type CallState = {
   readOnly: boolean;
   /** Whether it may run again after it was started and not closed. */
   retry: "safe" | "unsafe";
-  /** `started` only where a mark was stored: calls that change nothing have none. */
-  status: "open" | "started" | "closed";
+  /**
+   * `started` only where a mark was stored: calls that change nothing have none. `applying`: what it changes is decided
+   * and is being done to files outside the database.
+   */
+  status: "open" | "started" | "applying" | "closed";
 };
 
 /** All that decides how a turn goes on. Everything in it is stored. */
@@ -37,6 +40,8 @@ export type NextStep =
   | { do: "wait"; until: number }
   /** Runs these calls together. */
   | { do: "run_tools"; calls: number[] }
+  /** Does what these calls have decided to change, and closes them. */
+  | { do: "apply_calls"; calls: number[] }
   /** Gives these calls an error result: they were started, and whether they took effect is unknown. */
   | { do: "interrupt_tools"; calls: number[] }
   | { do: "finish"; end: TurnEnd };
@@ -55,9 +60,14 @@ const CRASH_LOOP = {
  * there is no other way to recover.
  */
 export function nextStep(state: TurnState, now: number): NextStep {
-  if (state.cancelled) return finish("cancelled");
   const { last, starts } = state;
   const open = (last?.calls ?? []).flatMap((call, index) => (call.status === "closed" ? [] : [{ call, index }]));
+  // Before all else, a cancel included: the files are to be as the log will say.
+  const applying = open.filter(({ call }) => call.status === "applying");
+  if (applying.length > 0 && starts < STARTS_GIVE_UP_CALLS) {
+    return { do: "apply_calls", calls: applying.map(({ index }) => index) };
+  }
+  if (state.cancelled) return finish("cancelled");
 
   if (starts > STARTS_GIVE_UP_CALLS || (starts === STARTS_GIVE_UP_CALLS && open.length === 0)) {
     return finish("failed", { error: CRASH_LOOP });

@@ -3,6 +3,7 @@
  */
 import type { z } from "zod";
 import type { Event } from "../protocol/events.ts";
+import type { Json } from "../protocol/json.ts";
 import type { FileInfo, Session } from "../protocol/rest.ts";
 import type { ContentBlock, Message } from "./messages.ts";
 
@@ -92,11 +93,16 @@ export class ModelError extends Error {
 
 // ---- Tools -----------------------------------------------------------------------------------------------------------
 
+export type FileEntry = { path: string; size: number };
+
+/** One thing that lies in a folder. The path of a folder ends in a slash. */
+export type Entry = ({ kind: "file" } & FileEntry) | { kind: "folder"; path: string };
+
 /** What a tool call sees of the workspace: its own changes over what is committed. Nothing is changed before commit. */
 export interface Draft {
-  /** The files under a folder (`""` is the root), sorted by path. */
-  list(folder: string): Promise<FileInfo[]>;
-  stat(path: string): Promise<FileInfo | null>;
+  /** What lies directly in a folder (`""` is the root), sorted by path; nothing where there is no such folder. */
+  entries(folder: string): Promise<Entry[]>;
+  stat(path: string): Promise<FileEntry | null>;
   /** The whole file; null where there is none. @throws ToolError over `TOOL_FILE_MAX_BYTES` */
   read(path: string): Promise<Uint8Array | null>;
   write(path: string, bytes: Uint8Array): void;
@@ -136,15 +142,17 @@ export type Change = { path: string; bytes: Uint8Array | null };
 /** One file as a commit left it. */
 export type Committed = { path: string; info: FileInfo | null };
 
+/** `conflict` is a file that is no longer as the draft saw it. */
+export type Applied = { conflict: string } | { committed: Committed[] };
+
 /** The changes of one tool call, uploaded and not yet visible. */
 export interface Staged {
   /**
-   * Makes the changes visible, inside the transaction that closes the call. `seq` is the event that they belong to.
-   * Returns the path of a file that changed since the draft looked at it, and writes nothing then; else null.
+   * Makes the changes visible, inside a transaction of the session's; `seq` is the event that they belong to. A conflict
+   * writes nothing. Files that lie outside the database give `redo` instead: what `Workspace.finish` has yet to do. It
+   * is stored with the call, which stays open until then.
    */
-  commit(sql: Sql, seq: number): { conflict: string } | { committed: Committed[] };
-  /** What must still happen outside the transaction. Idempotent; called after the commit, and again on wake. */
-  finish(): Promise<void>;
+  commit(sql: Sql, seq: number): Applied | { redo: Json };
   /** Drops what was uploaded, after a commit that did not come. */
   discard(): Promise<void>;
 }
@@ -157,4 +165,9 @@ export interface OpenDraft extends Draft {
 
 export interface Workspace {
   openDraft(): OpenDraft;
+  /**
+   * Does what a commit left to be done, which is decided and cannot be taken back. Idempotent: called after the commit,
+   * and again on wake. A conflict is a file that someone else changed since; changes may have been made in part then.
+   */
+  finish(redo: Json): Promise<Applied>;
 }

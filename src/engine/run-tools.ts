@@ -16,9 +16,8 @@ export async function runTools(deps: TurnDeps, indexes: number[], signal: AbortS
   for (const { result } of runs) result.catch(() => {});
   for (const { index, result } of runs) {
     const { outcome, staged } = await result;
-    const { conflict } = closeOrDrop(deps, index, outcome, staged);
-    if (staged === null) continue;
-    await (conflict ? discard(staged) : staged.finish());
+    const closed = closeOrDrop(deps, index, outcome, staged);
+    if (staged !== null && closed === "conflict") await discard(staged);
   }
 }
 
@@ -73,7 +72,7 @@ async function runCall(
     if (thrown instanceof TurnClosed) throw thrown;
     // Whatever the tool made of it, the turn was stopped.
     if (signal.aborted) throw new Aborted();
-    return { outcome: outcome(describeFailure(use.name, thrown), true), staged: null };
+    return { outcome: outcome(describeToolFailure(use.name, thrown), true), staged: null };
   } finally {
     // A tool that missed its deadline need not go on.
     over.abort();
@@ -104,7 +103,8 @@ async function stage(draft: OpenDraft, stageId: string, signal: AbortSignal): Pr
   }
 }
 
-function describeFailure(name: string, thrown: unknown): string {
+/** What the model is told of a tool that threw. */
+export function describeToolFailure(name: string, thrown: unknown): string {
   if (thrown instanceof ToolError) return thrown.message;
   if (thrown instanceof DeadlineExceeded) return `The tool ${name} was given up: ${thrown.message}.`;
   // What is unforeseen may hold anything, so the model and the log are told only that it happened.

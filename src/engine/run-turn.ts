@@ -1,4 +1,5 @@
 import { Aborted, sleep } from "./abortable.ts";
+import { applyCalls } from "./apply-calls.ts";
 import { callModel } from "./call-model.ts";
 import { nextStep } from "./next-step.ts";
 import { interruptTools, runTools } from "./run-tools.ts";
@@ -25,6 +26,9 @@ export async function runTurn(deps: TurnDeps, cancel: AbortSignal): Promise<void
           break;
         case "run_tools":
           await runTools(deps, step.calls, cancel);
+          break;
+        case "apply_calls":
+          await applyCalls(deps, step.calls);
           break;
         case "interrupt_tools":
           interruptTools(deps, step.calls);

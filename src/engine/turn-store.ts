@@ -2,7 +2,7 @@ import type { Usage } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
 import type { ContentBlock } from "./messages.ts";
 import type { TurnEnd, TurnState } from "./next-step.ts";
-import type { Staged, ToolResultContent } from "./ports.ts";
+import type { Committed, Staged, ToolResultContent } from "./ports.ts";
 
 /** One message of the transcript, as it was stored; for an assistant message with tool calls, their results too. */
 export type TranscriptEntry = {
@@ -77,8 +77,15 @@ export interface TurnStore {
   retryStep(retry: { code: string; delayMs: number; change?: "raise_max_tokens" | "make_room" }): void;
   /** Stores that a call starts, with the stage under which its files will be uploaded. */
   startCall(index: number, stageId: string): void;
-  /** Makes the call's changes visible and closes it; a conflict makes the result an error. */
-  closeCall(index: number, outcome: ToolOutcome, staged: Staged | null): { conflict: boolean };
+  /**
+   * Makes the call's changes visible and closes it; a conflict makes the result an error. Where the changes have yet to
+   * be applied, the call stays open and keeps its outcome.
+   */
+  closeCall(index: number, outcome: ToolOutcome, staged: Staged | null): "closed" | "conflict" | "applying";
+  /** The outcome that a call keeps while its changes are applied, and what is to be done for them. */
+  applying(index: number): { outcome: ToolOutcome; redo: Json };
+  /** Closes a call whose changes were applied. */
+  closeApplied(index: number, outcome: ToolOutcome, committed: Committed[]): void;
   /** Ends the turn: discards open blocks, gives open calls a result. `omit` leaves the exchange out of later requests. */
   finish(end: TurnEnd, options?: { omit: boolean }): void;
 }

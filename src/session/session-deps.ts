@@ -1,17 +1,11 @@
-import { monotonicFactory } from "ulid";
 import type { Host, Sql } from "../engine/ports.ts";
 import { createModels } from "../models/models.ts";
-import type { IdKind } from "../protocol/ids.ts";
 import { MODEL_FIRST_EVENT_TIMEOUT_MS, MODEL_NEXT_EVENT_TIMEOUT_MS, TOOL_TIMEOUT_MS } from "../protocol/limits.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { R2Workspace } from "../workspace/r2-workspace.ts";
+import { newId } from "./new-id.ts";
 import type { SessionDeps } from "./session.ts";
-
-const ulid = monotonicFactory();
-
-export function newId(kind: IdKind): string {
-  return `${kind}_${ulid()}`;
-}
+import { spaceOf } from "./settings.ts";
 
 /** What a session needs, from the Worker's bindings and the object that holds it. */
 export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): SessionDeps {
@@ -20,8 +14,8 @@ export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): Se
     host,
     model: createModels(env),
     tools: createToolRegistry(),
-    openWorkspace: ({ space_id }) =>
-      new R2Workspace({ sql, bucket: env.BLOBS, spaceId: space_id, now: () => host.now() }),
+    openWorkspace: (settings) =>
+      new R2Workspace({ sql, bucket: env.BLOBS, spaceId: spaceOf(settings), now: () => host.now() }),
     deadlines: {
       firstEventMs: MODEL_FIRST_EVENT_TIMEOUT_MS,
       nextEventMs: MODEL_NEXT_EVENT_TIMEOUT_MS,

@@ -108,6 +108,14 @@ export class SessionFiles {
   }
 }
 
+/** Stores the files that a session begins with. */
+export function putFirstFiles(sql: Sql, files: FileVersion[]): void {
+  for (const { path, blob_id, size, content_type, sha256, modified_at } of files) {
+    const content = { blob_id, size, content_type, sha256 };
+    putVersion(sql, { path, seq: 0, modifiedAt: Date.parse(modified_at), content });
+  }
+}
+
 /** A client's upload is one blob. */
 export function blobIdOf(stageId: string): string {
   return `${stageId}.1`;

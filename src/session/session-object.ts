@@ -15,6 +15,7 @@ import { catalogCall } from "./catalog-call.ts";
 import { takeFrame } from "./client-frames.ts";
 import { DurableAlarm } from "./durable-alarm.ts";
 import { createDurableSql } from "./durable-sql.ts";
+import { newId } from "./new-id.ts";
 import { nextWake, SECOND_SWEEP_MS } from "./next-wake.ts";
 import { hasTables } from "./schema.ts";
 import { Session, type SessionDeps } from "./session.ts";
@@ -28,8 +29,8 @@ import {
   type UploadedFile,
 } from "./session-api.ts";
 import { createSessionDeps } from "./session-deps.ts";
-import { blobIdOf, toInfo } from "./session-files.ts";
-import { deletingSince, readSettings, type Settings, writeMeta } from "./settings.ts";
+import { blobIdOf, putFirstFiles, SessionFiles, toInfo } from "./session-files.ts";
+import { deletingSince, readSettings, type Settings, spaceOf, writeMeta } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
 import { SpaceKeeper } from "./space-keeper.ts";
 import { forgetStage, giveUpStage, nextSweepAt, STAGE_SWEEP_MS, takeDueStages } from "./stages.ts";
@@ -99,7 +100,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       this.#session ??= Session.create(
         this.#deps,
         { ...rest, space_id, created_at: now, changed_at: now, revision: 0 },
-        files,
+        () => putFirstFiles(this.#sql, files),
       );
       await this.#session.index.flush();
       // It may have been deleted meanwhile.
@@ -165,30 +166,30 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   }
 
   files(asking: Principal, page: PageRequest & { prefix: string }) {
-    return answer(() => this.#mine(asking).files.list(page));
+    return answer(() => this.#filesOf(this.#mine(asking)).list(page));
   }
 
   file(asking: Principal, path: string) {
     return answer(() => {
       const session = this.#mine(asking);
-      const file = session.files.find(path);
-      return { info: toInfo(file), key: blobKey(session.settings.space_id, file.blob_id) };
+      const file = this.#filesOf(session).find(path);
+      return { info: toInfo(file), key: blobKey(spaceOf(session.settings), file.blob_id) };
     });
   }
 
   stageFile(asking: Principal, file: { path: string; conditions: Conditions }) {
     return answer(() => {
       const session = this.#mine(asking);
-      const stage_id = session.files.stage(file);
+      const stage_id = this.#filesOf(session).stage(file);
       this.#alarm.wakeAt(Date.now() + STAGE_SWEEP_MS);
-      return { stage_id, key: blobKey(session.settings.space_id, blobIdOf(stage_id)) };
+      return { stage_id, key: blobKey(spaceOf(session.settings), blobIdOf(stage_id)) };
     });
   }
 
   commitFile(asking: Principal, file: UploadedFile) {
     return answer(() => {
       const session = this.#mine(asking);
-      const committed = session.files.commit(file);
+      const committed = this.#filesOf(session).commit(file);
       session.follow();
       return committed;
     });
@@ -209,7 +210,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   removeFile(asking: Principal, file: { path: string; conditions: Conditions }) {
     return answer(() => {
       const session = this.#mine(asking);
-      session.files.remove(file);
+      this.#filesOf(session).remove(file);
       session.follow();
       return null;
     });
@@ -299,8 +300,18 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
 
   /** Removes what the session left outside its object. Can be stopped anywhere and repeated. */
   async #removeTraces(settings: Settings): Promise<void> {
-    await this.#spaces.leave(settings);
+    await this.#spaces.leave({ session_id: settings.session_id, space_id: spaceOf(settings) });
     await catalogCall(removeFromIndex(this.env.CATALOG, settings.session_id));
+  }
+
+  #filesOf(session: Session): SessionFiles {
+    return new SessionFiles({
+      sql: this.#sql,
+      log: session.log,
+      now: () => Date.now(),
+      newStageId: () => newId("stage"),
+      onChange: () => session.wakeSoon(),
+    });
   }
 
   /** @throws GatewayError `not_found` also for sessions that are someone else's */

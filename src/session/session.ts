@@ -6,7 +6,6 @@ import { TurnClosed } from "../engine/turn-store.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { toTimestamp } from "../protocol/events.ts";
 import { HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
-import { workspaceDirOf } from "../protocol/paths.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import {
   type AcceptedTurn,
@@ -19,13 +18,11 @@ import {
   type TurnPage,
   type TurnResult,
 } from "../protocol/rest.ts";
-import { type FileVersion, putVersion } from "../workspace/file-table.ts";
 import { EventLog } from "./event-log.ts";
 import { IndexOutbox } from "./index-outbox.ts";
 import { createTables, hasTables } from "./schema.ts";
 import type { PageRequest } from "./session-api.ts";
-import { SessionFiles } from "./session-files.ts";
-import { readSettings, type Settings, titleFrom, writeSettings } from "./settings.ts";
+import { readSettings, type Settings, titleFrom, workspaceDir, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
 import { TurnQueue } from "./turn-queue.ts";
 import { findTurn, turnsBefore } from "./turn-table.ts";
@@ -47,7 +44,6 @@ type Loop = { turn: StoredTurn; abort: AbortController; ended: Promise<void> };
 /** A session on any host: its log, its queue of turns, and the one loop that runs them. */
 export class Session {
   readonly log: EventLog;
-  readonly files: SessionFiles;
   readonly index: IndexOutbox;
   readonly #deps: SessionDeps;
   readonly #queue: TurnQueue;
@@ -63,17 +59,14 @@ export class Session {
     return settings === null ? null : new Session(deps, settings);
   }
 
-  /** Stores a session that begins, with the files that it begins with, and opens it. */
-  static create(deps: SessionDeps, settings: Settings, files: FileVersion[]): Session {
+  /** Stores a session that begins, together with what `also` stores, and opens it. */
+  static create(deps: SessionDeps, settings: Settings, also: () => void = () => {}): Session {
     const { sql, host } = deps;
     sql.transaction(() => {
       host.wakeAt(host.now() + HEARTBEAT_MS);
       createTables(sql);
       writeSettings(sql, settings);
-      for (const { path, blob_id, size, content_type, sha256, modified_at } of files) {
-        const content = { blob_id, size, content_type, sha256 };
-        putVersion(sql, { path, seq: 0, modifiedAt: Date.parse(modified_at), content });
-      }
+      also();
     });
     return new Session(deps, settings);
   }
@@ -84,13 +77,6 @@ export class Session {
     this.#settings = settings;
     const now = () => host.now();
     this.log = new EventLog(sql, (event) => host.broadcast(event), now);
-    this.files = new SessionFiles({
-      sql,
-      log: this.log,
-      now,
-      newStageId: () => deps.newId("stage"),
-      onChange: () => this.#wakeSoon(),
-    });
     this.#queue = new TurnQueue({
       sql,
       log: this.log,
@@ -98,7 +84,7 @@ export class Session {
       newTurnId: () => deps.newId("turn"),
       settings: () => this.#settings,
       onStart: (userInput) => {
-        this.#wakeSoon();
+        this.wakeSoon();
         if (this.#settings.title === null) writeSettings(sql, { ...this.#settings, title: titleFrom(userInput) });
       },
     });
@@ -132,7 +118,7 @@ export class Session {
       user_id,
       title,
       status: active !== null ? "running" : this.#queue.queued.length > 0 ? "queued" : "idle",
-      workspace_dir: workspaceDirOf(session_id),
+      workspace_dir: workspaceDir(this.#settings),
       model,
       metadata,
       created_at: toTimestamp(created_at),
@@ -150,7 +136,7 @@ export class Session {
     const settings = { ...this.#settings, ...given, ...changed };
     this.#deps.sql.transaction(() => {
       writeSettings(this.#deps.sql, settings);
-      this.#wakeSoon();
+      this.wakeSoon();
     });
     this.#settings = settings;
     this.follow();
@@ -297,8 +283,8 @@ export class Session {
     });
   }
 
-  /** Inside a transaction: even if the process dies, a turn goes on and the index row follows. */
-  #wakeSoon(): void {
+  /** To be called inside a transaction: even if the process dies, a turn goes on and the index row follows. */
+  wakeSoon(): void {
     const { host } = this.#deps;
     host.wakeAt(host.now() + HEARTBEAT_MS);
   }

@@ -3,6 +3,7 @@ import type { Sql } from "../engine/ports.ts";
 import { metadata } from "../protocol/events.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { DERIVED_TITLE_CHARS } from "../protocol/limits.ts";
+import { workspaceDirOf } from "../protocol/paths.ts";
 
 /** What a session is, as one row of `meta`. */
 const settings = z.strictObject({
@@ -14,7 +15,10 @@ const settings = z.strictObject({
   system: z.string().nullable(),
   max_iterations: z.int(),
   metadata,
-  space_id: z.string(),
+  /** The space that holds its files; null for a session whose files lie in a directory. */
+  space_id: z.string().nullable(),
+  /** The directory that was named for its files; without one they have a place of their own. */
+  directory: z.string().optional(),
   created_at: z.int(),
   /** When something other than the log last changed, in ms since the epoch. */
   changed_at: z.int(),
@@ -31,6 +35,17 @@ export function readSettings(sql: Sql): Settings | null {
 
 export function writeSettings(sql: Sql, value: Settings): void {
   writeMeta(sql, "session", JSON.stringify(value));
+}
+
+/** What the session shows as its `workspace_dir`. */
+export function workspaceDir({ directory, session_id }: Settings): string {
+  return directory ?? workspaceDirOf(session_id);
+}
+
+/** The space of a session in the cloud. */
+export function spaceOf({ space_id }: Settings): string {
+  if (space_id === null) throw new Error("the session's files lie in a directory, not in a space");
+  return space_id;
 }
 
 /** When the session began to be deleted, in ms since the epoch; null for one that was not. */

@@ -3,9 +3,9 @@ import type { Principal } from "../protocol/principal.ts";
 import type { FileVersion } from "../workspace/file-table.ts";
 import { removeBlobs, spacePrefix, stagePrefix } from "../workspace/space-blobs.ts";
 import { catalogCall } from "./catalog-call.ts";
+import { newId } from "./new-id.ts";
 import type { Answer, SessionApi } from "./session-api.ts";
-import { newId } from "./session-deps.ts";
-import type { Settings } from "./settings.ts";
+import { type Settings, spaceOf } from "./settings.ts";
 
 type Membership = { space_id: string; session_id: string };
 
@@ -85,12 +85,12 @@ export class SpaceKeeper {
   }
 
   /** Removes what was uploaded under a stage that was never committed. */
-  async removeStage({ space_id }: Pick<Settings, "space_id">, stageId: string): Promise<void> {
-    await removeBlobs(this.#bucket, stagePrefix(space_id, stageId));
+  async removeStage(settings: Settings, stageId: string): Promise<void> {
+    await removeBlobs(this.#bucket, stagePrefix(spaceOf(settings), stageId));
   }
 
   /** The same for each of these stages, with a call of `done` where it worked. Never throws. */
-  async removeStages(settings: Pick<Settings, "space_id">, stages: string[], done: (stageId: string) => void) {
+  async removeStages(settings: Settings, stages: string[], done: (stageId: string) => void) {
     for (const stageId of stages) {
       try {
         await this.removeStage(settings, stageId);

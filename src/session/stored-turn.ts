@@ -1,6 +1,6 @@
 import type { ContentBlock } from "../engine/messages.ts";
 import type { CallState, TurnEnd, TurnState } from "../engine/next-step.ts";
-import type { Sql, Staged } from "../engine/ports.ts";
+import type { Committed, Sql, Staged } from "../engine/ports.ts";
 import type { ToolSet } from "../engine/turn-deps.ts";
 import {
   type BlockWriter,
@@ -21,8 +21,10 @@ import {
   type CallRow,
   insertModelMessage,
   lastMessage,
+  markCallApplying,
   markCallClosed,
   markCallStarted,
+  pendingOf,
   previewOf,
   readTranscript,
 } from "./transcript.ts";
@@ -163,26 +165,36 @@ export class StoredTurn implements TurnStore {
     });
   }
 
-  closeCall(index: number, outcome: ToolOutcome, staged: Staged | null): { conflict: boolean } {
-    let conflict = false;
+  closeCall(index: number, outcome: ToolOutcome, staged: Staged | null): "closed" | "conflict" | "applying" {
+    let left: "closed" | "conflict" | "applying" = "closed";
     this.#commit((writer) => {
-      const { sql, log, settings } = this.#options;
-      const { messageId, uses, calls } = this.#last();
-      const use = uses[index];
-      if (use === undefined) throw new RangeError(`the last message has no tool call ${index}`);
-      const stageId = calls[index]?.stage_id ?? null;
+      const { sql, log } = this.#options;
       // The files' version is the seq of the result that they come with.
       const changes = staged?.commit(sql, log.lastSeq + 1) ?? { committed: [] };
-      conflict = "conflict" in changes;
-      const result = "conflict" in changes ? conflictOutcome(changes.conflict, outcome) : outcome;
-      this.#close(writer, this.#row, { messageId, index, use, stageId }, result);
-      for (const { info } of "conflict" in changes ? [] : changes.committed) {
-        const event = info === null ? null : workProductEvent(settings().session_id, info);
-        if (event !== null) writer.append(event, this.#row.turn_id);
-      }
-      return this.#row.starts === 0 ? {} : { starts: 0 };
+      if ("redo" in changes) {
+        left = "applying";
+        const { messageId } = this.#last();
+        markCallApplying(sql, { messageId, position: index }, { outcome, redo: changes.redo });
+      } else if ("conflict" in changes) {
+        left = "conflict";
+        this.#closeOpen(writer, index, conflictOutcome(changes.conflict, outcome), []);
+      } else this.#closeOpen(writer, index, outcome, changes.committed);
+      return this.#progress();
     });
-    return { conflict };
+    return left;
+  }
+
+  applying(index: number) {
+    const pending = pendingOf(this.#last().calls[index]);
+    if (pending === null) throw new Error(`the tool call ${index} is not being applied`);
+    return pending;
+  }
+
+  closeApplied(index: number, outcome: ToolOutcome, committed: Committed[]): void {
+    this.#commit((writer) => {
+      this.#closeOpen(writer, index, outcome, committed);
+      return this.#progress();
+    });
   }
 
   finish(end: TurnEnd, { omit } = { omit: false }): void {
@@ -192,6 +204,11 @@ export class StoredTurn implements TurnStore {
   /** Stores the cancel before anything is stopped, so that it holds whatever happens next. */
   markCancelled(): void {
     this.#commit(() => ({ cancelled: 1 }));
+  }
+
+  /** Starts of the host are counted from the last progress on. */
+  #progress(): Partial<TurnRow> {
+    return this.#row.starts === 0 ? {} : { starts: 0 };
   }
 
   /** Clean-up looks for blobs under this stage, and removes them. */
@@ -265,6 +282,19 @@ export class StoredTurn implements TurnStore {
     }
   }
 
+  /** Closes a call of the last message, and tells of what it made for people. */
+  #closeOpen(writer: LogWriter, index: number, outcome: ToolOutcome, committed: Committed[]): void {
+    const { messageId, uses, calls } = this.#last();
+    const use = uses[index];
+    if (use === undefined) throw new RangeError(`the last message has no tool call ${index}`);
+    const stageId = calls[index]?.stage_id ?? null;
+    this.#close(writer, this.#row, { messageId, index, use, stageId }, outcome);
+    for (const { info } of committed) {
+      const event = info === null ? null : workProductEvent(this.#options.settings().session_id, info);
+      if (event !== null) writer.append(event, this.#row.turn_id);
+    }
+  }
+
   #close(
     writer: LogWriter,
     row: TurnRow,
@@ -292,7 +322,7 @@ export class StoredTurn implements TurnStore {
       const use = last?.uses[call.position];
       if (call.status === "closed" || use === undefined || last === null) continue;
       const at = { messageId: last.messageId, index: call.position, use, stageId: call.stage_id };
-      const content = call.status === "started" ? LEFT_STARTED : NOT_RUN;
+      const content = call.status === "open" || call.status === "unreadable" ? NOT_RUN : LEFT_STARTED;
       this.#close(writer, row, at, { content, isError: true, durationMs: 0 });
     }
     if (end.error !== null) {

@@ -1,17 +1,20 @@
 import { type ContentBlock, contentBlock } from "../engine/messages.ts";
 import type { Sql, SqlRow, ToolResultContent } from "../engine/ports.ts";
-import type { Step, ToolUse, TranscriptEntry } from "../engine/turn-store.ts";
+import type { Step, ToolOutcome, ToolUse, TranscriptEntry } from "../engine/turn-store.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import type { Json } from "../protocol/json.ts";
 import { PREVIEW_MAX_CHARS } from "../protocol/limits.ts";
 
-/** One row of `tool_calls`. `unreadable`: open, and its input is no JSON object. */
+/**
+ * One row of `tool_calls`. `unreadable`: open, and its input is no JSON object. `applying`: decided, and `result` holds
+ * what is pending instead of the result.
+ */
 export type CallRow = {
   message_id: number;
   position: number;
   tool_use_id: string;
   name: string;
-  status: "open" | "unreadable" | "started" | "closed";
+  status: "open" | "unreadable" | "started" | "applying" | "closed";
   stage_id: string | null;
   result: string | null;
   is_error: number | null;
@@ -82,6 +85,24 @@ export function markCallStarted(sql: Sql, { messageId, position }: CallPlace, st
     messageId,
     position,
   );
+}
+
+/** The outcome of a call whose changes have yet to be applied, and what is to be done for them. */
+type Pending = { outcome: ToolOutcome; redo: Json };
+
+export function markCallApplying(sql: Sql, { messageId, position }: CallPlace, pending: Pending): void {
+  sql.exec(
+    "UPDATE tool_calls SET status = 'applying', result = ? WHERE message_id = ? AND position = ?",
+    JSON.stringify(pending),
+    messageId,
+    position,
+  );
+}
+
+/** Null for a call that is not being applied. */
+export function pendingOf(call: CallRow | undefined): Pending | null {
+  // Written by `markCallApplying` and by nothing else.
+  return call?.status === "applying" && call.result !== null ? JSON.parse(call.result) : null;
 }
 
 export function markCallClosed(

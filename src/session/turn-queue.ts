@@ -3,12 +3,11 @@ import { GatewayError, notFound } from "../protocol/errors.ts";
 import { NO_USAGE } from "../protocol/events.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
-import { workspaceDirOf } from "../protocol/paths.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type AcceptedTurn, requireInput, type SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
 import { iterationEnd } from "./iteration-end.ts";
-import type { Settings } from "./settings.ts";
+import { type Settings, workspaceDir } from "./settings.ts";
 import { insertUserMessage } from "./transcript.ts";
 import {
   findTurn,
@@ -176,11 +175,12 @@ export class TurnQueue {
   #start(writer: LogWriter, turn: NewTurn): Partial<TurnRow> {
     const { sql, log, now, settings, onStart } = this.#options;
     const first_seq = log.lastSeq + 1;
-    const { session_id, user_id, model, fast_model, system } = settings();
+    const current = settings();
+    const { session_id, user_id, model, fast_model, system } = current;
     const { user_input, force_complex, metadata = {} } = requestOf(turn);
     const path = fast_model !== null && force_complex !== true ? "fast" : "complex";
     const { turn_id } = turn;
-    const workspace = workspaceDirOf(session_id);
+    const workspace = workspaceDir(current);
     writer.append({ type: "SESSION_INFO", data: { session_id, user_id, workspace, model } }, turn_id);
     writer.append({ type: "USER_INPUT", data: { text: user_input, user_id: turn.user_id, metadata } }, turn_id);
     writer.append({ type: "STATUS", data: { status: "processing", iteration: 1, path } }, turn_id);

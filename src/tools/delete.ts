@@ -1,17 +1,18 @@
 import { z } from "zod";
-import { filePathInput } from "../workspace/paths.ts";
+import type { PathInputs } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
 import { missingFile } from "./missing-file.ts";
 
-export const deleteTool = defineTool({
-  name: "delete",
-  description: "Deletes one file of the workspace. A folder goes with its last file.",
-  input: z.strictObject({ path: filePathInput }),
-  readOnly: false,
-  retry: "safe",
-  async run({ path }, { workspace }) {
-    if ((await workspace.stat(path)) === null) throw await missingFile(workspace, path);
-    workspace.remove(path);
-    return `Deleted ${path}.`;
-  },
-});
+export const createDeleteTool = (paths: PathInputs) =>
+  defineTool({
+    name: "delete",
+    description: "Deletes one file of the workspace. A folder goes with its last file.",
+    input: z.strictObject({ path: paths.file }),
+    readOnly: false,
+    retry: "safe",
+    async run({ path }, { workspace }) {
+      if ((await workspace.stat(path)) === null) throw await missingFile(workspace, path);
+      workspace.remove(path);
+      return `Deleted ${path}.`;
+    },
+  });

@@ -2,7 +2,7 @@ import { createTwoFilesPatch, OMIT_HEADERS } from "diff";
 import { z } from "zod";
 import { ToolError } from "../engine/ports.ts";
 import { firstChars } from "../protocol/first-chars.ts";
-import { filePathInput } from "../workspace/paths.ts";
+import type { PathInputs } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
 import { readTextFile } from "./text-file.ts";
 
@@ -15,34 +15,36 @@ const EXCERPT_MAX_CHARS = 500;
 /** A longer text is not looked for with other white space. */
 const SIMILAR_MAX_CHARS = 10_000;
 
-export const editTool = defineTool({
-  name: "edit",
-  description:
-    "Replaces an exact text in a text file of the workspace. old_string must match character by character, white space " +
-    "and line breaks included, and must stand in exactly one place unless replace_all is true. Read the file first.",
-  input: z.strictObject({
-    path: filePathInput,
-    old_string: z.string().min(1).describe("The text to replace, with enough around it to be unique"),
-    new_string: z.string().describe("What to put in its place"),
-    replace_all: z.boolean().default(false).describe("Replace every occurrence"),
-  }),
-  readOnly: false,
-  retry: "safe",
-  async run({ path, old_string, new_string, replace_all }, { workspace }) {
-    if (old_string === new_string) throw new ToolError("old_string and new_string are the same; nothing would change.");
-    const before = await readTextFile(workspace, path);
-    const places = placesOf(before, old_string);
-    if (places.length === 0) throw new ToolError(notFound(path, before, old_string));
-    if (places.length > 1 && !replace_all) throw new ToolError(ambiguous(path, before, places));
+export const createEditTool = (paths: PathInputs) =>
+  defineTool({
+    name: "edit",
+    description:
+      "Replaces an exact text in a text file of the workspace. old_string must match character by character, white space " +
+      "and line breaks included, and must stand in exactly one place unless replace_all is true. Read the file first.",
+    input: z.strictObject({
+      path: paths.file,
+      old_string: z.string().min(1).describe("The text to replace, with enough around it to be unique"),
+      new_string: z.string().describe("What to put in its place"),
+      replace_all: z.boolean().default(false).describe("Replace every occurrence"),
+    }),
+    readOnly: false,
+    retry: "safe",
+    async run({ path, old_string, new_string, replace_all }, { workspace }) {
+      if (old_string === new_string)
+        throw new ToolError("old_string and new_string are the same; nothing would change.");
+      const before = await readTextFile(workspace, path);
+      const places = placesOf(before, old_string);
+      if (places.length === 0) throw new ToolError(notFound(path, before, old_string));
+      if (places.length > 1 && !replace_all) throw new ToolError(ambiguous(path, before, places));
 
-    // The replacement comes from a function, since `$` in a string would be a sign of its own.
-    const after = replace_all
-      ? before.replaceAll(old_string, () => new_string)
-      : before.replace(old_string, () => new_string);
-    workspace.write(path, new TextEncoder().encode(after));
-    return `Edited ${path}.${describeChange(before, after)}`;
-  },
-});
+      // The replacement comes from a function, since `$` in a string would be a sign of its own.
+      const after = replace_all
+        ? before.replaceAll(old_string, () => new_string)
+        : before.replace(old_string, () => new_string);
+      workspace.write(path, new TextEncoder().encode(after));
+      return `Edited ${path}.${describeChange(before, after)}`;
+    },
+  });
 
 /** The first places at which `part` stands, overlapping ones too, one more than an error names. */
 function placesOf(text: string, part: string): number[] {

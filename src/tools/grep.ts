@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Draft } from "../engine/ports.ts";
+import type { Draft, FileEntry } from "../engine/ports.ts";
 import {
   GREP_DEFAULT_MATCHES,
   GREP_FILE_MAX_BYTES,
@@ -10,11 +10,11 @@ import {
   GREP_TOTAL_MAX_BYTES,
   PATTERN_MAX_CHARS,
 } from "../protocol/limits.ts";
-import type { FileInfo } from "../protocol/rest.ts";
-import { folderPathInput, folderPrefix } from "../workspace/paths.ts";
+import { createGlobMatcher, globInput } from "../workspace/glob-pattern.ts";
+import { folderPrefix, type PathInputs } from "../workspace/paths.ts";
+import { walkFiles } from "../workspace/walk-files.ts";
 import { defineTool } from "./define-tool.ts";
 import { fitLines } from "./fit-lines.ts";
-import { createGlobMatcher, globInput } from "./glob-pattern.ts";
 import { createLineFinder, type LineFinder } from "./line-finder.ts";
 import { decodeText } from "./text-file.ts";
 
@@ -24,48 +24,47 @@ const PARALLEL_READS = 6;
 const EXCERPT_MAX_CHARS = 300;
 const EXCERPT_LEAD_CHARS = 100;
 
-export const grepTool = defineTool({
-  name: "grep",
-  description:
-    "Searches the text files of the workspace line by line. Each match is given as path:line: text. The pattern is a " +
-    "regular expression in RE2 syntax (no lookarounds, no backreferences), or plain text with literal.",
-  input: z.strictObject({
-    pattern: z.string().min(1).max(PATTERN_MAX_CHARS).describe("What to look for within a line"),
-    path: folderPathInput
-      .default("")
-      .describe("The folder, or the one file, to search; by default the whole workspace"),
-    glob: globInput.optional().describe("Search only files that match, such as *.md"),
-    literal: z.boolean().default(false).describe("Take the pattern as plain text"),
-    ignore_case: z.boolean().default(false),
-    limit: z.int().min(1).max(GREP_MAX_MATCHES).default(GREP_DEFAULT_MATCHES).describe("How many matches at most"),
-  }),
-  readOnly: true,
-  retry: "safe",
-  async run({ pattern, path, glob, literal, ignore_case, limit }, { workspace, signal }) {
-    const finder = createLineFinder(pattern, { literal, ignoreCase: ignore_case });
-    const { files, notes } = withinLimits(await filesAt(workspace, path, glob), finder.stepsPerChar);
-    const found: string[] = [];
-    const until = Date.now() + GREP_TIME_MS;
-    for (let i = 0; i < files.length && found.length <= limit; i += PARALLEL_READS) {
-      signal.throwIfAborted();
-      if (Date.now() > until) {
-        notes.push(`Time was up after ${i} of ${files.length} files.`);
-        break;
+export const createGrepTool = (paths: PathInputs) =>
+  defineTool({
+    name: "grep",
+    description:
+      "Searches the text files of the workspace line by line. Each match is given as path:line: text. The pattern is a " +
+      "regular expression in RE2 syntax (no lookarounds, no backreferences), or plain text with literal.",
+    input: z.strictObject({
+      pattern: z.string().min(1).max(PATTERN_MAX_CHARS).describe("What to look for within a line"),
+      path: paths.folder.default("").describe("The folder, or the one file, to search; by default the whole workspace"),
+      glob: globInput.optional().describe("Search only files that match, such as *.md"),
+      literal: z.boolean().default(false).describe("Take the pattern as plain text"),
+      ignore_case: z.boolean().default(false),
+      limit: z.int().min(1).max(GREP_MAX_MATCHES).default(GREP_DEFAULT_MATCHES).describe("How many matches at most"),
+    }),
+    readOnly: true,
+    retry: "safe",
+    async run({ pattern, path, glob, literal, ignore_case, limit }, { workspace, signal }) {
+      const finder = createLineFinder(pattern, { literal, ignoreCase: ignore_case });
+      const { files, notes } = withinLimits(await filesAt(workspace, path, glob), finder.stepsPerChar);
+      const found: string[] = [];
+      const until = Date.now() + GREP_TIME_MS;
+      for (let i = 0; i < files.length && found.length <= limit; i += PARALLEL_READS) {
+        signal.throwIfAborted();
+        if (Date.now() > until) {
+          notes.push(`Time was up after ${i} of ${files.length} files.`);
+          break;
+        }
+        const batch = files.slice(i, i + PARALLEL_READS);
+        const contents = await Promise.all(batch.map((file) => workspace.read(file.path)));
+        for (const [j, file] of batch.entries()) {
+          const text = decodeText(contents[j] ?? new Uint8Array());
+          if (text !== null) searchText(text, file.path, finder, limit, found);
+        }
       }
-      const batch = files.slice(i, i + PARALLEL_READS);
-      const contents = await Promise.all(batch.map((file) => workspace.read(file.path)));
-      for (const [j, file] of batch.entries()) {
-        const text = decodeText(contents[j] ?? new Uint8Array());
-        if (text !== null) searchText(text, file.path, finder, limit, found);
-      }
-    }
 
-    const shown = fitLines(found, limit);
-    if (shown.length < found.length) notes.unshift(`Only the first ${shown.length} matches are shown.`);
-    if (found.length === 0) shown.push(`Nothing was found in ${files.length} files.`);
-    return [...shown, ...notes.map((note) => `[${note}]`)].join("\n");
-  },
-});
+      const shown = fitLines(found, limit);
+      if (shown.length < found.length) notes.unshift(`Only the first ${shown.length} matches are shown.`);
+      if (found.length === 0) shown.push(`Nothing was found in ${files.length} files.`);
+      return [...shown, ...notes.map((note) => `[${note}]`)].join("\n");
+    },
+  });
 
 /** Adds the matches of a file until `found` holds one more than `limit`. */
 function searchText(text: string, path: string, finder: LineFinder, limit: number, found: string[]): void {
@@ -87,22 +86,18 @@ function excerpt(line: string, at: number): string {
   return `${start > 0 ? "…" : ""}${part}${start + EXCERPT_MAX_CHARS < line.length ? "…" : ""}`;
 }
 
-async function filesAt(workspace: Draft, path: string, glob: string | undefined): Promise<FileInfo[]> {
-  let files = await workspace.list(path);
+async function filesAt(workspace: Draft, path: string, glob: string | undefined): Promise<FileEntry[]> {
+  const file = path === "" ? null : await workspace.stat(path);
+  if (file !== null) return [file];
   const start = folderPrefix(path).length;
-  if (files.length === 0 && path !== "") {
-    const file = await workspace.stat(path);
-    return file === null ? [] : [file];
-  }
-  if (glob !== undefined) {
-    const matches = createGlobMatcher(glob);
-    files = files.filter((file) => matches(file.path.slice(start)));
-  }
+  const matches = glob === undefined ? () => true : createGlobMatcher(glob);
+  const files: FileEntry[] = [];
+  for await (const found of walkFiles(workspace, path)) if (matches(found.path.slice(start))) files.push(found);
   return files;
 }
 
 /** The files that one search may read, and what is to be said of the others. */
-function withinLimits(files: FileInfo[], stepsPerChar: number): { files: FileInfo[]; notes: string[] } {
+function withinLimits(files: FileEntry[], stepsPerChar: number): { files: FileEntry[]; notes: string[] } {
   const notes: string[] = [];
   const small = files.filter((file) => file.size <= GREP_FILE_MAX_BYTES);
   if (small.length < files.length) {

@@ -1,15 +1,18 @@
 import { type Draft, ToolError } from "../engine/ports.ts";
-import { folderPrefix } from "../workspace/paths.ts";
+import { walkFiles } from "../workspace/walk-files.ts";
 
 const SUGGESTIONS = 3;
 
 /** The error for a path at which no file stands. It names files that may have been meant. */
 export async function missingFile(workspace: Draft, path: string): Promise<ToolError> {
-  const paths = (await workspace.list("")).map((file) => file.path);
-  if (paths.some((other) => other.startsWith(folderPrefix(path)))) {
+  if ((await workspace.entries(path)).length > 0) {
     return new ToolError(`"${path}" is a folder, not a file. The list tool shows what is in it.`);
   }
-  const similar = paths.filter((other) => stemOf(other) === stemOf(path)).slice(0, SUGGESTIONS);
+  const similar: string[] = [];
+  for await (const other of walkFiles(workspace, "")) {
+    if (similar.length === SUGGESTIONS) break;
+    if (stemOf(other.path) === stemOf(path)) similar.push(other.path);
+  }
   const hint = similar.length === 0 ? "" : ` Similar: ${similar.map((other) => `"${other}"`).join(", ")}.`;
   return new ToolError(`There is no file "${path}".${hint}`);
 }

@@ -1,13 +1,14 @@
 import { z } from "zod";
 import type { Tool, ToolSpec } from "../engine/ports.ts";
-import { deleteTool } from "./delete.ts";
-import { editTool } from "./edit.ts";
-import { globTool } from "./glob.ts";
-import { grepTool } from "./grep.ts";
-import { listTool } from "./list.ts";
-import { readTool } from "./read.ts";
+import { createPathInputs, WORKSPACE_ROOT } from "../workspace/paths.ts";
+import { createDeleteTool } from "./delete.ts";
+import { createEditTool } from "./edit.ts";
+import { createGlobTool } from "./glob.ts";
+import { createGrepTool } from "./grep.ts";
+import { createListTool } from "./list.ts";
+import { createReadTool } from "./read.ts";
 import { waitTool } from "./wait.ts";
-import { writeTool } from "./write.ts";
+import { createWriteTool } from "./write.ts";
 
 export type ToolRegistry = {
   get(name: string): Tool | undefined;
@@ -15,12 +16,21 @@ export type ToolRegistry = {
   specs(): ToolSpec[];
 };
 
-const TOOLS: readonly Tool[] = [readTool, writeTool, editTool, listTool, globTool, grepTool, deleteTool, waitTool];
-
-/** All tools that the gateway runs itself. */
-export function createToolRegistry(): ToolRegistry {
-  const byName = new Map(TOOLS.map((tool) => [tool.name, tool]));
-  const specs = TOOLS.map(toSpec);
+/** All tools that the gateway runs itself. Absolute paths are taken under `root`, where the workspace stands. */
+export function createToolRegistry(root = WORKSPACE_ROOT): ToolRegistry {
+  const paths = createPathInputs(root);
+  const tools: Tool[] = [
+    createReadTool(paths),
+    createWriteTool(paths),
+    createEditTool(paths),
+    createListTool(paths),
+    createGlobTool(paths),
+    createGrepTool(paths),
+    createDeleteTool(paths),
+    waitTool,
+  ];
+  const byName = new Map(tools.map((tool) => [tool.name, tool]));
+  const specs = tools.map(toSpec);
   return { get: (name) => byName.get(name), specs: () => specs };
 }
 

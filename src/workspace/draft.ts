@@ -1,13 +1,11 @@
-import { type Change, type OpenDraft, type Staged, ToolError } from "../engine/ports.ts";
+import { type Change, type Entry, type FileEntry, type OpenDraft, type Staged, ToolError } from "../engine/ports.ts";
 import { TOOL_FILE_MAX_BYTES } from "../protocol/limits.ts";
-import type { FileInfo } from "../protocol/rest.ts";
-import { describeFile } from "./describe-file.ts";
 import { folderPrefix } from "./paths.ts";
 
 /** The committed files that a draft lies over. `Stored` is a file together with what tells its versions apart. */
-export interface DraftBase<Stored extends FileInfo> {
-  /** The files under a folder (`""` is the root). */
-  list(folder: string): Promise<Stored[]>;
+export interface DraftBase<Stored extends FileEntry> {
+  /** What lies directly in a folder (`""` is the root). */
+  entries(folder: string): Promise<Entry[]>;
   stat(path: string): Promise<Stored | null>;
   /** The bytes of exactly this version. @throws where they cannot be had; a failure is never an empty file */
   read(file: Stored): Promise<Uint8Array>;
@@ -19,15 +17,14 @@ export interface DraftBase<Stored extends FileInfo> {
  * One tool call's view of the workspace: its own changes over what is committed. A file keeps, for this call, the
  * version in which the call first saw it, so a commit can tell whether someone else changed it since.
  */
-export class OverlayDraft<Stored extends FileInfo> implements OpenDraft {
+export class OverlayDraft<Stored extends FileEntry> implements OpenDraft {
   readonly #base: DraftBase<Stored>;
-  readonly #now: () => number;
-  readonly #changes = new Map<string, { bytes: Uint8Array; modifiedAt: number } | null>();
+  /** The bytes of each changed file; null for one that is removed. */
+  readonly #changes = new Map<string, Uint8Array | null>();
   readonly #seen = new Map<string, Promise<Stored | null>>();
 
-  constructor(base: DraftBase<Stored>, now: () => number) {
+  constructor(base: DraftBase<Stored>) {
     this.#base = base;
-    this.#now = now;
   }
 
   /** Whether anything was written or removed, be it with the bytes that were there. */
@@ -35,25 +32,35 @@ export class OverlayDraft<Stored extends FileInfo> implements OpenDraft {
     return this.#changes.size > 0;
   }
 
-  async list(folder: string): Promise<FileInfo[]> {
-    const committed = await this.#base.list(folder);
-    const files: FileInfo[] = committed.filter((file) => !this.#changes.has(file.path));
-    for (const path of this.#changes.keys()) {
-      const file = path.startsWith(folderPrefix(folder)) ? await this.stat(path) : null;
-      if (file !== null) files.push(file);
+  async entries(folder: string): Promise<Entry[]> {
+    const prefix = folderPrefix(folder);
+    const entries = new Map((await this.#base.entries(folder)).map((entry) => [entry.path, entry]));
+    for (const [path, bytes] of this.#changes) {
+      if (!path.startsWith(prefix)) continue;
+      const slash = path.indexOf("/", prefix.length);
+      if (slash === -1) {
+        if (bytes === null) entries.delete(path);
+        else entries.set(path, { kind: "file", path, size: bytes.byteLength });
+        continue;
+      }
+      const inner = path.slice(0, slash);
+      // A folder is there for as long as anything lies in it.
+      const isThere = bytes !== null || (await this.entries(inner)).length > 0;
+      if (isThere) entries.set(`${inner}/`, { kind: "folder", path: `${inner}/` });
+      else entries.delete(`${inner}/`);
     }
-    return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+    return [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  async stat(path: string): Promise<FileInfo | null> {
+  async stat(path: string): Promise<FileEntry | null> {
     const change = this.#changes.get(path);
     if (change === undefined) return this.#look(path);
-    return change && describeFile(path, change.bytes, change.modifiedAt);
+    return change && { path, size: change.byteLength };
   }
 
   async read(path: string): Promise<Uint8Array | null> {
     const change = this.#changes.get(path);
-    if (change !== undefined) return change?.bytes ?? null;
+    if (change !== undefined) return change;
     const file = await this.#look(path);
     if (file === null) return null;
     refuseOversized(path, file.size);
@@ -64,7 +71,7 @@ export class OverlayDraft<Stored extends FileInfo> implements OpenDraft {
   write(path: string, bytes: Uint8Array): void {
     refuseOversized(path, bytes.byteLength);
     void this.#look(path);
-    this.#changes.set(path, { bytes, modifiedAt: this.#now() });
+    this.#changes.set(path, bytes);
   }
 
   remove(path: string): void {
@@ -73,7 +80,7 @@ export class OverlayDraft<Stored extends FileInfo> implements OpenDraft {
   }
 
   async stage(stageId: string): Promise<Staged> {
-    const changes = [...this.#changes].map(([path, change]) => ({ path, bytes: change?.bytes ?? null }));
+    const changes = [...this.#changes].map(([path, bytes]) => ({ path, bytes }));
     const seen = new Map<string, Stored | null>();
     for (const [path, file] of this.#seen) seen.set(path, await file);
     return this.#base.stage(stageId, changes, seen);

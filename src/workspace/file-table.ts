@@ -2,7 +2,7 @@
  * The versioned table of a workspace's files. A change adds a row, so the workspace as of any event can be read: the
  * row with the highest `seq` up to it. There is no index beside the key, since every index costs a written row more.
  */
-import type { Sql, SqlRow } from "../engine/ports.ts";
+import type { Entry, Sql, SqlRow } from "../engine/ports.ts";
 import { toTimestamp } from "../protocol/events.ts";
 import type { FileInfo } from "../protocol/rest.ts";
 import { folderPrefix, foldersOf } from "./paths.ts";
@@ -69,6 +69,19 @@ export function listFiles(
     limit ?? -1,
   );
   return rows.flatMap((row) => toVersion(row) ?? []);
+}
+
+/** What lies directly in a folder (`""` is the root): the current files, and folders by what lies in them. */
+export function listEntries(sql: Sql, folder: string): Entry[] {
+  const prefix = folderPrefix(folder);
+  const entries = new Map<string, Entry>();
+  for (const { path, size } of listFiles(sql, { prefix, after: "" })) {
+    const slash = path.indexOf("/", prefix.length);
+    const entry: Entry =
+      slash === -1 ? { kind: "file", path, size } : { kind: "folder", path: path.slice(0, slash + 1) };
+    entries.set(entry.path, entry);
+  }
+  return [...entries.values()];
 }
 
 /** Adds a version: one row. */

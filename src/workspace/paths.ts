@@ -7,8 +7,8 @@ import { GatewayError } from "../protocol/errors.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { PATH_MAX_BYTES } from "../protocol/limits.ts";
 
-/** Where the workspace seems to stand for whoever names files by absolute paths. */
-const WORKSPACE_ROOT = "/workspace";
+/** Where a workspace that is no directory seems to stand, for whoever names files by absolute paths. */
+export const WORKSPACE_ROOT = "/workspace";
 
 /**
  * A file's path, relative to the workspace: NFC, segments joined by single slashes, no `.` and no `..`.
@@ -105,12 +105,19 @@ const guarded = (guard: (input: string) => string, description: string) =>
       }
     });
 
-export const filePathInput = guarded(
-  (input) => workspacePath(input),
-  "The file's path, relative to the workspace, such as work_products/report.md",
-);
+/** The paths in the inputs of tools, as types: no tool sees one that has not passed the guard. */
+export type PathInputs = { file: z.ZodType<string, string>; folder: z.ZodType<string, string> };
 
-export const folderPathInput = guarded(
-  (input) => workspaceFolder(input),
-  "A folder's path, relative to the workspace; by default the whole workspace",
-);
+/** Absolute paths are taken under `root` alone. */
+export function createPathInputs(root: string): PathInputs {
+  return {
+    file: guarded(
+      (input) => workspacePath(input, root),
+      "The file's path, relative to the workspace, such as work_products/report.md",
+    ),
+    folder: guarded(
+      (input) => workspaceFolder(input, root),
+      "A folder's path, relative to the workspace; by default the whole workspace",
+    ),
+  };
+}

@@ -1,6 +1,7 @@
 import {
   type Change,
   type Committed,
+  type Entry,
   type OpenDraft,
   type Sql,
   type Staged,
@@ -11,8 +12,7 @@ import { toTimestamp } from "../protocol/events.ts";
 import type { FileInfo } from "../protocol/rest.ts";
 import { describeFile } from "./describe-file.ts";
 import { type DraftBase, OverlayDraft } from "./draft.ts";
-import { currentFile, type FileVersion, fileInTheWay, listFiles, putVersion } from "./file-table.ts";
-import { folderPrefix } from "./paths.ts";
+import { currentFile, type FileVersion, fileInTheWay, listEntries, putVersion } from "./file-table.ts";
 import { blobKey, deleteBlobs } from "./space-blobs.ts";
 import { storageCall } from "./storage-call.ts";
 
@@ -48,11 +48,11 @@ export class R2Workspace implements Workspace, DraftBase<FileVersion> {
   }
 
   openDraft(): OpenDraft {
-    return new OverlayDraft(this, this.#now);
+    return new OverlayDraft(this);
   }
 
-  async list(folder: string): Promise<FileVersion[]> {
-    return listFiles(this.#sql, { prefix: folderPrefix(folder), after: "" });
+  async entries(folder: string): Promise<Entry[]> {
+    return listEntries(this.#sql, folder);
   }
 
   async stat(path: string): Promise<FileVersion | null> {
@@ -78,12 +78,16 @@ export class R2Workspace implements Workspace, DraftBase<FileVersion> {
         blobId,
         info: bytes && (await this.#upload(path, bytes, blobId)),
       }));
-      return { commit: (sql, seq) => this.#commit(sql, seq, staged, seen), finish: async () => {}, discard };
+      return { commit: (sql, seq) => this.#commit(sql, seq, staged, seen), discard };
     } catch (thrown) {
       // The first failure is the one to hear of. Blobs that outlive this are found by their stage id.
       await discard().catch(() => {});
       throw thrown;
     }
+  }
+
+  async finish(): Promise<never> {
+    throw new Error("a commit over R2 leaves nothing to be done");
   }
 
   async #upload(path: string, bytes: Uint8Array, blobId: string): Promise<FileInfo> {

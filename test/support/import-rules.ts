@@ -20,7 +20,7 @@ export const MAY_IMPORT: Record<string, string[]> = {
   http: ["timing", "protocol", "catalog", "adapters", "session/session-api.ts"],
   adapters: ["protocol"],
   client: ["timing", "protocol"],
-  local: ["protocol", "engine", "models", "workspace", "tools", "session", "type client"],
+  local: ["timing", "protocol", "engine", "models", "workspace", "tools", "session", "type client"],
   parity: ["protocol", "client"],
   cli: ["protocol", "client", "local", "parity"],
   console: ["protocol", "client"],

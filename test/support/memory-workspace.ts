@@ -1,4 +1,4 @@
-import type { Change, Staged } from "../../src/engine/ports.ts";
+import type { Change, Entry, Staged } from "../../src/engine/ports.ts";
 import type { FileInfo } from "../../src/protocol/rest.ts";
 import { describeFile } from "../../src/workspace/describe-file.ts";
 import { type DraftBase, OverlayDraft } from "../../src/workspace/draft.ts";
@@ -14,9 +14,16 @@ class MemoryBase implements DraftBase<FileInfo> {
     this.#files.set(path, { bytes, info: await describeFile(path, bytes, 0) });
   }
 
-  async list(folder: string): Promise<FileInfo[]> {
-    const infos = [...this.#files.values()].map(({ info }) => info);
-    return infos.filter(({ path }) => folder === "" || path.startsWith(`${folder}/`));
+  async entries(folder: string): Promise<Entry[]> {
+    const prefix = folder === "" ? "" : `${folder}/`;
+    const entries = new Map<string, Entry>();
+    for (const { info } of this.#files.values()) {
+      if (!info.path.startsWith(prefix)) continue;
+      const [name = "", ...below] = info.path.slice(prefix.length).split("/");
+      const path = `${prefix}${name}${below.length === 0 ? "" : "/"}`;
+      entries.set(path, below.length === 0 ? { kind: "file", path, size: info.size } : { kind: "folder", path });
+    }
+    return [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
   async stat(path: string): Promise<FileInfo | null> {
@@ -39,5 +46,5 @@ class MemoryBase implements DraftBase<FileInfo> {
 export async function memoryDraft(files: Record<string, string | Uint8Array> = {}) {
   const base = new MemoryBase();
   for (const [path, content] of Object.entries(files)) await base.put(path, content);
-  return { base, draft: new OverlayDraft(base, () => 0) };
+  return { base, draft: new OverlayDraft(base) };
 }

@@ -2,15 +2,16 @@ import { DatabaseSync } from "node:sqlite";
 import { monotonicFactory } from "ulid";
 import type { Host, Model, Sql, SqlRow, SqlValue, Tool } from "../../src/engine/ports.ts";
 import type { Deadlines, ToolSet } from "../../src/engine/turn-deps.ts";
+import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Event, EventOf, EventType } from "../../src/protocol/events.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Session as SessionView, SubmitTurnBody, Turn } from "../../src/protocol/rest.ts";
 import { hasTables } from "../../src/session/schema.ts";
 import { Session, type SessionDeps } from "../../src/session/session.ts";
+import { SessionFiles } from "../../src/session/session-files.ts";
 import type { Settings } from "../../src/session/settings.ts";
 import { createToolRegistry } from "../../src/tools/registry.ts";
 import { currentFile, listFiles } from "../../src/workspace/file-table.ts";
-import { createNodeSql } from "./node-sql.ts";
 import { TableWorkspace } from "./table-workspace.ts";
 
 export const ALICE: Principal = { user_id: "alice", scopes: ["read", "write"] };
@@ -86,6 +87,19 @@ export class SessionWorld {
     return this.#session ?? this.start();
   }
 
+  /** The files as a client's requests find them. */
+  get files(): SessionFiles {
+    const { session } = this;
+    const deps = this.#deps(this.#life ?? new Life());
+    return new SessionFiles({
+      sql: deps.sql,
+      log: session.log,
+      now: () => Date.now(),
+      newStageId: () => deps.newId("stage"),
+      onChange: () => session.wakeSoon(),
+    });
+  }
+
   /** Starts a process, which dies by itself after so many statements of SQL. */
   start(statements = Number.POSITIVE_INFINITY): Session {
     this.kill();
@@ -93,7 +107,7 @@ export class SessionWorld {
     this.#life = life;
     const deps = this.#deps(life);
     const existing = hasTables(this.sql);
-    if (!existing) this.#session = Session.create(deps, this.#settings(), []);
+    if (!existing) this.#session = Session.create(deps, this.#settings());
     life.statementsLeft = statements;
     if (existing) {
       this.#session = Session.open(deps);
@@ -163,7 +177,7 @@ export class SessionWorld {
 
   /** Puts a file as a client does. */
   put(path: string, text: string): void {
-    const { files } = this.session;
+    const { files } = this;
     const conditions = { ifMatch: null, ifNoneMatch: null };
     const stage_id = files.stage({ path, conditions });
     const bytes = new TextEncoder().encode(text);

@@ -1,8 +1,14 @@
 import { createHash } from "node:crypto";
-import type { Change, Committed, OpenDraft, Sql, Staged, Workspace } from "../../src/engine/ports.ts";
+import type { Change, Committed, Entry, OpenDraft, Sql, Staged, Workspace } from "../../src/engine/ports.ts";
 import { contentTypeOf } from "../../src/workspace/content-type.ts";
 import { type DraftBase, OverlayDraft } from "../../src/workspace/draft.ts";
-import { currentFile, type FileVersion, fileInTheWay, listFiles, putVersion } from "../../src/workspace/file-table.ts";
+import {
+  currentFile,
+  type FileVersion,
+  fileInTheWay,
+  listEntries,
+  putVersion,
+} from "../../src/workspace/file-table.ts";
 
 export type TableWorkspaceOptions = {
   sql: Sql;
@@ -26,11 +32,15 @@ export class TableWorkspace implements Workspace, DraftBase<FileVersion> {
   }
 
   openDraft(): OpenDraft {
-    return new OverlayDraft(this, this.#options.now);
+    return new OverlayDraft(this);
   }
 
-  async list(folder: string): Promise<FileVersion[]> {
-    return listFiles(this.#options.sql, { prefix: folder === "" ? "" : `${folder}/`, after: "" });
+  async entries(folder: string): Promise<Entry[]> {
+    return listEntries(this.#options.sql, folder);
+  }
+
+  async finish(): Promise<never> {
+    throw new Error("nothing is left to be done");
   }
 
   async stat(path: string): Promise<FileVersion | null> {
@@ -53,7 +63,6 @@ export class TableWorkspace implements Workspace, DraftBase<FileVersion> {
     }
     return {
       commit: (sql, seq) => this.#commit(sql, seq, named, seen),
-      finish: async () => {},
       discard: async () => {
         await beforeDiscard?.();
         for (const { blobId } of named) blobs.delete(blobId);

@@ -20,15 +20,13 @@ export function testWorkspace(name: string, withHost: (run: (host: WorkspaceHost
   describe(name, () => {
     describe("drafts", () => {
       test("[TOOL5] nothing is seen of a draft until it is committed", () =>
-        withDriver(async ({ stage, read, paths }, { workspace, sql }) => {
+        withDriver(async ({ stage, apply, read, paths }, { workspace }) => {
           const draft = workspace.openDraft();
           draft.write("a", bytesOf("1"));
           const staged = await stage(draft);
           expect(await read("a")).toBeNull();
           expect(await paths()).toEqual([]);
-          sql.transaction(() => staged.commit(sql, 1));
-          await staged.finish();
-          await staged.finish();
+          await apply(staged);
           expect(await read("a")).toBe("1");
           expect(await paths()).toEqual(["a"]);
         }));
@@ -41,24 +39,42 @@ export function testWorkspace(name: string, withHost: (run: (host: WorkspaceHost
           draft.write("f/added", bytesOf("new"));
           draft.write("added", bytesOf("new"));
           draft.remove("f/removed");
-          expect((await draft.list("f")).map((file) => [file.path, file.size])).toEqual([
-            ["f/added", 3],
-            ["f/changed", 5],
-            ["f/kept", 4],
+          expect(await draft.entries("f")).toEqual([
+            { kind: "file", path: "f/added", size: 3 },
+            { kind: "file", path: "f/changed", size: 5 },
+            { kind: "file", path: "f/kept", size: 4 },
           ]);
-          expect((await draft.list("")).map((file) => file.path)).toEqual(["added", "f/added", "f/changed", "f/kept"]);
-          expect(await draft.stat("f/changed")).toMatchObject({ size: 5, sha256: await sha256Of("after") });
+          expect(await draft.entries("")).toEqual([
+            { kind: "file", path: "added", size: 3 },
+            { kind: "folder", path: "f/" },
+          ]);
+          expect(await draft.stat("f/changed")).toEqual({ path: "f/changed", size: 5 });
           expect(textOf(await draft.read("f/changed"))).toBe("after");
           expect(await draft.stat("f/removed")).toBeNull();
           expect(await draft.read("f/removed")).toBeNull();
           expect(textOf(await draft.read("f/kept"))).toBe("kept");
         }));
 
+      test("[TOOL5] a folder is there for as long as a draft leaves something in it", () =>
+        withDriver(async ({ change }, { workspace }) => {
+          await change({ "f/a/1": "1", "f/b/2": "2", "f/b/3": "3", g: "4" });
+          const draft = workspace.openDraft();
+          draft.remove("f/a/1");
+          draft.remove("f/b/2");
+          draft.write("h/i/5", bytesOf("5"));
+          expect((await draft.entries("")).map(({ path }) => path)).toEqual(["f/", "g", "h/"]);
+          expect((await draft.entries("f")).map(({ path }) => path)).toEqual(["f/b/"]);
+          draft.remove("f/b/3");
+          expect((await draft.entries("")).map(({ path }) => path)).toEqual(["g", "h/"]);
+          expect(await draft.entries("h")).toEqual([{ kind: "folder", path: "h/i/" }]);
+          expect(await draft.entries("nowhere")).toEqual([]);
+        }));
+
       test("[TOOL5] a draft is changed by every write and removal, and by no reading", () =>
         withDriver(async ({ change }, { workspace }) => {
           await change({ a: "1" });
           const draft = workspace.openDraft();
-          await draft.list("");
+          await draft.entries("");
           await draft.stat("a");
           await draft.read("a");
           expect(draft.changed).toBe(false);
@@ -80,7 +96,7 @@ export function testWorkspace(name: string, withHost: (run: (host: WorkspaceHost
         }));
 
       test("[TOOL5] a commit that is rolled back can come again", () =>
-        withDriver(async ({ stage, read }, { workspace, sql }) => {
+        withDriver(async ({ stage, apply, read }, { workspace, sql }) => {
           const draft = workspace.openDraft();
           draft.write("a", bytesOf("1"));
           const staged = await stage(draft);
@@ -91,8 +107,7 @@ export function testWorkspace(name: string, withHost: (run: (host: WorkspaceHost
             });
           expect(rolledBack).toThrow("rolled back");
           expect(await read("a")).toBeNull();
-          expect(sql.transaction(() => staged.commit(sql, 2))).toHaveProperty("committed");
-          await staged.finish();
+          expect(await apply(staged)).toHaveProperty("committed");
           expect(await read("a")).toBe("1");
         }));
     });
@@ -114,7 +129,7 @@ export function testWorkspace(name: string, withHost: (run: (host: WorkspaceHost
               modified_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
             },
           });
-          expect(await workspace.openDraft().stat("a.md")).toMatchObject(a?.info ?? {});
+          expect(await workspace.openDraft().stat("a.md")).toMatchObject({ path: "a.md", size: 5 });
           expect(b).toMatchObject({ path: "b.md", info: { size: 5 } });
           expect(c).toEqual({ path: "c", info: null });
           expect([await read("a.md"), await read("b.md"), await read("c")]).toEqual(["hello", "after", null]);
@@ -219,7 +234,7 @@ export function testWorkspace(name: string, withHost: (run: (host: WorkspaceHost
         withDriver(async ({ commit, change, read }, { workspace }) => {
           await change(before);
           const draft = workspace.openDraft();
-          await draft.list("");
+          await draft.entries("");
           draft.write("b", bytesOf("3"));
           await change({ a: "2", c: "2" });
           expect(await commit(draft)).toHaveProperty("committed");

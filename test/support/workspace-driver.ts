@@ -1,4 +1,5 @@
-import type { Committed, OpenDraft, Sql, Workspace } from "../../src/engine/ports.ts";
+import type { Applied, Committed, OpenDraft, Sql, Staged, Workspace } from "../../src/engine/ports.ts";
+import { walkFiles } from "../../src/workspace/walk-files.ts";
 
 /** One empty workspace under test. */
 export type WorkspaceHost = {
@@ -17,13 +18,14 @@ export function createDriver({ workspace, sql }: WorkspaceHost) {
   let seq = 0;
   let stages = 0;
   const stage = (draft: OpenDraft) => draft.stage(`stage_${++stages}`);
-  const commit = async (draft: OpenDraft) => {
-    const staged = await stage(draft);
+  /** Commits, and does what the commit left to be done. */
+  const apply = async (staged: Staged): Promise<Applied> => {
     seq++;
     const outcome = sql.transaction(() => staged.commit(sql, seq));
-    await ("conflict" in outcome ? staged.discard() : staged.finish());
-    return outcome;
+    if ("conflict" in outcome) await staged.discard();
+    return "redo" in outcome ? workspace.finish(outcome.redo) : outcome;
   };
+  const commit = async (draft: OpenDraft) => apply(await stage(draft));
   /** Changes files as another call would: a text writes, null removes. */
   const change = async (files: Record<string, string | null>): Promise<Committed[]> => {
     const draft = workspace.openDraft();
@@ -36,6 +38,6 @@ export function createDriver({ workspace, sql }: WorkspaceHost) {
     return outcome.committed;
   };
   const read = async (path: string) => textOf(await workspace.openDraft().read(path));
-  const paths = async (folder = "") => (await workspace.openDraft().list(folder)).map((file) => file.path);
-  return { stage, commit, change, read, paths };
+  const paths = (folder = "") => Array.fromAsync(walkFiles(workspace.openDraft(), folder), ({ path }) => path);
+  return { stage, apply, commit, change, read, paths };
 }

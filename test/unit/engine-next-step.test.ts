@@ -15,13 +15,13 @@ const state = (change: Partial<TurnState> = {}): TurnState => ({
   ...change,
 });
 
-/** A call by its letters: `r`ead-only or a `w`rite or an `u`nsafe one; then `o`pen, `s`tarted or `c`losed. */
+/** A call by its letters: `r`ead-only or a `w`rite or an `u`nsafe one; then `o`pen, `s`tarted, `a`pplying or `c`losed. */
 function call(letters: string): CallState {
-  const status = { o: "open", s: "started", c: "closed" } as const;
+  const states: Record<string, CallState["status"]> = { s: "started", a: "applying", c: "closed" };
   return {
     readOnly: letters[0] === "r",
     retry: letters[0] === "u" ? "unsafe" : "safe",
-    status: letters[1] === "s" ? status.s : letters[1] === "c" ? status.c : status.o,
+    status: states[letters[1] ?? ""] ?? "open",
   };
 }
 
@@ -91,6 +91,14 @@ describe("what a turn does next", () => {
       { modelCalls: 2, maxIterations: 2, last: last("pause_turn") },
       finish("max_iterations", "pause_turn"),
     ],
+    [
+      "TOOL19",
+      "a call whose changes are decided",
+      { last: last("tool_use", "wc wa ro") },
+      { do: "apply_calls", calls: [1] },
+    ],
+    ["TOOL19", "one at a cancel", { cancelled: true, last: last("tool_use", "wa") }, { do: "apply_calls", calls: [0] }],
+    ["TURN20", "one at the third start", { starts: 3, last: last("tool_use", "wa") }, interrupt(0)],
     ["TURN20", "the second start", { starts: 2, last: last("tool_use", "ro ro") }, run(0, 1)],
     [
       "TURN20",
@@ -109,7 +117,7 @@ describe("what a turn does next", () => {
 const anyCall = fc.record({
   readOnly: fc.boolean(),
   retry: fc.constantFrom("safe", "unsafe"),
-  status: fc.constantFrom("open", "started", "closed"),
+  status: fc.constantFrom("open", "started", "applying", "closed"),
 });
 const anyReason = fc.constantFrom(null, "end_turn", "tool_use", "max_tokens", "pause_turn", "refusal", "tired");
 const anyLast = fc.record({
@@ -130,19 +138,25 @@ const anyState: fc.Arbitrary<TurnState> = fc.record({
 /** Checks what holds for every step. */
 function check(before: TurnState, step: NextStep): void {
   const calls = before.last?.calls ?? [];
-  if (before.cancelled) expect(step).toMatchObject(finish("cancelled"));
+  const applying = calls.some(({ status }) => status === "applying") && before.starts < 3;
+  expect(step.do === "apply_calls").toBe(applying);
+  if (before.cancelled && !applying) expect(step).toMatchObject(finish("cancelled"));
   if (step.do === "wait") expect(step.until).toBe(before.retryAt);
   if (step.do === "call_model") {
     expect(before.modelCalls).toBeLessThan(before.maxIterations);
     expect(calls.every(({ status }) => status === "closed")).toBe(true);
     expect(step.path).toBe(calls.length > 0 ? "complex" : before.path);
   }
-  if (step.do !== "run_tools" && step.do !== "interrupt_tools") return;
+  if (step.do !== "run_tools" && step.do !== "interrupt_tools" && step.do !== "apply_calls") return;
   const named = step.calls.map((index) => calls[index]);
   expect(named.length).toBeGreaterThan(0);
   expect(named.every((one) => one !== undefined && one.status !== "closed")).toBe(true);
   expect(step.calls).toEqual(step.calls.toSorted((a, b) => a - b));
   if (step.do === "interrupt_tools") return;
+  if (step.do === "apply_calls") {
+    expect(named.every((one) => one?.status === "applying")).toBe(true);
+    return;
+  }
   const [first = 0] = step.calls;
   expect(step.calls).toEqual(step.calls.map((_, i) => first + i));
   expect(calls.slice(0, first).every(({ status }) => status === "closed")).toBe(true);
@@ -171,6 +185,7 @@ function perform(before: TurnState, step: NextStep, message: NonNullable<TurnSta
       return { ...before, retryAt: null };
     case "run_tools":
     case "interrupt_tools":
+    case "apply_calls":
       return { ...before, starts: 0, last: before.last && close(before.last, step.calls) };
     case "finish":
       return before;

@@ -1,12 +1,12 @@
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createNodeSql } from "../../src/local/node-sql.ts";
 import { type Event, event as eventSchema, type NewEvent } from "../../src/protocol/events.ts";
 import { EventLog } from "../../src/session/event-log.ts";
 import type { LiveBlock } from "../../src/session/live-block.ts";
 import { createTables } from "../../src/session/schema.ts";
 import { type Entry, LogFollower } from "../support/log-follower.ts";
-import { createNodeSql } from "../support/node-sql.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,9 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Event, EventType, NewEvent } from "../../src/protocol/events.ts";
 import { EventLog, type Replayed } from "../../src/session/event-log.ts";
 import { createTables } from "../../src/session/schema.ts";
-import { createNodeSql } from "../support/node-sql.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse("2026-10-01T12:00:00.000Z") });

@@ -14,12 +14,12 @@ const code = (expected: string) => expect.objectContaining({ name: "GatewayError
 
 /** Uploads a file whose sha256 is its text. */
 function upload(path: string, sha256: string, conditions = NONE, content_type = "") {
-  const { files } = world.session;
+  const { files } = world;
   const stage_id = files.stage({ path, conditions });
   return files.commit({ stage_id, path, size: sha256.length, sha256, content_type, conditions });
 }
 
-const remove = (path: string, conditions = NONE) => world.session.files.remove({ path, conditions });
+const remove = (path: string, conditions = NONE) => world.files.remove({ path, conditions });
 const stages = () => world.sql.exec("SELECT * FROM stages").length;
 const changes = () => world.events("STATUS").map(({ turn_id, data }) => ({ turn_id, ...data }));
 
@@ -50,20 +50,20 @@ describe("a client's file", () => {
 
   test("[GUARD2] [GUARD6] has the path that the guard makes of it, or none", () => {
     expect(upload("/workspace/x/../a//b", "one").info.path).toBe("a/b");
-    expect(world.session.files.find("a/./b").sha256).toBe("one");
+    expect(world.files.find("a/./b").sha256).toBe("one");
     const refused = code("path_refused");
     expect(() => upload("../a", "two")).toThrow(refused);
-    expect(() => world.session.files.find("a\\b")).toThrow(refused);
+    expect(() => world.files.find("a\\b")).toThrow(refused);
     expect(() => remove("~/a")).toThrow(refused);
     expect([changes().length, stages()]).toEqual([1, 0]);
   });
 
   test("[FILE3] that is not there is not found", () => {
-    expect(() => world.session.files.find("a")).toThrow(code("not_found"));
+    expect(() => world.files.find("a")).toThrow(code("not_found"));
     expect(() => remove("a")).toThrow(code("not_found"));
     upload("a", "one");
     remove("a");
-    expect(() => world.session.files.find("a")).toThrow(code("not_found"));
+    expect(() => world.files.find("a")).toThrow(code("not_found"));
     expect(() => remove("a")).toThrow(code("not_found"));
   });
 
@@ -97,7 +97,7 @@ describe("a client's file", () => {
   });
 
   test("[FILE5] is looked at once more when its bytes have come", () => {
-    const { files } = world.session;
+    const { files } = world;
     const conditions = { ifMatch: null, ifNoneMatch: "*" as const };
     const stage_id = files.stage({ path: "a", conditions });
     upload("a", "theirs");
@@ -107,7 +107,7 @@ describe("a client's file", () => {
   });
 
   test("[FILE9] comes from an upload that is known, once", () => {
-    const { files } = world.session;
+    const { files } = world;
     const stage_id = files.stage({ path: "a", conditions: NONE });
     const file = { path: "a", size: 1, sha256: "one", content_type: "", conditions: NONE };
     expect(() => files.commit({ ...file, stage_id: "stage_unknown" })).toThrow(code("not_found"));
@@ -128,7 +128,7 @@ describe("a client's file", () => {
 
 describe("lists", () => {
   const list = (options: { prefix?: string; limit?: number; cursor?: string | null } = {}) =>
-    world.session.files.list({ prefix: "", limit: 10, cursor: null, ...options });
+    world.files.list({ prefix: "", limit: 10, cursor: null, ...options });
 
   test("[FILE1] show what stands now, and nothing of how it is stored", () => {
     upload("b", "one");

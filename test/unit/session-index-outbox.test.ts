@@ -1,9 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Session } from "../../src/protocol/rest.ts";
 import { IndexOutbox } from "../../src/session/index-outbox.ts";
 import { createTables } from "../../src/session/schema.ts";
-import { createNodeSql } from "../support/node-sql.ts";
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});

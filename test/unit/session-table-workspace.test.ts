@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
+import { createNodeSql } from "../../src/local/node-sql.ts";
 import { CREATE_FILES } from "../../src/workspace/file-table.ts";
-import { createNodeSql } from "../support/node-sql.ts";
 import { TableWorkspace } from "../support/table-workspace.ts";
 import { testWorkspace } from "../support/workspace-contract.ts";
 

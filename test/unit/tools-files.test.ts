@@ -196,7 +196,7 @@ describe("delete", () => {
   test("[TOOL9] a file goes", async () => {
     const { draft } = await memoryDraft({ a: "", b: "" });
     expect(await runTool(draft, "delete", { path: "a" })).toEqual({ text: "Deleted a." });
-    expect((await draft.list("")).map((file) => file.path)).toEqual(["b"]);
+    expect((await draft.entries("")).map(({ path }) => path)).toEqual(["b"]);
     expect(await runTool(draft, "delete", { path: "a" })).toHaveProperty("error");
   });
 

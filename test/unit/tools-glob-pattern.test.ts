@@ -1,7 +1,7 @@
 import { matchesGlob } from "node:path/posix";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createGlobMatcher, globInput } from "../../src/tools/glob-pattern.ts";
+import { createGlobMatcher, globInput } from "../../src/workspace/glob-pattern.ts";
 
 const matches = (glob: string, path: string) => createGlobMatcher(glob)(path);
 

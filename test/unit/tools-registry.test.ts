@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createToolRegistry } from "../../src/tools/registry.ts";
+import { walkFiles } from "../../src/workspace/walk-files.ts";
 import { memoryDraft } from "../support/memory-workspace.ts";
 import { runTool } from "../support/run-tool.ts";
 
@@ -72,7 +73,7 @@ describe("paths", () => {
       fc.asyncProperty(path, async (input) => {
         const { draft } = await memoryDraft();
         await runTool(draft, "write", { path: input, content: "x" });
-        for (const file of await draft.list("")) {
+        for await (const file of walkFiles(draft, "")) {
           expect(file.path).not.toMatch(/^[/~]|(^|\/)\.{0,2}(\/|$)|[\\\p{Cc}]/u);
           expect(file.path.isWellFormed()).toBe(true);
         }

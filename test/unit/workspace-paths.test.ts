@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { GatewayError } from "../../src/protocol/errors.ts";
 import { PATH_MAX_BYTES } from "../../src/protocol/limits.ts";
-import { filePathInput, folderPathInput, workspaceFolder, workspacePath } from "../../src/workspace/paths.ts";
+import { createPathInputs, WORKSPACE_ROOT, workspaceFolder, workspacePath } from "../../src/workspace/paths.ts";
 
 /** What the guard says: the path, or the refusal. Anything else that it throws fails the test. */
 function ask(guard: (input: string) => string, input: string): { path: string } | { refusal: string } {
@@ -219,7 +219,8 @@ test("[GUARD3] a host may have its root elsewhere", () => {
 });
 
 describe("as types of a tool's input", () => {
-  const input = z.strictObject({ path: filePathInput, folder: folderPathInput.default("") });
+  const paths = createPathInputs(WORKSPACE_ROOT);
+  const input = z.strictObject({ path: paths.file, folder: paths.folder.default("") });
 
   test("[GUARD1] a tool sees the path that the guard gave", () => {
     expect(input.parse({ path: "/workspace//a", folder: "b/" })).toEqual({ path: "a", folder: "b" });

@@ -3,8 +3,8 @@ import { type Event, event as eventSchema } from "../../src/protocol/events.ts";
 import { type ControlFrame, controlFrame, type ServerFrame, serverFrame } from "../../src/protocol/frames.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Turn } from "../../src/protocol/rest.ts";
+import { newId } from "../../src/session/new-id.ts";
 import { type Answer, type CreateSession, STREAM_REQUEST } from "../../src/session/session-api.ts";
-import { newId } from "../../src/session/session-deps.ts";
 
 export const ADMIN: Principal = { user_id: "admin", scopes: ["read", "write", "approve", "admin"] };
 

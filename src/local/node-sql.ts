@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import type { Sql, SqlRow, SqlValue } from "../../src/engine/ports.ts";
+import type { Sql, SqlRow, SqlValue } from "../engine/ports.ts";
 
 /** The `Sql` port over node:sqlite, so that what needs a session's database runs without a platform. */
 export function createNodeSql(db: DatabaseSync): Sql {
