@@ -7,6 +7,7 @@ import type { Renderer } from "./render.ts";
 import { gatewayAddress, notStarted, readSources } from "./settings.ts";
 import { createRenderer, print } from "./terminal.ts";
 import type { TurnFlags } from "./turn-flags.ts";
+import { webSocketOption } from "./web-socket.ts";
 
 /** One session as it is talked to at a terminal. */
 export class Conversation {
@@ -26,7 +27,7 @@ export class Conversation {
   static async open(flags: TurnFlags): Promise<Conversation> {
     const address = gatewayAddress(flags, readSources());
     const renderer = createRenderer(flags);
-    const gateway = new ExternalGateway(address);
+    const gateway = new ExternalGateway({ ...address, ...(await webSocketOption()) });
     try {
       const session =
         flags.session === undefined

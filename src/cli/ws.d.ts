@@ -1,0 +1,4 @@
+/** The one thing of `ws` that is used here. */
+declare module "ws" {
+  export const WebSocket: import("../client/connection.ts").SocketConstructor;
+}
