@@ -2,12 +2,12 @@ import { ulid } from "ulid";
 import { type Creation, claimCreation, releaseCreation } from "../catalog/creations.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { canonicalJson } from "../protocol/json.ts";
-import { MAX_ITERATIONS_DEFAULT, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
+import { STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { sessionOfWorkspaceDir } from "../protocol/paths.ts";
-import { isAdmin, type Principal } from "../protocol/principal.ts";
+import type { Principal } from "../protocol/principal.ts";
 import type { CreateSessionBody, Session } from "../protocol/rest.ts";
 import { hexSha256 } from "../protocol/sha256.ts";
-import type { CreateSession } from "../session/session-api.ts";
+import { type CreateSession, sessionFields } from "../session/session-api.ts";
 import { unwrap } from "./problem-response.ts";
 import { sessionOf } from "./session-stub.ts";
 import { within } from "./within.ts";
@@ -68,18 +68,8 @@ function asCreated(session: Session, { title, model, metadata }: Settings): Sess
 }
 
 function settingsOf(principal: Principal, defaultModel: string, body: CreateSessionBody): Settings {
-  const user_id = body.user_id ?? principal.user_id;
-  if (user_id !== principal.user_id && !isAdmin(principal)) {
-    throw new GatewayError("forbidden", "Only an admin may create a session for another user.");
-  }
   return {
-    user_id,
-    model: body.model ?? defaultModel,
-    fast_model: body.fast_model ?? null,
-    system: body.system ?? null,
-    max_iterations: body.max_iterations ?? MAX_ITERATIONS_DEFAULT,
-    metadata: body.metadata ?? {},
-    title: body.title ?? null,
+    ...sessionFields(principal, defaultModel, body),
     workspace_from: body.workspace_dir === undefined ? null : sourceOf(body.workspace_dir),
   };
 }

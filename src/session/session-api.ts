@@ -3,12 +3,14 @@
  * thrown error loses its class and its fields on the way.
  */
 
-import { type Problem, toGatewayError, toProblem } from "../protocol/errors.ts";
+import { GatewayError, type Problem, toGatewayError, toProblem } from "../protocol/errors.ts";
 import type { EventType } from "../protocol/events.ts";
-import type { Principal } from "../protocol/principal.ts";
+import { MAX_ITERATIONS_DEFAULT } from "../protocol/limits.ts";
+import { isAdmin, type Principal } from "../protocol/principal.ts";
 import type {
   AcceptedTurn,
   Cancelled,
+  CreateSessionBody,
   EventPage,
   FileInfo,
   FilePage,
@@ -34,6 +36,31 @@ export type CreateSession = {
   title: string | null;
   workspace_from: string | null;
 };
+
+/**
+ * What a request makes of a new session, but for where its files come from.
+ *
+ * @throws GatewayError `forbidden`
+ */
+export function sessionFields(
+  asking: Principal,
+  defaultModel: string,
+  body: CreateSessionBody,
+): Omit<CreateSession, "session_id" | "workspace_from"> {
+  const user_id = body.user_id ?? asking.user_id;
+  if (user_id !== asking.user_id && !isAdmin(asking)) {
+    throw new GatewayError("forbidden", "Only an admin may create a session for another user.");
+  }
+  return {
+    user_id,
+    model: body.model ?? defaultModel,
+    fast_model: body.fast_model ?? null,
+    system: body.system ?? null,
+    max_iterations: body.max_iterations ?? MAX_ITERATIONS_DEFAULT,
+    metadata: body.metadata ?? {},
+    title: body.title ?? null,
+  };
+}
 
 /** `If-Match` and `If-None-Match` as lists of ETags (the sha256 in quotes) or `"*"`; null where the header is absent. */
 export type Conditions = { ifMatch: "*" | string[] | null; ifNoneMatch: "*" | string[] | null };

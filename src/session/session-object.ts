@@ -130,7 +130,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
         this.#sql.transaction(() => this.#markDeleted());
       }
       this.#sockets.closeAll(CLOSE_CODES.deleted, "the session was deleted");
-      session.stop();
+      void session.stop();
       this.#session = null;
       // Whatever fails here is done again by the alarm.
       await this.#removeTraces(session.settings).catch((thrown: unknown) => console.error("delete:", thrown));

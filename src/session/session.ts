@@ -1,8 +1,6 @@
 import { Aborted } from "../engine/abortable.ts";
 import type { Host, Model, Sql, Workspace } from "../engine/ports.ts";
-import { runTurn } from "../engine/run-turn.ts";
 import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
-import { TurnClosed } from "../engine/turn-store.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { toTimestamp } from "../protocol/events.ts";
 import { HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
@@ -18,6 +16,7 @@ import {
   type TurnPage,
   type TurnResult,
 } from "../protocol/rest.ts";
+import { driveTurn } from "./drive-turn.ts";
 import { EventLog } from "./event-log.ts";
 import { IndexOutbox } from "./index-outbox.ts";
 import { createTables, hasTables } from "./schema.ts";
@@ -218,10 +217,11 @@ export class Session {
     if (!this.#stopped) void this.index.flush();
   }
 
-  /** The session is going away: nothing that is under way may commit any more. */
-  stop(): void {
+  /** The session is going away: nothing that is under way may commit any more. Resolves when the loop has ended. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     this.#loop?.abort.abort(new Aborted());
+    await this.#loop?.ended;
   }
 
   /** Runs the turns, one after the other, until none is left. There is one loop. */
@@ -249,24 +249,15 @@ export class Session {
     this.#loop = { turn, abort, ended };
   }
 
-  async #run(turn: StoredTurn, signal: AbortSignal): Promise<void> {
+  #run(turn: StoredTurn, signal: AbortSignal): Promise<void> {
     const { host, model, tools, openWorkspace, deadlines, random, newId } = this.#deps;
     const now = () => host.now();
-    try {
+    const newStageId = () => newId("stage");
+    const openDeps = () => {
       const workspace = openWorkspace(this.#settings);
-      const newStageId = () => newId("stage");
-      await runTurn({ store: turn, model, tools, workspace, deadlines, now, random, newStageId }, signal);
-    } catch (thrown) {
-      if (this.#stopped || thrown instanceof TurnClosed || thrown instanceof Aborted) return;
-      console.error("turn:", thrown);
-      const error = { code: "internal", message: "Something went wrong in the gateway.", retryable: false };
-      try {
-        turn.finish({ status: "failed", stopReason: null, stopDetails: null, error });
-      } catch (again) {
-        // The heartbeat starts the turn once more, and counts that it did.
-        console.error("turn:", again);
-      }
-    }
+      return { model, tools, workspace, deadlines, now, random, newStageId };
+    };
+    return driveTurn(turn, openDeps, signal, () => this.#stopped);
   }
 
   #openTurn(turnId: string): StoredTurn {

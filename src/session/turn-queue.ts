@@ -7,8 +7,8 @@ import type { Principal } from "../protocol/principal.ts";
 import { type AcceptedTurn, requireInput, type SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
 import { iterationEnd } from "./iteration-end.ts";
-import { type Settings, workspaceDir } from "./settings.ts";
-import { insertUserMessage } from "./transcript.ts";
+import type { Settings } from "./settings.ts";
+import { startTurn } from "./start-turn.ts";
 import {
   findTurn,
   insertTurn,
@@ -174,19 +174,9 @@ export class TurnQueue {
   /** Writes a turn's first events and its message; returns what its row needs. */
   #start(writer: LogWriter, turn: NewTurn): Partial<TurnRow> {
     const { sql, log, now, settings, onStart } = this.#options;
-    const first_seq = log.lastSeq + 1;
-    const current = settings();
-    const { session_id, user_id, model, fast_model, system } = current;
-    const { user_input, force_complex, metadata = {} } = requestOf(turn);
-    const path = fast_model !== null && force_complex !== true ? "fast" : "complex";
-    const { turn_id } = turn;
-    const workspace = workspaceDir(current);
-    writer.append({ type: "SESSION_INFO", data: { session_id, user_id, workspace, model } }, turn_id);
-    writer.append({ type: "USER_INPUT", data: { text: user_input, user_id: turn.user_id, metadata } }, turn_id);
-    writer.append({ type: "STATUS", data: { status: "processing", iteration: 1, path } }, turn_id);
-    insertUserMessage(sql, turn_id, user_input);
-    onStart(user_input);
-    return { started_at: now(), first_seq, model, fast_model, system, path };
+    const started = startTurn({ sql, log, now }, writer, turn, settings());
+    onStart(requestOf(turn).user_input);
+    return started;
   }
 
   #findEarlier(userId: string, key: string): TurnRow | null {
