@@ -2,7 +2,6 @@ import { Aborted } from "../engine/abortable.ts";
 import type { Host, Model, Sql, Workspace } from "../engine/ports.ts";
 import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
-import { toTimestamp } from "../protocol/events.ts";
 import { HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import {
@@ -21,7 +20,8 @@ import { EventLog } from "./event-log.ts";
 import { IndexOutbox } from "./index-outbox.ts";
 import { createTables, hasTables } from "./schema.ts";
 import type { PageRequest } from "./session-api.ts";
-import { readSettings, type Settings, titleFrom, workspaceDir, writeSettings } from "./settings.ts";
+import { viewSession } from "./session-view.ts";
+import { readSettings, type Settings, titleFrom, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
 import { TurnQueue } from "./turn-queue.ts";
 import { findTurn, turnsBefore } from "./turn-table.ts";
@@ -110,23 +110,8 @@ export class Session {
   }
 
   describe(): SessionView {
-    const { session_id, user_id, title, model, metadata, created_at, changed_at } = this.#settings;
-    const active = this.#queue.active;
-    return {
-      session_id,
-      user_id,
-      title,
-      status: active !== null ? "running" : this.#queue.queued.length > 0 ? "queued" : "idle",
-      workspace_dir: workspaceDir(this.#settings),
-      model,
-      metadata,
-      created_at: toTimestamp(created_at),
-      updated_at: toTimestamp(Math.max(changed_at, this.log.lastAt ?? 0)),
-      last_seq: this.log.lastSeq,
-      active_turn: active?.turn_id ?? null,
-      queued_turns: this.#queue.queued.map(({ turn_id }) => turn_id),
-      pending_inputs: [],
-    };
+    const { active, queued } = this.#queue;
+    return viewSession(this.#settings, active === null ? queued : [active, ...queued], this.log);
   }
 
   patch(body: PatchSessionBody): SessionView {
