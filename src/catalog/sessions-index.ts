@@ -1,8 +1,6 @@
 import { z } from "zod";
-import { time } from "../protocol/events.ts";
-import { sessionId } from "../protocol/ids.ts";
-import { formatPageCursor, parsePageCursor } from "../protocol/page-cursor.ts";
-import { type Session, type SessionPage, type SessionStatus, session } from "../protocol/rest.ts";
+import type { Session, SessionPage, SessionStatus } from "../protocol/rest.ts";
+import { foldTitle, parseSessionCursor, toSessionPage } from "../protocol/session-list.ts";
 
 /**
  * Writes the session's row in the index. A version that is not above the stored one changes nothing, and neither does
@@ -24,7 +22,7 @@ export async function indexSession(db: D1Database, summary: Session, version: nu
       summary.user_id,
       summary.status,
       summary.updated_at,
-      fold(summary.title ?? ""),
+      foldTitle(summary.title ?? ""),
       JSON.stringify(summary),
     )
     .run();
@@ -52,9 +50,6 @@ export type SessionFilter = {
   cursor: string | null;
 };
 
-/** Where a page ended: the sort key of its last row. */
-const position = z.tuple([time, sessionId]);
-
 const indexRow = z.object({ summary: z.string() });
 
 /**
@@ -76,11 +71,11 @@ export async function listSessions(db: D1Database, filter: SessionFilter): Promi
   if (filter.q !== null && filter.q !== "") {
     // Not LIKE: D1 refuses patterns over 50 bytes.
     where.push("instr(title_folded, ?) > 0");
-    params.push(fold(filter.q));
+    params.push(foldTitle(filter.q));
   }
   if (filter.cursor !== null) {
     where.push("(updated_at, session_id) < (?, ?)");
-    params.push(...parsePageCursor(filter.cursor, position));
+    params.push(...parseSessionCursor(filter.cursor));
   }
   const { results } = await db
     .prepare(
@@ -89,11 +84,8 @@ export async function listSessions(db: D1Database, filter: SessionFilter): Promi
     )
     .bind(...params, filter.limit + 1)
     .all();
-  const sessions = results.slice(0, filter.limit).map((row) => session.parse(JSON.parse(indexRow.parse(row).summary)));
-  const last = results.length > filter.limit ? sessions.at(-1) : undefined;
-  return { sessions, next_cursor: last === undefined ? null : formatPageCursor([last.updated_at, last.session_id]) };
-}
-
-function fold(text: string): string {
-  return text.normalize("NFC").toLowerCase();
+  return toSessionPage(
+    results.map((row) => indexRow.parse(row).summary),
+    filter.limit,
+  );
 }

@@ -116,10 +116,11 @@ function localTime(since: string): string {
 /** Null where another has it. */
 function lockClaim(folder: string, waitMs: number): DatabaseSync | null {
   const path = join(folder, CLAIM);
+  makeFile(path);
   const file = fileAt(path);
   // Of those who try at once exactly one becomes the writer.
   const claim = lock(path, "BEGIN IMMEDIATE", waitMs);
-  if (claim === null || fileAt(path, false) === file) return claim;
+  if (claim === null || fileAt(path) === file) return claim;
   // Whoever had the session removed it: this is the lock of a file that is gone.
   claim.close();
   throw notFound();
@@ -127,7 +128,7 @@ function lockClaim(folder: string, waitMs: number): DatabaseSync | null {
 
 function lockTold(folder: string): DatabaseSync {
   const path = join(folder, TOLD);
-  fileAt(path);
+  makeFile(path);
   const told = lock(path, "BEGIN EXCLUSIVE", ASKED_MAX_MS);
   if (told === null) throw new Error(`someone who reads ${path} does not let go of it`);
   return told;
@@ -148,21 +149,23 @@ function lock(path: string, begin: string, waitMs: number): DatabaseSync | null 
 }
 
 /**
- * Which file this is, however it is called; it is made where there is none. An existing one is never opened here: on
- * closing it the system would drop the locks that this process has on it.
+ * Makes a file where there is none. One that is there is not opened: on closing it again the system would drop the
+ * locks that this process has on it.
  *
- * @throws GatewayError `not_found`
+ * @throws GatewayError `not_found` where there is no folder for it
  */
-function fileAt(path: string, make = true): bigint {
+function makeFile(path: string): void {
   try {
-    if (make) writeFileSync(path, "", { flag: "wx", mode: 0o600 });
+    writeFileSync(path, "", { flag: "wx", mode: 0o600 });
   } catch (thrown) {
     if (hasCode(thrown, "ENOENT")) throw notFound();
     if (!hasCode(thrown, "EEXIST")) throw thrown;
   }
-  const file = statSync(path, { bigint: true, throwIfNoEntry: false });
-  if (file === undefined) throw notFound();
-  return file.ino;
+}
+
+/** Which file is called this now; null where none is. */
+function fileAt(path: string): bigint | null {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null;
 }
 
 /** Whether a process has the second lock, found out by a read, which it does not let in. */

@@ -59,6 +59,11 @@ export const NEVER_ACKED_MAX_BYTES = 32 * 1024 * 1024;
 export const ACK_EVERY_BYTES = 256 * 1024;
 export const ACK_EVERY_MS = 1_000;
 
+/** The one line in which a process says what it wants of another that holds a session: little more than a cursor. */
+export const DOOR_REQUEST_MAX_BYTES = 1_024;
+/** Processes of one machine say it at once. */
+export const DOOR_REQUEST_TIMEOUT_MS = 5_000;
+
 /** A running turn wakes its object this often; unwatched turns were seen evicted after 70 to 140 s. */
 export const HEARTBEAT_MS = 30_000;
 
