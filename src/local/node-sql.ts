@@ -14,6 +14,8 @@ const BUSY_TIMEOUT_MS = 5_000;
 /** What SQLite's header of our databases says of whose they are: "Turn" in ASCII. */
 const APPLICATION_ID = 0x5475726e;
 
+const SQLITE_BUSY = 5;
+
 /** The `Sql` port over node:sqlite, so that what needs a session's database runs without a platform. */
 export function createNodeSql(db: DatabaseSync, { readOnly = false }: { readOnly?: boolean } = {}): Sql {
   const prepare = createStatementCache((query) => ({ count: countParameters(query), statement: db.prepare(query) }));
@@ -76,11 +78,28 @@ export function openNodeSql(file: string, { readOnly = false }: { readOnly?: boo
 }
 
 function prepareFile(db: DatabaseSync, readOnly: boolean): void {
-  const { id, tables } =
-    db
-      .prepare("SELECT application_id AS id, (SELECT count(*) FROM sqlite_schema) AS tables FROM pragma_application_id")
-      .get() ?? {};
-  if (id !== APPLICATION_ID && (id !== 0 || tables !== 0)) throw new Error("it belongs to another program");
-  if (!readOnly) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-  if (!readOnly && id === 0) db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  const found = db
+    .prepare("SELECT application_id AS id, (SELECT count(*) FROM sqlite_schema) AS tables FROM pragma_application_id")
+    .get();
+  const isNew = found?.["id"] === 0 && found["tables"] === 0;
+  if (!isNew && found?.["id"] !== APPLICATION_ID) throw new Error("it belongs to another program");
+  if (readOnly) return;
+  switchToWal(db);
+  db.exec("PRAGMA synchronous = FULL");
+  if (isNew) db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+}
+
+/** For this one step SQLite does not wait for others that are opening the file, which they may do when it is new. */
+function switchToWal(db: DatabaseSync): void {
+  const until = Date.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      db.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (thrown) {
+      const isBusy = thrown instanceof Error && "errcode" in thrown && thrown.errcode === SQLITE_BUSY;
+      if (!isBusy || Date.now() > until) throw thrown;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
 }
