@@ -22,6 +22,8 @@ const HOLDER = "holder.json";
 /** Taking and giving back are a few system calls; whoever meets one waits this long for its end. */
 const TRANSIT_MS = 250;
 const TRANSIT_PAUSE_MS = 10;
+/** Each needs the session to be given back and taken again meanwhile, or a `holder.json` that someone else damaged. */
+const READ_TRIES = 20;
 /** Whoever asks holds the second lock for the time of one read. */
 const ASKED_MAX_MS = 5_000;
 
@@ -82,6 +84,19 @@ export class SessionClaim implements Disposable {
     }
   }
 
+  /**
+   * Removes the session's state with the folder that it lies in, whose databases must be closed, and gives the session
+   * back. Whoever was about to take it finds that there is none.
+   */
+  removeFolder(): void {
+    if (this.#released) throw new Error("the session was given back");
+    // Emptied in its place it could be taken again, with a new lock, before it is gone.
+    const removed = `${this.#folder}.removed`;
+    renameSync(this.#folder, removed);
+    this.release();
+    rmSync(removed, { recursive: true, force: true });
+  }
+
   [Symbol.dispose](): void {
     this.release();
   }
@@ -89,11 +104,13 @@ export class SessionClaim implements Disposable {
 
 /** Who has the session whose state lies in `folder`; null for nobody. Never keeps anyone from taking it. */
 export function holderOf(folder: string): Held | null {
-  if (!isTold(folder)) return null;
-  const by = readHolder(folder);
-  if (by !== null) return { by };
-  // It may have been given back, and taken again, since.
-  return isTold(folder) ? { by: readHolder(folder) } : null;
+  for (let tries = 0; tries < READ_TRIES; tries++) {
+    if (!isTold(folder)) return null;
+    const by = readHolder(folder);
+    if (by !== null) return { by };
+    // It was given back in between, and may have been taken again.
+  }
+  return { by: null };
 }
 
 /** What whoever wants a session is told that another process has. */
@@ -134,16 +151,22 @@ function lockTold(folder: string): DatabaseSync {
   return told;
 }
 
-/** Locks a file for as long as its database stays open; null where others have it locked. Nothing is ever written. */
+/**
+ * Locks a file for as long as its database stays open; null where others have it locked. Nothing is ever written.
+ *
+ * @throws GatewayError `not_found` where the file is gone
+ */
 function lock(path: string, begin: string, waitMs: number): DatabaseSync | null {
-  const database = new DatabaseSync(path, { timeout: waitMs });
+  let database: DatabaseSync | null = null;
   try {
+    database = new DatabaseSync(path, { timeout: waitMs });
     // Else a journal would be made beside the file.
     database.exec(`PRAGMA journal_mode = MEMORY; ${begin}`);
     return database;
   } catch (thrown) {
-    database.close();
+    database?.close();
     if (hasSqliteCode(thrown, SQLITE.busy)) return null;
+    if (hasSqliteCode(thrown, SQLITE.cannotOpen) && fileAt(path) === null) throw notFound();
     throw thrown;
   }
 }
