@@ -1,46 +1,54 @@
-import { ExternalGateway } from "../client/external-gateway.ts";
-import type { Gateway } from "../client/gateway.ts";
-import { GatewayError } from "../protocol/errors.ts";
-import type { EndStatus } from "../protocol/events.ts";
+import { resolve } from "node:path";
+import { UnreachableError } from "../client/http.ts";
+import type { Session } from "../protocol/rest.ts";
+import { type Choice, chooseGateway } from "./choose-gateway.ts";
 import { EXIT, Failure } from "./failure.ts";
+import { fallbackModel, modelSettings, openInProcess, refusalOfNode, workspaceFolder } from "./in-process.ts";
+import { onInterrupts } from "./interrupts.ts";
+import { homeSetting, type OpenGateway, type OpenOptions, openGateway } from "./open-gateway.ts";
+import { noSession, refusalOf } from "./refusal.ts";
 import type { Renderer } from "./render.ts";
-import { gatewayAddress, notStarted, readSources } from "./settings.ts";
+import { sanitizeLine } from "./sanitize.ts";
+import { readSources } from "./settings.ts";
+import { cursorPath, readCursor, ShownCursor } from "./shown-cursor.ts";
 import { createRenderer, print } from "./terminal.ts";
+import { exitCodeOf } from "./turn-exit.ts";
 import type { TurnFlags } from "./turn-flags.ts";
-import { webSocketOption } from "./web-socket.ts";
+
+/** A gateway, and the session there that is talked to. */
+type Place = { opened: OpenGateway; session: Session };
 
 /** One session as it is talked to at a terminal. */
 export class Conversation {
-  readonly #gateway: Gateway;
+  readonly #opened: OpenGateway;
   readonly #sessionId: string;
   readonly #flags: TurnFlags;
+  readonly #shown: ShownCursor;
   readonly renderer: Renderer;
 
-  private constructor(gateway: Gateway, sessionId: string, flags: TurnFlags, renderer: Renderer) {
-    this.#gateway = gateway;
-    this.#sessionId = sessionId;
+  private constructor({ opened, session }: Place, flags: TurnFlags, renderer: Renderer) {
+    this.#opened = opened;
+    this.#sessionId = session.session_id;
     this.#flags = flags;
     this.renderer = renderer;
+    const path = cursorPath(opened, session.session_id);
+    this.#shown = new ShownCursor(path, flags.session === undefined ? "0" : readCursor(path));
   }
 
-  /** Finds the session that the flags name, or makes one and tells its id. @throws Failure */
-  static async open(flags: TurnFlags): Promise<Conversation> {
-    const address = gatewayAddress(flags, readSources());
+  /**
+   * Finds the session that the flags name, or makes one and tells its id.
+   *
+   * @param holder what other processes are told of this one, such as `turnpike chat`
+   * @throws Failure
+   */
+  static async open(flags: TurnFlags, holder: string): Promise<Conversation> {
+    const sources = readSources();
+    const choice = chooseGateway(flags, sources);
     const renderer = createRenderer(flags);
-    const gateway = new ExternalGateway({ ...address, ...(await webSocketOption()) });
-    try {
-      const session =
-        flags.session === undefined
-          ? await gateway.createSession({ model: flags.model })
-          : await gateway.resumeSession(flags.session);
-      if (flags.session === undefined) print(renderer.note(`session ${session.session_id}`));
-      return new Conversation(gateway, session.session_id, flags, renderer);
-    } catch (thrown) {
-      if (!(thrown instanceof GatewayError)) throw thrown;
-      if (thrown.code === "unavailable" && address.local) throw new Failure(EXIT.refused, notStarted(address.baseUrl));
-      if (thrown.code === "not_found") throw new Failure(EXIT.refused, `There is no session ${flags.session}.`);
-      throw refused(thrown);
-    }
+    const tell = (text: string) => print(renderer.note(text));
+    const place = await findPlace(flags, choice, { sources, holder, tell });
+    if (flags.session === undefined) tellOfSession(place, tell);
+    return new Conversation(place, flags, renderer);
   }
 
   /**
@@ -50,54 +58,87 @@ export class Conversation {
    * @throws Failure if the gateway refuses the message or is lost
    */
   async say(text: string): Promise<number> {
+    const { gateway } = this.#opened;
     let turnId: string | null = null;
-    let interrupted = false;
     const cancel = () => {
       // Before the turn is known there is nothing to name; its first event brings its id.
       if (turnId === null) return;
-      this.#gateway.cancelTurn(this.#sessionId, turnId).catch((thrown: unknown) => {
+      gateway.cancelTurn(this.#sessionId, turnId).catch((thrown: unknown) => {
         print(this.renderer.error(`could not cancel: ${thrown instanceof Error ? thrown.message : thrown}`));
       });
     };
-    const onInterrupt = () => {
-      if (interrupted) process.exit(EXIT.cancelled);
-      interrupted = true;
+    const first = () => {
       print(this.renderer.note("cancelling (once more to leave at once)"));
       cancel();
     };
-    process.on("SIGINT", onInterrupt);
+    const second = () => print(this.renderer.note(`left before its end; to go on: turnpike resume ${this.#sessionId}`));
     try {
-      const message = { user_input: text, ...this.#flags.message };
-      for await (const event of this.#gateway.execute(this.#sessionId, message)) {
-        const isFirst = turnId === null;
-        turnId = event.turn_id;
-        if (isFirst && interrupted) cancel();
-        print(...this.renderer.render(event));
-        if (event.type === "ITERATION_END") return exitCodeOf(event.data.status);
-      }
-      throw new Failure(EXIT.refused, "The gateway ended the stream before the turn's end.");
+      return await onInterrupts({ first, second }, async (interrupted) => {
+        const message = { user_input: text, ...this.#flags.message };
+        for await (const event of gateway.execute(this.#sessionId, message)) {
+          const isFirst = turnId === null;
+          turnId = event.turn_id;
+          if (isFirst && interrupted()) cancel();
+          print(...this.renderer.render(event));
+          this.#shown.take(event);
+          if (event.type === "ITERATION_END") return exitCodeOf(event.data.status);
+        }
+        throw new Failure(EXIT.refused, "The gateway ended the stream before the turn's end.");
+      });
     } catch (thrown) {
-      throw thrown instanceof GatewayError ? refused(thrown) : thrown;
-    } finally {
-      process.off("SIGINT", onInterrupt);
+      throw refusalOf(thrown, noSession(this.#sessionId));
     }
   }
-}
 
-function refused({ code, message }: GatewayError): Failure {
-  return new Failure(EXIT.refused, `${message} (${code})`);
-}
-
-function exitCodeOf(status: EndStatus): number {
-  switch (status) {
-    case "complete":
-      return EXIT.complete;
-    case "cancelled":
-      return EXIT.cancelled;
-    case "failed":
-    case "refused":
-    case "max_iterations":
-    case "budget_exceeded":
-      return EXIT.failed;
+  /** Where this machine's own sessions are kept. */
+  get home(): string {
+    return this.#opened.home;
   }
+
+  async close(): Promise<void> {
+    this.#shown.close();
+    await this.#opened.gateway.close();
+  }
+}
+
+/** @throws Failure */
+async function findPlace(flags: TurnFlags, choice: Choice, options: OpenOptions): Promise<Place> {
+  const workspace_dir = flags.workspace === undefined ? undefined : workspaceFolder(flags.workspace);
+  const opened = await openGateway(choice, options);
+  try {
+    const session =
+      flags.session === undefined
+        ? await opened.gateway.createSession({ model: flags.model, workspace_dir })
+        : await opened.gateway.resumeSession(flags.session);
+    return { opened, session };
+  } catch (thrown) {
+    await opened.gateway.close();
+    if (choice.kind === "remote" && choice.mayFallBack && thrown instanceof UnreachableError) {
+      return await fallBack(flags, `no gateway answers at ${choice.baseUrl} (${thrown.reason})`, options);
+    }
+    throw refusalOf(thrown, flags.session === undefined ? undefined : noSession(flags.session));
+  }
+}
+
+/** Begins a session in this process that was meant for a gateway which does not answer. @throws Failure */
+async function fallBack(flags: TurnFlags, why: string, { sources, holder, tell }: OpenOptions): Promise<Place> {
+  const refusal = refusalOfNode(process.versions.node);
+  if (refusal !== null) throw new Failure(EXIT.refused, `${sanitizeLine(why)}; ${refusal}`);
+  const models = modelSettings(sources);
+  const home = homeSetting(sources);
+  const gateway = await openInProcess({ home, models, holder });
+  const model = fallbackModel(flags.model, models, gateway.defaultModel);
+  tell(sanitizeLine(`${why}; going on in this process with the model ${model}`));
+  try {
+    const session = await gateway.createSession({ model });
+    return { opened: { gateway, address: null, home }, session };
+  } catch (thrown) {
+    await gateway.close();
+    throw refusalOf(thrown);
+  }
+}
+
+function tellOfSession({ opened: { address, home }, session }: Place, tell: (text: string) => void): void {
+  tell(`session ${session.session_id}`);
+  if (address === null) tell(`folder ${sanitizeLine(resolve(home, session.workspace_dir))}`);
 }

@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** What the process says to its caller (SPEC.md, CLI3). */
 export const EXIT = { complete: 0, failed: 1, usage: 2, refused: 3, cancelled: 130 } as const;
 
@@ -15,6 +17,11 @@ export class Failure extends Error {
 /** A failure that the caller can mend by other flags, settings or arguments. */
 export function usageFailure(message: string): Failure {
   return new Failure(EXIT.usage, message);
+}
+
+/** Lets the hooks on exit run where a signal asks for the end. */
+export function exitOnSignals(...signals: NodeJS.Signals[]): void {
+  for (const signal of signals) process.on(signal, () => process.exit(128 + constants.signals[signal]));
 }
 
 /** Runs a program to its exit code; a failure is told in one line on stderr. Ends the process, with its output written. */

@@ -1,21 +1,35 @@
 #!/usr/bin/env node
 /** `turnpike`: the command line. SPEC.md, CLI. */
-import { chat } from "./commands/chat.ts";
-import { run } from "./commands/run.ts";
-import { EXIT, runProgram, usageFailure } from "./failure.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
+import { PROJECT_ROOT } from "./settings.ts";
 import { leaveWithReader } from "./terminal.ts";
 
+/** Each is loaded when it is asked for, so that what one needs does not delay another. */
 const COMMANDS: ReadonlyMap<string, (args: string[]) => Promise<number>> = new Map([
-  ["run", run],
-  ["chat", chat],
+  ["run", async (args) => await (await import("./commands/run.ts")).run(args)],
+  ["chat", async (args) => await (await import("./commands/chat.ts")).chat(args)],
+  ["sessions", async (args) => await (await import("./commands/sessions.ts")).sessions(args)],
+  ["resume", async (args) => await (await import("./commands/resume.ts")).resume(args)],
+  ["cancel", async (args) => await (await import("./commands/cancel.ts")).cancel(args)],
+  ["rm", async (args) => await (await import("./commands/rm.ts")).rm(args)],
+  ["files", async (args) => await (await import("./commands/files.ts")).files(args)],
 ]);
 
 const HELP = `Usage: turnpike COMMAND [flags]
 
-  run "MESSAGE"   send a message and show the turn
-  chat            send a message a line, in one session
+  run "MESSAGE"      send a message and show the turn
+  chat               send a message a line, in one session
+  sessions           list the sessions
+  resume ID          show what was missed of a session, and follow it until it is idle
+  cancel ID          stop the turn that runs in a session
+  rm ID              delete a session with its files
+  files ls ID        list a session's files; files get and files put copy one out or in
 
-turnpike COMMAND --help shows the flags. A gateway for it to talk to: npm start
+turnpike COMMAND --help shows the flags, turnpike --version the version. Sessions live in this process, below
+~/.turnpike (TURNPIKE_HOME); with --gateway-url or TURNPIKE_GATEWAY_URL they live in a gateway, with --use-gateway in
+the one that npm start runs.
 `;
 
 async function main([name, ...args]: string[]): Promise<number> {
@@ -23,10 +37,22 @@ async function main([name, ...args]: string[]): Promise<number> {
     process[name === undefined ? "stderr" : "stdout"].write(HELP);
     return name === undefined ? EXIT.usage : EXIT.complete;
   }
+  if (name === "--version") {
+    process.stdout.write(`${ownVersion()}\n`);
+    return EXIT.complete;
+  }
   const command = COMMANDS.get(name);
   if (command === undefined) throw usageFailure(`There is no command '${name}'; turnpike --help shows what there is.`);
   return await command(args);
 }
 
+/** Read as a file: importing JSON prints a warning on Node 20. */
+function ownVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(PROJECT_ROOT, "package.json"), "utf8"));
+  return String(version);
+}
+
 leaveWithReader();
+// What was shown is written down at the exit.
+exitOnSignals("SIGTERM", "SIGHUP");
 await runProgram(() => main(process.argv.slice(2)));

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readDevVars, type Variables } from "./dev-vars.ts";
-import { EXIT, Failure, usageFailure } from "./failure.ts";
+import { usageFailure } from "./failure.ts";
 
 /** The project folder: where `wrangler.toml` and `.dev.vars` are. */
 export const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -35,33 +35,4 @@ export function portSetting(flag: string | undefined, sources: Sources): number 
 export function checkToken(name: string, token: string): string {
   if (!/^[\x21-\x7e]+$/.test(token)) throw usageFailure(`${name} must consist of visible ASCII characters.`);
   return token;
-}
-
-export type GatewayAddress = {
-  baseUrl: string;
-  token: string;
-  /** Whether this is the gateway that `npm start` runs. */
-  local: boolean;
-};
-
-/** Which gateway to talk to, and as whom. @throws Failure */
-export function gatewayAddress(
-  flags: { gatewayUrl?: string | undefined; token?: string | undefined },
-  sources: Sources,
-): GatewayAddress {
-  const url = setting("TURNPIKE_GATEWAY_URL", flags.gatewayUrl, sources);
-  const local = url === undefined;
-  const baseUrl = url ?? `http://127.0.0.1:${portSetting(undefined, sources)}`;
-  if (!/^https?:$/.test(URL.parse(baseUrl)?.protocol ?? "")) {
-    throw usageFailure(`The gateway's address must begin with http:// or https://, not "${baseUrl}".`);
-  }
-  const token = setting("TURNPIKE_TOKEN", flags.token, sources) ?? setting("GATEWAY_TOKEN", undefined, sources);
-  if (token !== undefined) return { baseUrl, token: checkToken("The token", token), local };
-  if (local) throw new Failure(EXIT.refused, notStarted(baseUrl));
-  throw usageFailure("A token is needed: --token, TURNPIKE_TOKEN or GATEWAY_TOKEN.");
-}
-
-/** What a person is told where no gateway runs. */
-export function notStarted(baseUrl: string): string {
-  return `No gateway answers at ${baseUrl}. Start one with: npm start`;
 }

@@ -1,18 +1,18 @@
 /** `npm start`: the gateway on this machine, with everything it needs. SPEC.md, START. */
-import { constants } from "node:os";
 import { join, resolve } from "node:path";
 import { createDevVars, newToken, type Variables } from "./dev-vars.ts";
-import { EXIT, runProgram, usageFailure } from "./failure.ts";
+import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
 import { parseFlags } from "./flags.ts";
 import { type LocalGateway, startLocalGateway } from "./local-gateway.ts";
 import { checkToken, DEFAULT_PORT, PROJECT_ROOT, portSetting, readSources, type Sources, setting } from "./settings.ts";
 
-const HELP = `Usage: npm start -- [--port N] [--state DIR]
+const HELP = `Usage: npm start -- [--port N] [--state DIR] [--quiet]
 
 Runs the gateway on this machine, until it is interrupted.
 
   --port N      the port (PORT; ${DEFAULT_PORT}); 0 picks one that is free
   --state DIR   where sessions, files and databases are kept (TURNPIKE_STATE; ./.turnpike)
+  --quiet       print nothing but that it is ready
   --help        this page
 
 The environment, and after it the file .dev.vars, may set:
@@ -29,7 +29,12 @@ const WORKER_VARIABLES = ["GATEWAY_TOKEN", "GATEWAY_MODEL", "ANTHROPIC_API_KEY",
 async function start(args: string[]): Promise<number> {
   const { values: flags } = parseFlags({
     args,
-    options: { port: { type: "string" }, state: { type: "string" }, help: { type: "boolean" } },
+    options: {
+      port: { type: "string" },
+      state: { type: "string" },
+      quiet: { type: "boolean" },
+      help: { type: "boolean" },
+    },
   });
   if (flags.help) {
     process.stdout.write(HELP);
@@ -40,20 +45,13 @@ async function start(args: string[]): Promise<number> {
   const state = resolve(setting("TURNPIKE_STATE", flags.state, sources) ?? join(PROJECT_ROOT, ".turnpike"));
   const variables = workerVariables(sources);
 
-  endOnSignals();
+  // What was started ends through the hooks on exit, which kill it: a killed gateway continues from its last committed
+  // step, so there is nothing to wait for.
+  exitOnSignals("SIGINT", "SIGTERM", "SIGHUP");
   const gateway = await startLocalGateway({ root: PROJECT_ROOT, state, port, variables });
-  process.stdout.write(welcome(gateway, variables["GATEWAY_TOKEN"] ?? "", sources));
+  if (!flags.quiet) process.stdout.write(welcome(gateway, variables["GATEWAY_TOKEN"] ?? "", sources));
+  process.stdout.write(`Turnpike is ready at ${gateway.url}\n`);
   throw await gateway.failed;
-}
-
-/**
- * Ends what was started through the hooks on exit, which kill it: a killed gateway continues from its last committed
- * step, so there is nothing to wait for.
- */
-function endOnSignals(): void {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => process.exit(128 + constants.signals[signal]));
-  }
 }
 
 /** What reaches the Worker. Makes a `.dev.vars` with a token if nothing names one. */
@@ -71,9 +69,8 @@ function workerVariables(sources: Sources): Variables {
 }
 
 function welcome({ url, model }: LocalGateway, token: string, { devVars, env }: Sources): string {
-  const isDefault = url === `http://127.0.0.1:${DEFAULT_PORT}`;
   const inFile = (devVars?.["GATEWAY_TOKEN"] ?? token) === token && !env["GATEWAY_TOKEN"];
-  const flags = `${isDefault ? "" : ` --gateway-url ${url}`}${inFile ? "" : ` --token ${token}`}`;
+  const flags = ` --gateway-url ${url}${inFile ? "" : ` --token ${token}`}`;
   const message = "Create a file called hello.txt in work_products with the text 'hello world'";
   const curl = `curl -s -H "Authorization: Bearer ${token}" -H "Content-Type: application/json"`;
   const hint = model === "demo" ? "  (with ANTHROPIC_API_KEY in .dev.vars or the environment: Claude)" : "";
@@ -89,7 +86,6 @@ Lines to paste into another terminal:
   SESSION=$(${curl} ${url}/api/v1/sessions -d '{}' | grep -o 'session_[0-9A-Z]\\{26\\}' | head -n 1)
   ${curl} "${url}/api/v1/sessions/$SESSION/turns?wait=true" -d '{"user_input": "List ."}'
 
-Turnpike is ready at ${url}
 `;
 }
 

@@ -1,37 +1,38 @@
 import { onBusy, type SubmitTurnBody } from "../protocol/rest.ts";
+import type { PlaceFlags } from "./choose-gateway.ts";
 import { usageFailure } from "./failure.ts";
 import { parseFlags } from "./flags.ts";
+import { GATEWAY_FLAGS_HELP, GATEWAY_OPTIONS, gatewayFlagsOf } from "./gateway-flags.ts";
 
 const OPTIONS = {
+  ...GATEWAY_OPTIONS,
   session: { type: "string" },
+  workspace: { type: "string" },
+  approve: { type: "string" },
   model: { type: "string" },
   "force-complex": { type: "boolean" },
   "on-busy": { type: "string" },
-  "gateway-url": { type: "string" },
-  token: { type: "string" },
+  direct: { type: "boolean" },
   thinking: { type: "boolean" },
   json: { type: "boolean" },
-  help: { type: "boolean", short: "h" },
 } as const;
 
 /** The page's part on the flags of the commands that run turns. */
 export const TURN_FLAGS_HELP = `  --session ID           continue this session; without it a new one is made
+  --workspace DIR        let the agent work on this directory; without it, in a fresh folder
+  --approve allow        what the agent writes in DIR is not asked for (for now there is nothing else)
   --model M              the model of a new session
   --force-complex        do not begin on the session's fast model
   --on-busy MODE         while a turn runs: enqueue (the default) or reject
-  --gateway-url URL      the gateway (TURNPIKE_GATEWAY_URL; the one that npm start runs)
-  --token T              the token (TURNPIKE_TOKEN, GATEWAY_TOKEN; the one in .dev.vars)
   --thinking             show the text of thinking
   --json                 print every event as a line of JSON
-  --help                 this page
-`;
+  --no-fallback          fail if the gateway cannot be reached; else a new session begins in this process instead
+${GATEWAY_FLAGS_HELP}`;
 
-export type TurnFlags = {
+export type TurnFlags = PlaceFlags & {
   help: boolean;
-  session: string | undefined;
+  direct: boolean;
   model: string | undefined;
-  gatewayUrl: string | undefined;
-  token: string | undefined;
   thinking: boolean;
   json: boolean;
   /** What the flags say about each message. */
@@ -49,11 +50,13 @@ export function parseTurnFlags(args: string[]): TurnFlags {
   if (!busy.success)
     throw usageFailure(`--on-busy must be ${onBusy.options.join(" or ")}, not "${values["on-busy"]}".`);
   return {
+    ...gatewayFlagsOf(values),
     help: values.help ?? false,
     session: values.session,
+    workspace: values.workspace,
+    approve: values.approve,
+    direct: values.direct ?? false,
     model: values.model,
-    gatewayUrl: values["gateway-url"],
-    token: values.token,
     thinking: values.thinking ?? false,
     json: values.json ?? false,
     message: { force_complex: values["force-complex"], on_busy: busy.data },

@@ -15,6 +15,17 @@ export type HttpRequest = CallOptions & {
   headers?: Record<string, string>;
 };
 
+/** Nothing answered at all: there is no HTTP status, and nobody knows whether the request arrived. */
+export class UnreachableError extends GatewayError {
+  /** What the platform says of it, such as `connect ECONNREFUSED 127.0.0.1:8787`. */
+  readonly reason: string;
+
+  constructor(baseUrl: string, reason: string) {
+    super("unavailable", `No gateway answers at ${baseUrl} (${reason}).`);
+    this.reason = reason;
+  }
+}
+
 /** The gateway's REST side: one request, its answer parsed, its errors rebuilt. */
 export class HttpClient {
   readonly #baseUrl: string;
@@ -37,20 +48,22 @@ export class HttpClient {
     return { authorization: `Bearer ${this.#token}` };
   }
 
-  /** @throws GatewayError, `unavailable` if no gateway answered */
+  /** @throws GatewayError, `unavailable` if no gateway answered (`UnreachableError` if nothing did) */
   async call<T>(answer: z.ZodType<T>, request: HttpRequest): Promise<T> {
     const response = await this.send(request);
     if (!response.ok) throw await readError(response);
     return await readAnswer(answer, response);
   }
 
-  /** Any answer, whatever its status. @throws GatewayError `unavailable` if nothing answered */
+  /** Any answer, whatever its status. @throws UnreachableError if nothing answered */
   async send({ method, path, query, body, headers, signal }: HttpRequest): Promise<Response> {
     // Called without a receiver: browsers and Workers refuse a `fetch` that is called as some object's method.
     const fetch = this.#fetch;
     try {
       return await fetch(this.url(path, query), {
         method,
+        // A gateway redirects nobody. Followed, a redirect would turn a POST into a GET, and hide that something answered.
+        redirect: "manual",
         headers: {
           ...this.headers,
           accept: "application/json",
@@ -62,7 +75,7 @@ export class HttpClient {
       });
     } catch (thrown) {
       signal?.throwIfAborted();
-      throw unreachable(this.#baseUrl, thrown);
+      throw new UnreachableError(this.#baseUrl, reasonOf(thrown));
     }
   }
 }
@@ -108,7 +121,11 @@ function notAGateway(status: number): GatewayError {
   return new GatewayError("unavailable", `The answer (HTTP ${status}) is not one of this version of the gateway.`);
 }
 
-function unreachable(baseUrl: string, thrown: unknown): GatewayError {
-  const why = thrown instanceof Error && thrown.cause instanceof Error ? ` (${thrown.cause.message})` : "";
-  return new GatewayError("unavailable", `No gateway answers at ${baseUrl}${why}.`);
+/** Why a request got no answer. `fetch` itself says no more than that it failed. */
+function reasonOf(thrown: unknown): string {
+  const cause = thrown instanceof Error ? thrown.cause : undefined;
+  // A name with several addresses fails once for each of them.
+  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
+  if (first instanceof Error) return first.message;
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }

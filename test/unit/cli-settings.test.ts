@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { gatewayAddress, portSetting, type Sources, setting } from "../../src/cli/settings.ts";
+import { portSetting, type Sources, setting } from "../../src/cli/settings.ts";
 import { parseTurnFlags } from "../../src/cli/turn-flags.ts";
 
 const sources: Sources = { env: { PORT: "1", EMPTY: "" }, devVars: { PORT: "2", EMPTY: "file", ONLY: "file" } };
@@ -22,46 +22,6 @@ describe("settings", () => {
     }
     expect(() => portSetting(undefined, { env: { PORT: "no" }, devVars: null })).toThrow(/^PORT must be/);
   });
-
-  test("[CLI5] without an address it is the gateway that npm start runs, with its token", () => {
-    expect(gatewayAddress({}, { env: {}, devVars: { GATEWAY_TOKEN: "t" } })).toEqual({
-      baseUrl: "http://127.0.0.1:8787",
-      token: "t",
-      local: true,
-    });
-    expect(gatewayAddress({}, { env: { PORT: "9" }, devVars: { GATEWAY_TOKEN: "t" } }).baseUrl).toBe(
-      "http://127.0.0.1:9",
-    );
-    expect(() => gatewayAddress({}, { env: {}, devVars: null })).toThrow(/npm start$/);
-  });
-
-  test("[CLI4] address and token come from the flags, the environment or .dev.vars", () => {
-    const env = { TURNPIKE_GATEWAY_URL: "https://e", TURNPIKE_TOKEN: "e", GATEWAY_TOKEN: "g" };
-    const devVars = { TURNPIKE_GATEWAY_URL: "https://f", TURNPIKE_TOKEN: "f" };
-    expect(gatewayAddress({ gatewayUrl: "http://x", token: "x" }, { env, devVars })).toEqual({
-      baseUrl: "http://x",
-      token: "x",
-      local: false,
-    });
-    expect(gatewayAddress({}, { env, devVars })).toMatchObject({ baseUrl: "https://e", token: "e" });
-    expect(gatewayAddress({}, { env: {}, devVars })).toMatchObject({ baseUrl: "https://f", token: "f" });
-    expect(gatewayAddress({}, { env: { GATEWAY_TOKEN: "g" }, devVars })).toMatchObject({ token: "f" });
-  });
-
-  test("[CLI3] an address or a token that cannot be one is wrong usage", () => {
-    const failure = (flags: { gatewayUrl?: string; token?: string }) => {
-      try {
-        gatewayAddress(flags, { env: {}, devVars: null });
-      } catch (thrown) {
-        return thrown;
-      }
-      return null;
-    };
-    expect(failure({ gatewayUrl: "ftp://x", token: "t" })).toMatchObject({ exitCode: 2 });
-    expect(failure({ gatewayUrl: "x", token: "t" })).toMatchObject({ exitCode: 2 });
-    expect(failure({ gatewayUrl: "http://x", token: "a b" })).toMatchObject({ exitCode: 2 });
-    expect(failure({ gatewayUrl: "http://x" })).toMatchObject({ exitCode: 2 });
-  });
 });
 
 describe("flags", () => {
@@ -78,8 +38,7 @@ describe("flags", () => {
   });
 
   test.each([
-    [["--approve", "ask"], "Unknown option '--approve'"],
-    [["--workspace", "x"], "Unknown option '--workspace'"],
+    [["--permissions", "x"], "Unknown option '--permissions'"],
     [["--on-busy", "steer"], '--on-busy must be enqueue or reject, not "steer".'],
     [["--session"], "Option '--session <value>' argument missing"],
     [["--session", "s", "--model", "m"], "--model is for a new session; it does not go with --session."],

@@ -1,13 +1,16 @@
-import { createInterface } from "node:readline";
+import { join } from "node:path";
+import { createInterface, type Interface } from "node:readline";
 import { Conversation } from "../conversation.ts";
 import { EXIT, Failure, usageFailure } from "../failure.ts";
+import { addToHistory, readHistory } from "../history.ts";
 import { print } from "../terminal.ts";
 import { parseTurnFlags, TURN_FLAGS_HELP } from "../turn-flags.ts";
 
 const HELP = `Usage: turnpike chat [flags]
 
-Sends each line as a message in one session and shows its turn. "exit", "quit" or the end of the input leaves;
-Ctrl-C cancels the turn that runs.
+Sends each line as a message in one session and shows its turn. Ctrl-C cancels the turn that runs, a second one leaves
+at once. At the prompt "exit", "quit", Ctrl-D or Ctrl-C twice leaves. Lines can be edited, and the arrow keys bring
+back earlier ones.
 
 ${TURN_FLAGS_HELP}`;
 
@@ -19,22 +22,63 @@ export async function chat(args: string[]): Promise<number> {
     return EXIT.complete;
   }
   if (flags.positionals.length > 0) throw usageFailure(`Unexpected argument '${flags.positionals[0]}'`);
-  const conversation = await Conversation.open(flags);
+  if (flags.direct) throw usageFailure("--direct is for one turn: turnpike run --direct.");
+  const conversation = await Conversation.open(flags, "turnpike chat");
+  try {
+    await talk(conversation);
+    return EXIT.complete;
+  } finally {
+    await conversation.close();
+  }
+}
+
+async function talk(conversation: Conversation): Promise<void> {
   const terminal = process.stdin.isTTY === true;
+  const historyPath = join(conversation.home, "history");
   // The prompt goes to stderr: stdout is the model's.
-  const lines = createInterface({ input: process.stdin, output: process.stderr, terminal, prompt: "> " });
-  // At a terminal readline takes Ctrl-C for itself: it is passed on to the turn that runs, or else leaves.
-  lines.on("SIGINT", () => {
-    if (!process.emit("SIGINT")) lines.close();
+  const lines = createInterface({
+    input: process.stdin,
+    output: process.stderr,
+    terminal,
+    prompt: "> ",
+    // Readline has the newest first.
+    ...(terminal ? { history: readHistory(historyPath).reverse(), historySize: 1_000 } : {}),
   });
+  if (terminal) leaveOnInterrupts(lines, conversation);
   if (terminal) lines.prompt();
   for await (const line of lines) {
     const message = line.trim();
     if (message === "exit" || message === "quit") break;
-    if (message !== "") await sayOrTell(conversation, message);
-    if (terminal) lines.prompt();
+    if (message !== "") {
+      if (terminal) addToHistory(historyPath, message);
+      await sayOrTell(conversation, message);
+    }
+    // What was typed meanwhile stays.
+    if (terminal) lines.prompt(true);
   }
-  return EXIT.complete;
+}
+
+/**
+ * At a terminal readline takes Ctrl-C for itself. It is passed on to the turn that runs; without one it clears what was
+ * typed, and at an empty prompt the second leaves.
+ */
+function leaveOnInterrupts(lines: Interface, { renderer }: Conversation): void {
+  let hasAsked = false;
+  lines.on("line", () => {
+    hasAsked = false;
+  });
+  lines.on("SIGINT", () => {
+    if (process.emit("SIGINT")) return;
+    const wasEmpty = lines.line === "";
+    if (wasEmpty && hasAsked) return lines.close();
+    hasAsked = wasEmpty;
+    // To its end, and then all of it away.
+    lines.write(null, { ctrl: true, name: "e" });
+    lines.write(null, { ctrl: true, name: "u" });
+    process.stderr.write("\n");
+    if (wasEmpty) print(renderer.note("(to leave: once more, or Ctrl-D)"));
+    lines.prompt();
+  });
 }
 
 /** A message that came to nothing is told, and the next one may be typed. */

@@ -1,13 +1,17 @@
 import { Conversation } from "../conversation.ts";
 import { EXIT, usageFailure } from "../failure.ts";
+import { runDirectly } from "../run-directly.ts";
 import { parseTurnFlags, TURN_FLAGS_HELP } from "../turn-flags.ts";
 
 const HELP = `Usage: turnpike run "MESSAGE" [flags]
 
-Sends a message and shows the turn. The model's text goes to stdout, everything else to stderr.
+Sends a message and shows the turn. The model's text goes to stdout, everything else to stderr. Ctrl-C cancels the
+turn, a second one leaves at once.
 
-${TURN_FLAGS_HELP}
-Exit codes: 0 complete, 1 the turn failed, 2 wrong usage, 3 the gateway cannot be reached or refuses, 130 cancelled.
+${TURN_FLAGS_HELP}  --direct               one turn straight through the engine, of which no session is kept (for development)
+
+Exit codes: 0 complete, 1 the turn failed, 2 wrong usage, 3 the gateway cannot be reached or refuses, or another
+process holds the session, 130 cancelled.
 `;
 
 /** `turnpike run`. Returns the exit code. @throws Failure */
@@ -21,6 +25,11 @@ export async function run(args: string[]): Promise<number> {
   if (message === undefined) throw usageFailure('A message is needed: turnpike run "MESSAGE"');
   if (others.length > 0) throw usageFailure("The message must be one argument; put it in quotes.");
   if (message.trim() === "") throw usageFailure("The message is blank.");
-  const conversation = await Conversation.open(flags);
-  return await conversation.say(message);
+  if (flags.direct) return await runDirectly(flags, message);
+  const conversation = await Conversation.open(flags, "turnpike run");
+  try {
+    return await conversation.say(message);
+  } finally {
+    await conversation.close();
+  }
 }

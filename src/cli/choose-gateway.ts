@@ -1,0 +1,118 @@
+import { usageFailure } from "./failure.ts";
+import { checkToken, portSetting, type Sources, setting } from "./settings.ts";
+
+/** The flags of every command that say where the sessions are. */
+export type GatewayFlags = {
+  gatewayUrl?: string | undefined;
+  token?: string | undefined;
+  useGateway?: boolean;
+  noFallback?: boolean;
+};
+
+/** The flags of a command that runs turns, as far as they matter for where they run. */
+export type PlaceFlags = GatewayFlags & {
+  session?: string | undefined;
+  workspace?: string | undefined;
+  approve?: string | undefined;
+};
+
+export type Choice =
+  | {
+      kind: "remote";
+      baseUrl: string;
+      token: string;
+      /** Whether a new session may begin in this process instead, if nothing answers. */
+      mayFallBack: boolean;
+    }
+  /** The gateway of `npm start`, which may still have to be started; its start may make the token. */
+  | { kind: "local-gateway"; baseUrl: string; token: string | undefined }
+  | { kind: "in-process" };
+
+/**
+ * Where the sessions are that a command works on.
+ *
+ * @throws Failure for flags that contradict each other, or that name no usable address
+ */
+export function chooseGateway(flags: PlaceFlags, sources: Sources): Choice {
+  const { session, workspace, useGateway = false } = flags;
+  checkApproval(flags);
+  if (useGateway) refuseTogether("--use-gateway", { "--gateway-url": flags.gatewayUrl });
+  if (workspace !== undefined) refuseTogether("--workspace", { "--session": session, "--use-gateway": useGateway });
+  if (useGateway) return localGateway(flags, sources);
+
+  const url = setting("TURNPIKE_GATEWAY_URL", flags.gatewayUrl, sources);
+  if (url === undefined) {
+    if (flags.token !== undefined) throw usageFailure("--token is for a gateway: name one with --gateway-url.");
+    return { kind: "in-process" };
+  }
+  if (workspace !== undefined) {
+    const named = flags.gatewayUrl === undefined ? "TURNPIKE_GATEWAY_URL" : "--gateway-url";
+    throw usageFailure(`--workspace is for an agent on this machine; it does not go with ${named}.`);
+  }
+  const token = setting("TURNPIKE_TOKEN", flags.token, sources) ?? setting("GATEWAY_TOKEN", undefined, sources);
+  if (token === undefined) throw usageFailure("A token is needed: --token, TURNPIKE_TOKEN or GATEWAY_TOKEN.");
+  return {
+    kind: "remote",
+    baseUrl: checkAddress(url),
+    token: checkToken("The token", token),
+    mayFallBack: session === undefined && !flags.noFallback,
+  };
+}
+
+/**
+ * Whether the flags go with a turn of which no session is kept. Which gateway the environment names is no matter then.
+ *
+ * @throws Failure
+ */
+export function checkDirect(flags: PlaceFlags): void {
+  checkApproval(flags);
+  const { session, useGateway, gatewayUrl, token } = flags;
+  refuseTogether("--direct", {
+    "--session": session,
+    "--use-gateway": useGateway,
+    "--gateway-url": gatewayUrl,
+    "--token": token,
+  });
+}
+
+function localGateway(flags: GatewayFlags, sources: Sources): Choice {
+  const port = portSetting(undefined, sources);
+  if (port === 0) throw usageFailure("--use-gateway needs a PORT by which the gateway is found again, not 0.");
+  // The one that this gateway itself takes: a TURNPIKE_TOKEN may be meant for another.
+  const token = setting("GATEWAY_TOKEN", flags.token, sources);
+  if (token !== undefined) checkToken("The token", token);
+  return { kind: "local-gateway", baseUrl: `http://127.0.0.1:${port}`, token };
+}
+
+function checkApproval({ approve, workspace }: PlaceFlags): void {
+  switch (approve) {
+    case "allow":
+      return;
+    case undefined:
+      if (workspace === undefined) return;
+      throw usageFailure("--workspace DIR needs --approve allow for now: to be asked before each write comes later.");
+    case "ask":
+    case "deny":
+      throw usageFailure(`--approve ${approve} is not there yet; for now there is only --approve allow.`);
+    default:
+      throw usageFailure(`--approve must be ask, allow or deny, not "${approve}".`);
+  }
+}
+
+function refuseTogether(flag: string, others: Record<string, string | boolean | undefined>): void {
+  for (const [other, given] of Object.entries(others)) {
+    if (given !== undefined && given !== false) throw usageFailure(`${flag} does not go with ${other}.`);
+  }
+}
+
+/** The address as requests begin with it. */
+function checkAddress(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw usageFailure(`The gateway's address must begin with http:// or https://, not "${text}".`);
+  }
+  // The address itself is not shown: it may hold a password.
+  if (url.username !== "" || url.password !== "") throw usageFailure("The gateway's address must hold no user.");
+  if (url.search !== "" || url.hash !== "") throw usageFailure(`The gateway's address must end with its path: ${text}`);
+  return url.href.replace(/\/+$/, "");
+}

@@ -1,0 +1,76 @@
+import { parseCursor } from "../protocol/cursors.ts";
+import type { Event } from "../protocol/events.ts";
+import type { Session } from "../protocol/rest.ts";
+import { EXIT } from "./failure.ts";
+import { onInterrupts } from "./interrupts.ts";
+import type { OpenGateway } from "./open-gateway.ts";
+import type { Renderer } from "./render.ts";
+import { sanitize } from "./sanitize.ts";
+import { cursorPath, ShownCursor } from "./shown-cursor.ts";
+import { print } from "./terminal.ts";
+import { exitCodeOf } from "./turn-exit.ts";
+
+export type FollowOptions = {
+  session: Session;
+  /** The cursor up to which everything was shown. */
+  after: string;
+  renderer: Renderer;
+  /** Whether to show the messages too, which the events of a turn are the answer to. */
+  showInput: boolean;
+  /** Whether Ctrl-C cancels the turn that runs; else it only leaves. */
+  mayCancel: boolean;
+};
+
+/**
+ * Shows a session from a cursor on, until nothing in it runs or waits.
+ *
+ * @returns the exit code that the last turn's end asks for; 0 if none ended
+ * @throws what the gateway throws
+ */
+export async function followUntilIdle(opened: OpenGateway, options: FollowOptions): Promise<number> {
+  const { gateway } = opened;
+  const { after, renderer, mayCancel } = options;
+  const { session_id } = options.session;
+  let shown = parseCursor(after)?.seq ?? 0;
+  if (isThrough(options.session, shown)) {
+    print(renderer.note("nothing new, and nothing runs"));
+    return EXIT.complete;
+  }
+  const first = () => {
+    if (!mayCancel) process.exit(EXIT.cancelled);
+    print(renderer.note("cancelling (once more to leave at once)"));
+    gateway.cancel(session_id).catch((thrown: unknown) => {
+      print(renderer.error(`could not cancel: ${thrown instanceof Error ? thrown.message : thrown}`));
+    });
+  };
+  const second = () => print(renderer.note(`left before its end; to go on: turnpike resume ${session_id}`));
+  const cursor = new ShownCursor(cursorPath(opened, session_id), after);
+  try {
+    return await onInterrupts({ first, second }, async () => {
+      let session = options.session;
+      let exitCode: number = EXIT.complete;
+      for await (const event of gateway.events(session_id, after)) {
+        print(...(options.showInput ? inputOf(event, renderer) : []), ...renderer.render(event));
+        cursor.take(event);
+        shown = Math.max(shown, event.seq);
+        if (event.type === "ITERATION_END") exitCode = exitCodeOf(event.data.status);
+        // While a turn runs only its end is worth a question.
+        if (event.type !== "ITERATION_END" && !isThrough(session, shown)) continue;
+        session = await gateway.resumeSession(session_id);
+        if (isThrough(session, shown)) break;
+      }
+      return exitCode;
+    });
+  } finally {
+    cursor.close();
+  }
+}
+
+/** Whether nothing is left to be shown of a session, as it stood when it was asked for. */
+function isThrough({ status, last_seq }: Session, shown: number): boolean {
+  return status === "idle" && shown >= last_seq;
+}
+
+function inputOf(event: Event, renderer: Renderer) {
+  return event.type === "USER_INPUT" ? [renderer.note(`> ${sanitize(event.data.text)}`)] : [];
+}

@@ -1,0 +1,77 @@
+import type { Gateway } from "../client/gateway.ts";
+import type { Fetch } from "../client/http.ts";
+import { homeFolder } from "../local/home.ts";
+import type { Choice } from "./choose-gateway.ts";
+import { ensureLocalGateway } from "./ensure-local-gateway.ts";
+import { modelSettings, openInProcess } from "./in-process.ts";
+import { type Sources, setting } from "./settings.ts";
+import { webSocketOption } from "./web-socket.ts";
+
+/** Something that never answers is given up after this time; what answered once may take as long as it needs. */
+const FIRST_ANSWER_WITHIN_MS = 10_000;
+
+export type OpenGateway = {
+  gateway: Gateway;
+  /** Where it is; null for one in this process. */
+  address: string | null;
+  /** Where this machine's own sessions are kept. */
+  home: string;
+};
+
+export type OpenOptions = {
+  sources: Sources;
+  /** What other processes are told of this one, such as `turnpike chat`. */
+  holder: string;
+  /** Tells a person what is done for them. */
+  tell(text: string): void;
+};
+
+/** Where this machine's own sessions are kept, and what the command line remembers. */
+export function homeSetting(sources: Sources): string {
+  return homeFolder(setting("TURNPIKE_HOME", undefined, sources));
+}
+
+/** Opens the gateway that was chosen. The caller closes it. @throws Failure */
+export async function openGateway(choice: Choice, { sources, holder, tell }: OpenOptions): Promise<OpenGateway> {
+  const home = homeSetting(sources);
+  switch (choice.kind) {
+    case "in-process": {
+      const gateway = await openInProcess({ home, models: modelSettings(sources), holder });
+      return { gateway, address: null, home };
+    }
+    case "local-gateway": {
+      const token = await ensureLocalGateway(choice, sources, tell);
+      return { gateway: await openRemote({ ...choice, token }), address: choice.baseUrl, home };
+    }
+    case "remote":
+      return { gateway: await openRemote(choice), address: choice.baseUrl, home };
+  }
+}
+
+async function openRemote({ baseUrl, token }: { baseUrl: string; token: string }): Promise<Gateway> {
+  const { ExternalGateway } = await import("../client/external-gateway.ts");
+  const fetch = impatientFetch(FIRST_ANSWER_WITHIN_MS);
+  return new ExternalGateway({ baseUrl, token, fetch, ...(await webSocketOption()) });
+}
+
+/**
+ * A `fetch` that fails, as one that cannot connect, where nothing begins to answer in time. Once something has answered
+ * it waits as `fetch` itself does, and always for a file that is on its way up.
+ */
+export function impatientFetch(withinMs: number): Fetch {
+  let hasAnswered = false;
+  return async (url, init) => {
+    if (hasAnswered || init.body instanceof Uint8Array) return await fetch(url, init);
+    const giveUp = new AbortController();
+    const cause = new Error(`no answer within ${withinMs / 1_000} s`);
+    const timer = setTimeout(() => giveUp.abort(new TypeError("fetch failed", { cause })), withinMs);
+    const signals = [giveUp.signal, ...(init.signal ? [init.signal] : [])];
+    try {
+      const response = await fetch(url, { ...init, signal: AbortSignal.any(signals) });
+      hasAnswered = true;
+      return response;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}

@@ -1,0 +1,24 @@
+import { UnreachableError } from "../client/http.ts";
+import { GatewayError } from "../protocol/errors.ts";
+import { EXIT, Failure } from "./failure.ts";
+import { sanitizeLine } from "./sanitize.ts";
+
+/**
+ * What a gateway threw, as a person is told of it. Anything else comes back as it is.
+ *
+ * @param missing what `not_found` means here
+ */
+export function refusalOf(thrown: unknown, missing?: string): unknown {
+  if (!(thrown instanceof GatewayError)) return thrown;
+  const { code, message, errors = [] } = thrown;
+  if (code === "not_found" && missing !== undefined) return new Failure(EXIT.refused, sanitizeLine(missing));
+  const fields = errors.map((error) => ` ${error.path}: ${error.message}`).join("");
+  // Of a gateway that does not answer there is no code to look up.
+  const suffix = thrown instanceof UnreachableError ? "" : ` (${code})`;
+  return new Failure(EXIT.refused, sanitizeLine(`${message}${fields}${suffix}`));
+}
+
+/** What `not_found` means of a session. */
+export function noSession(sessionId: string): string {
+  return `There is no session ${sessionId}.`;
+}

@@ -1,0 +1,49 @@
+import { mkdtempSync, realpathSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { checkDirect } from "./choose-gateway.ts";
+import { EXIT, Failure, usageFailure } from "./failure.ts";
+import { checkNode, modelSettings, workspaceFolder } from "./in-process.ts";
+import { onInterrupts } from "./interrupts.ts";
+import { refusalOf } from "./refusal.ts";
+import { readSources } from "./settings.ts";
+import { createRenderer, print } from "./terminal.ts";
+import { exitCodeOf } from "./turn-exit.ts";
+import type { TurnFlags } from "./turn-flags.ts";
+
+/**
+ * Runs one turn of which no session is kept, and shows it. SIGINT cancels it, a second one leaves at once.
+ *
+ * @returns the exit code that the turn's end asks for
+ * @throws Failure
+ */
+export async function runDirectly(flags: TurnFlags, text: string): Promise<number> {
+  checkDirect(flags);
+  if (flags.message.on_busy !== undefined) throw usageFailure("--direct does not go with --on-busy.");
+  checkNode();
+  const renderer = createRenderer(flags);
+  const workspace =
+    flags.workspace === undefined
+      ? realpathSync(mkdtempSync(join(tmpdir(), "turnpike-")))
+      : workspaceFolder(flags.workspace);
+  print(renderer.note(`folder ${workspace}`));
+
+  const { runDirect } = await import("../local/run-direct.ts");
+  const abort = new AbortController();
+  const first = () => {
+    print(renderer.note("cancelling (once more to leave at once)"));
+    abort.abort();
+  };
+  try {
+    return await onInterrupts({ first, second: () => undefined }, async () => {
+      const options = { workspace, models: modelSettings(readSources()), model: flags.model, signal: abort.signal };
+      for await (const event of runDirect(options, { user_input: text, ...flags.message })) {
+        print(...renderer.render(event));
+        if (event.type === "ITERATION_END") return exitCodeOf(event.data.status);
+      }
+      throw new Failure(EXIT.failed, "The turn has no end.");
+    });
+  } catch (thrown) {
+    throw refusalOf(thrown);
+  }
+}

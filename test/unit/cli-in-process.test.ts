@@ -1,0 +1,45 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { fallbackModel, modelSettings, refusalOfNode, workspaceFolder } from "../../src/cli/in-process.ts";
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "turnpike-")));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("[CLI5] a Node older than 24 is told what it cannot do, and what helps", () => {
+  const told = "in-process needs Node 24 or newer (this is v20.11.1); use --gateway-url, or a newer Node";
+  expect(refusalOfNode("20.11.1")).toBe(told);
+  expect(refusalOfNode("9.0.0")).toContain("(this is v9.0.0)");
+  for (const version of ["24.0.0", "25.1.0-pre", "100.0.0"]) expect(refusalOfNode(version)).toBeNull();
+});
+
+test("[CLI4] the models' settings come from the environment before .dev.vars", () => {
+  const env = { ANTHROPIC_API_KEY: "key", GATEWAY_MODEL: "" };
+  const devVars = { ANTHROPIC_API_KEY: "other", GATEWAY_MODEL: "demo" };
+  expect(modelSettings({ env, devVars })).toEqual({ ANTHROPIC_API_KEY: "key", GATEWAY_MODEL: "demo" });
+});
+
+describe("the model of a session that falls back", () => {
+  test.each([
+    ["demo", {}, "demo"],
+    ["claude-x", {}, "default"],
+    ["claude-x", { ANTHROPIC_API_KEY: "key" }, "claude-x"],
+    ["claude-x", { ANTHROPIC_BASE_URL: "http://x" }, "claude-x"],
+    ["claude-x", { ANTHROPIC_API_KEY: "" }, "default"],
+    [undefined, { ANTHROPIC_API_KEY: "key" }, "default"],
+  ])("[CLI13] %s, with %j: %s", (asked, models, expected) => {
+    expect(fallbackModel(asked, models, "default")).toBe(expected);
+  });
+});
+
+test("[CLI11] a workspace is a directory, by its one real path", () => {
+  mkdirSync(join(folder, "real"));
+  symlinkSync("real", join(folder, "link"));
+  writeFileSync(join(folder, "file"), "");
+  expect(workspaceFolder(join(folder, "link"))).toBe(join(folder, "real"));
+  const wrong = expect.objectContaining({ exitCode: 2 });
+  for (const path of ["", join(folder, "file"), join(folder, "none")]) {
+    expect(() => workspaceFolder(path)).toThrow(wrong);
+  }
+});
