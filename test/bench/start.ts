@@ -1,0 +1,75 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PROJECT_ROOT } from "../support/gateway-process.ts";
+import { RunningProcess, runProcess } from "../support/run-process.ts";
+import { type Figure, summarize } from "./figures.ts";
+import { ModelServer } from "./model-server.ts";
+
+const MEDIAN_BELOW_MS = 300;
+/** Runs that do not count: they fill the caches, the system's and our own. */
+const WARM_UP_RUNS = 2;
+
+/** The least that a program has to do which sends a request from Node. */
+const BARE_REQUEST = `
+  const { request } = require("node:http");
+  request(process.argv[1], { method: "POST" }, (response) => response.resume()).end("{}");
+`;
+
+type Case = {
+  name: string;
+  args: (url: string) => string[];
+  until: "request" | "exit";
+  /** Whether TURNPIKE_HOME is as the run before left it. */
+  home: "kept" | "empty";
+};
+
+const turnpike = (main: string) => () => [join(PROJECT_ROOT, main), "run", "Say hello"];
+
+const CASES: Case[] = [
+  { name: "node -e 0, to its exit", args: () => ["-e", "0"], until: "exit", home: "kept" },
+  { name: "a bare request by node:http", args: (url) => ["-e", BARE_REQUEST, url], until: "request", home: "kept" },
+  { name: "turnpike run, built", args: turnpike("dist/cli/main.js"), until: "request", home: "kept" },
+  { name: "turnpike run, sources", args: turnpike("src/cli/main.ts"), until: "request", home: "kept" },
+  { name: "the first turnpike run, built", args: turnpike("dist/cli/main.js"), until: "request", home: "empty" },
+  { name: "the first turnpike run, sources", args: turnpike("src/cli/main.ts"), until: "request", home: "empty" },
+];
+
+/** How long it takes from a process's start until its request reaches a model's server. */
+export async function measureStart(runs: number): Promise<Figure> {
+  const built = await runProcess("npm", ["run", "build"], { cwd: PROJECT_ROOT });
+  if (built.code !== 0) throw new Error(`npm run build ended with ${built.code}:\n${built.stdout}\n${built.stderr}`);
+  const folder = mkdtempSync(join(tmpdir(), "turnpike-bench-"));
+  await using server = await ModelServer.start();
+  try {
+    const samples = CASES.map((): number[] => []);
+    // In turns, so that what else the machine does falls on all of them.
+    for (let run = -WARM_UP_RUNS; run < runs; run++) {
+      for (const [index, one] of CASES.entries()) {
+        const ms = await measureOnce(one, server, join(folder, `${index}`));
+        if (run >= 0) samples[index]?.push(ms);
+      }
+    }
+    return {
+      title: "From the start of a process to its request at the model's server",
+      rows: CASES.map(({ name }, index) => summarize(name, samples[index] ?? [])),
+      target: { row: "turnpike run", median_below_ms: MEDIAN_BELOW_MS },
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measureOnce({ args, until, home }: Case, server: ModelServer, folder: string): Promise<number> {
+  if (home === "empty") rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const env = { TURNPIKE_HOME: join(folder, "home"), GATEWAY_MODEL: "claude-bench", ANTHROPIC_BASE_URL: server.url };
+  const arrival = server.nextArrival();
+  const started = performance.now();
+  await using running = new RunningProcess(process.execPath, args(server.url), { cwd: folder, env });
+  const ended = running.ended.then(() => performance.now());
+  const at = until === "exit" ? await ended : await Promise.race([arrival, ended.then(() => null)]);
+  const code = await running.outcome();
+  if (at === null || code !== 0) throw new Error(`${args("").join(" ")} ended with ${code}:\n${running.stderr}`);
+  return at - started;
+}
