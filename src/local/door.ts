@@ -224,6 +224,10 @@ async function* visit(path: string, request: DoorRequest, signal?: AbortSignal):
       }
     }
     signal?.throwIfAborted();
+  } catch (thrown) {
+    // Hanging up breaks the connection too, in ways that depend on how far it had come.
+    signal?.throwIfAborted();
+    throw thrown;
   } finally {
     signal?.removeEventListener("abort", hangUp);
     socket.destroy();

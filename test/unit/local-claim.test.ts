@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, expect, test } from "vitest";
@@ -10,6 +11,8 @@ import { type Held, holderOf, SessionClaim, sessionHeld } from "../../src/local/
 import { GatewayError } from "../../src/protocol/errors.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { RunningProcess } from "../support/run-process.ts";
+
+const SCRIPT = fileURLToPath(new URL("../support/claim-process.ts", import.meta.url));
 
 const root = mkdtempSync(join(tmpdir(), "turnpike-claim-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -30,7 +33,7 @@ function take(folder: string, holder = "test"): SessionClaim {
 
 /** A process that does `what` of `claim-process.ts`. */
 function start(what: string, ...args: string[]): RunningProcess {
-  return new RunningProcess(process.execPath, ["test/support/claim-process.ts", what, ...args], { cwd: PROJECT_ROOT });
+  return new RunningProcess(process.execPath, [SCRIPT, what, ...args], { cwd: PROJECT_ROOT });
 }
 
 const isHolding = ({ stdout }: RunningProcess) => stdout === "held\n";
