@@ -150,7 +150,11 @@ export class ExternalGateway implements Gateway {
     });
     if (withdrawn.ok) return await withdrawn.body?.cancel();
     const error = await readError(withdrawn);
-    if (error.code === "not_found") return;
+    if (error.code === "not_found") {
+      // The turn has ended, or there is no session.
+      await this.resumeSession(sessionId, options);
+      return;
+    }
     if (error.code !== "session_busy") throw error;
     await this.#http.call(cancelled, { method: "POST", path: `${sessionPath(sessionId)}/cancel`, signal });
   }

@@ -61,6 +61,8 @@ export async function* followFrames(source: StreamSource, options: StreamOptions
         if (fresh !== null) {
           backoff.progress();
           yield fresh;
+          // It is the last of all; the end of the connection may be seconds away.
+          if (isDeletion(fresh)) throw deleted();
         }
         const cursor = position.acknowledge(bytes, Date.now());
         if (cursor !== null) connection.send({ type: "ack", data: { cursor } });
@@ -99,8 +101,16 @@ function closedForGood(code: number | null): GatewayError | null {
     case CLOSE_CODES.no_session:
       return new GatewayError("not_found", "There is no such session.");
     case CLOSE_CODES.deleted:
-      return new GatewayError("not_found", "The session was deleted.");
+      return deleted();
     default:
       return null;
   }
+}
+
+function isDeletion({ type, data }: Event): boolean {
+  return type === "STATUS" && data.status === "deleted";
+}
+
+function deleted(): GatewayError {
+  return new GatewayError("not_found", "The session was deleted.");
 }

@@ -1,18 +1,33 @@
+import { accessSync, constants, readFileSync } from "node:fs";
+import { z } from "zod";
 import type { CallOptions, FileQuery, Gateway, SessionQuery } from "../client/gateway.ts";
-import type { ModelVariables } from "../models/models.ts";
-import { defaultModelOf } from "../models/models.ts";
+import type { Model } from "../engine/ports.ts";
+import { createModels, defaultModelOf, type ModelVariables } from "../models/models.ts";
+import { GatewayError, toGatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
-import type {
-  Cancelled,
-  CreateSessionBody,
-  FileInfo,
-  FilePage,
-  Health,
-  Session,
-  SessionPage,
-  SubmitTurnBody,
-  TurnResult,
+import { PAGE_DEFAULT, PAGE_MAX } from "../protocol/limits.ts";
+import {
+  type Cancelled,
+  type CreateSessionBody,
+  createSessionBody,
+  type FileInfo,
+  type FilePage,
+  type Health,
+  requireInput,
+  type Session,
+  type SessionPage,
+  type SubmitTurnBody,
+  submitTurnBody,
+  type TurnResult,
 } from "../protocol/rest.ts";
+import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
+import { sleep } from "../timing/sleep.ts";
+import { awaited, awaitedEach } from "./awaited.ts";
+import { DirectoryFiles } from "./directory-files.ts";
+import { cancelThroughDoor, followDoor } from "./door.ts";
+import { HeldSessions } from "./held-sessions.ts";
+import { parseBody } from "./parse-body.ts";
+import { openDirectory } from "./session-directory.ts";
 
 export type InProcessOptions = {
   /** Where sessions and their files are kept; it is made when it is first needed. */
@@ -22,15 +37,29 @@ export type InProcessOptions = {
   holder: string;
 };
 
+/** Between tries to reach a session whose holder has just come, or is just going. */
+const PAUSES: Pauses = { firstMs: 10, longestMs: 1_000 };
+
+const fileQuery = z.strictObject({
+  prefix: z.string().default(""),
+  limit: z.int().min(1).max(PAGE_MAX).default(PAGE_DEFAULT),
+  cursor: z.string().nullable().default(null),
+});
+
 /**
  * A gateway without a server: sessions live in this process, their databases and files below `home`. A session is held
- * by one process at a time, from its first turn there until `close`; others are told who holds it, and can follow it.
+ * by one process at a time, from its creation or its first turn there until `close`; others are told who holds it, and
+ * can follow it.
  */
 export class InProcessGateway implements Gateway {
   readonly #options: InProcessOptions;
+  readonly #model: Model;
+  readonly #closing = new AbortController();
+  #sessions: HeldSessions | null = null;
 
   constructor(options: InProcessOptions) {
     this.#options = options;
+    this.#model = createModels(options.models);
   }
 
   /** The model of sessions that name none. */
@@ -39,60 +68,173 @@ export class InProcessGateway implements Gateway {
   }
 
   /** `workspace_dir` may be the absolute path of any directory, or `sessions/<session_id>` to start with its files. */
-  createSession(_settings?: CreateSessionBody, _options?: CallOptions): Promise<Session> {
-    throw new Error("not built yet");
+  createSession(settings: CreateSessionBody = {}, options: CallOptions = {}): Promise<Session> {
+    return this.#call(options, async () => {
+      const body = parseBody(createSessionBody, settings);
+      const created = await this.#open().create(body, this.defaultModel);
+      return created.describe();
+    });
   }
 
-  resumeSession(_sessionId: string, _options?: CallOptions): Promise<Session> {
-    throw new Error("not built yet");
+  resumeSession(sessionId: string, options: CallOptions = {}): Promise<Session> {
+    return this.#call(options, async () => (await this.#open().look(sessionId)).view);
   }
 
   /** @throws `session_busy` where another process holds the session; the message says which */
-  execute(_sessionId: string, _message: SubmitTurnBody, _options?: CallOptions): AsyncIterable<Event> {
-    throw new Error("not built yet");
+  execute(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): AsyncIterable<Event> {
+    return this.#stream(options, (signal) => this.#execute(sessionId, message, signal));
   }
 
-  runQuery(_sessionId: string, _message: SubmitTurnBody, _options?: CallOptions): Promise<TurnResult> {
-    throw new Error("not built yet");
+  runQuery(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): Promise<TurnResult> {
+    return this.#call(options, async (signal) => {
+      let turnId = "";
+      for await (const event of this.#execute(sessionId, message, signal)) turnId = event.turn_id ?? turnId;
+      return (await this.#open().hold(sessionId)).result(turnId);
+    });
   }
 
-  cancelTurn(_sessionId: string, _turnId: string, _options?: CallOptions): Promise<void> {
-    throw new Error("not built yet");
+  cancelTurn(sessionId: string, turnId: string, options: CallOptions = {}): Promise<void> {
+    return this.#call(options, async () => (await this.#open().hold(sessionId)).cancelTurn(turnId));
   }
 
-  cancel(_sessionId: string, _options?: CallOptions): Promise<Cancelled> {
-    throw new Error("not built yet");
+  cancel(sessionId: string, options: CallOptions = {}): Promise<Cancelled> {
+    return this.#call(options, async (signal) => {
+      for (let failures = 0; ; failures++) {
+        const held = await this.#open().holdUnlessBusy(sessionId);
+        if (held !== null) return held.cancel();
+        const cancelled = await cancelThroughDoor(this.#open().home.doorOf(sessionId), signal);
+        if (cancelled !== null) return cancelled;
+        await sleep(pauseAfter(failures, PAUSES), signal);
+      }
+    });
   }
 
-  events(_sessionId: string, _after: string, _options?: CallOptions): AsyncIterable<Event> {
-    throw new Error("not built yet");
+  /** Where another process holds the session, it is followed; when that process goes, this one takes the session. */
+  events(sessionId: string, after: string, options: CallOptions = {}): AsyncIterable<Event> {
+    return this.#stream(options, (signal) => this.#events(sessionId, after, signal));
   }
 
-  deleteSession(_sessionId: string, _options?: CallOptions): Promise<void> {
-    throw new Error("not built yet");
+  /** A directory that was named for the session stays as it is. */
+  deleteSession(sessionId: string, options: CallOptions = {}): Promise<void> {
+    return this.#call(options, () => this.#open().delete(sessionId));
   }
 
-  listFiles(_sessionId: string, _query?: FileQuery, _options?: CallOptions): Promise<FilePage> {
-    throw new Error("not built yet");
+  listFiles(sessionId: string, query: FileQuery = {}, options: CallOptions = {}): Promise<FilePage> {
+    return this.#call(options, async () => {
+      const page = parseBody(fileQuery, query);
+      return (await this.#filesOf(sessionId)).list(page);
+    });
   }
 
-  readFile(_sessionId: string, _path: string, _options?: CallOptions): Promise<Uint8Array> {
-    throw new Error("not built yet");
+  readFile(sessionId: string, path: string, options: CallOptions = {}): Promise<Uint8Array> {
+    return this.#call(options, async () => (await this.#filesOf(sessionId)).read(path));
   }
 
-  writeFile(_sessionId: string, _path: string, _bytes: Uint8Array, _options?: CallOptions): Promise<FileInfo> {
-    throw new Error("not built yet");
+  writeFile(sessionId: string, path: string, bytes: Uint8Array, options: CallOptions = {}): Promise<FileInfo> {
+    return this.#call(options, async () => (await this.#open().hold(sessionId)).putFile(path, bytes));
   }
 
-  listSessions(_query?: SessionQuery, _options?: CallOptions): Promise<SessionPage> {
-    throw new Error("not built yet");
+  listSessions(query: SessionQuery = {}, options: CallOptions = {}): Promise<SessionPage> {
+    return this.#call(options, async () => this.#open().index.list(query));
   }
 
-  health(_options?: CallOptions): Promise<Health> {
-    throw new Error("not built yet");
+  health(options: CallOptions = {}): Promise<Health> {
+    return this.#call(options, async () => {
+      const d1 = check("d1", () => this.#open().index.list({ limit: 1 }));
+      const r2 = check("r2", () => accessSync(this.#open().home.root, constants.W_OK));
+      const status = d1 === "ok" && r2 === "ok" ? "healthy" : "unhealthy";
+      return { status, version: readVersion(), model: this.defaultModel, checks: { d1, r2 } };
+    });
   }
 
-  close(): Promise<void> {
-    throw new Error("not built yet");
+  /** Gives its sessions back. A turn that runs stops here, and goes on when its session is opened again. */
+  async close(): Promise<void> {
+    const closed = new GatewayError("unavailable", "The gateway was closed.");
+    this.#closing.abort(closed);
+    await this.#sessions?.close(closed);
   }
+
+  async *#execute(sessionId: string, message: SubmitTurnBody, signal: AbortSignal): AsyncGenerator<Event> {
+    const body = parseBody(submitTurnBody, message);
+    requireInput(body);
+    const held = await this.#open().hold(sessionId);
+    const { turn_id, cursor } = held.submit(body);
+    for await (const event of held.follow(cursor, signal)) {
+      if (event.turn_id !== turn_id) continue;
+      yield event;
+      if (event.type === "ITERATION_END") return;
+    }
+  }
+
+  async *#events(sessionId: string, after: string, signal: AbortSignal): AsyncGenerator<Event> {
+    let cursor = after;
+    for (let failures = 0; ; failures++) {
+      const held = await this.#open().holdUnlessBusy(sessionId);
+      const door = this.#open().home.doorOf(sessionId);
+      for await (const event of held?.follow(cursor, signal) ?? followDoor(door, cursor, signal)) {
+        cursor = event.cursor;
+        failures = 0;
+        yield event;
+      }
+      await sleep(pauseAfter(failures, PAUSES), signal);
+    }
+  }
+
+  async #filesOf(sessionId: string): Promise<DirectoryFiles> {
+    const { home } = this.#open();
+    const { settings } = await this.#open().look(sessionId);
+    return new DirectoryFiles(openDirectory(home, settings));
+  }
+
+  #open(): HeldSessions {
+    this.#closing.signal.throwIfAborted();
+    const { home, holder } = this.#options;
+    this.#sessions ??= HeldSessions.open(home, { model: this.#model, holder });
+    return this.#sessions;
+  }
+
+  #signal({ signal }: CallOptions): AbortSignal {
+    return signal === undefined ? this.#closing.signal : AbortSignal.any([this.#closing.signal, signal]);
+  }
+
+  async #call<T>(options: CallOptions, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const signal = this.#signal(options);
+    signal.throwIfAborted();
+    try {
+      return await awaited(run(signal), signal);
+    } catch (thrown) {
+      throw outgoing(thrown, signal);
+    }
+  }
+
+  async *#stream(options: CallOptions, open: (signal: AbortSignal) => AsyncGenerator<Event>): AsyncGenerator<Event> {
+    const signal = this.#signal(options);
+    try {
+      yield* awaitedEach(open(signal), signal);
+    } catch (thrown) {
+      throw outgoing(thrown, signal);
+    }
+  }
+}
+
+/** What a caller is thrown: what was aborted says why, and what nobody foresaw is only logged. */
+function outgoing(thrown: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (!(thrown instanceof GatewayError)) console.error("gateway:", thrown);
+  return toGatewayError(thrown);
+}
+
+function check(name: string, look: () => void): "ok" | "failed" {
+  try {
+    look();
+    return "ok";
+  } catch (thrown) {
+    console.error(`gateway: the check of ${name} failed:`, thrown);
+    return "failed";
+  }
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }

@@ -1,10 +1,39 @@
-import type { ModelVariables } from "../models/models.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { Aborted } from "../engine/abortable.ts";
+import type { Sql } from "../engine/ports.ts";
+import type { ToolSet, TurnDeps } from "../engine/turn-deps.ts";
+import { createModels, defaultModelOf, type ModelVariables } from "../models/models.ts";
+import { formatCursor, START } from "../protocol/cursors.ts";
+import { toGatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
-import type { SubmitTurnBody } from "../protocol/rest.ts";
+import { canonicalJson } from "../protocol/json.ts";
+import { requireInput, type SubmitTurnBody, submitTurnBody } from "../protocol/rest.ts";
+import { DEADLINES } from "../session/deadlines.ts";
+import { driveTurn } from "../session/drive-turn.ts";
+import { EventLog } from "../session/event-log.ts";
+import { newId } from "../session/new-id.ts";
+import { createTables } from "../session/schema.ts";
+import { sessionFields } from "../session/session-api.ts";
+import type { Settings } from "../session/settings.ts";
+import { startTurn } from "../session/start-turn.ts";
+import { StoredTurn } from "../session/stored-turn.ts";
+import { findTurn, insertTurn, type NewTurn, type TurnRow } from "../session/turn-table.ts";
+import { createToolRegistry } from "../tools/registry.ts";
+import { Directory } from "./directory.ts";
+import { DirectoryWorkspace } from "./directory-workspace.ts";
+import { EventFeed } from "./event-feed.ts";
+import { LOCAL_USER } from "./local-user.ts";
+import { createNodeSql } from "./node-sql.ts";
+import { parseBody } from "./parse-body.ts";
 
 export type DirectOptions = {
   /** The directory that the agent works in. */
   workspace: string;
+  /** What SESSION_INFO says that the workspace is; by default the directory's path. */
+  workspaceDir?: string | undefined;
   models: ModelVariables;
   /** Without one, the default of `models`. */
   model?: string | undefined;
@@ -13,8 +42,109 @@ export type DirectOptions = {
 
 /**
  * Runs one turn straight through the engine: no session is kept, no queue, no index, and nobody can follow it. Yields its
- * events up to and with ITERATION_END. Aborting cancels the turn, which then still ends with its ITERATION_END.
+ * events up to and with ITERATION_END. Aborting cancels the turn, which then still ends with its ITERATION_END; leaving
+ * the iteration stops it where it stands.
+ *
+ * @throws GatewayError `path_refused` where there is no such directory, `invalid_request`, `blank_input`
  */
-export function runDirect(_options: DirectOptions, _message: SubmitTurnBody): AsyncIterable<Event> {
-  throw new Error("not built yet");
+export async function* runDirect(options: DirectOptions, message: SubmitTurnBody): AsyncGenerator<Event> {
+  const body = parseBody(submitTurnBody, message);
+  requireInput(body);
+  const directory = Directory.open(options.workspace);
+  const stages = await mkdtemp(join(tmpdir(), "turnpike-direct-"));
+  const database = new DatabaseSync(":memory:");
+  try {
+    yield* run(options, body, { directory, stages, database });
+  } finally {
+    database.close();
+    await rm(stages, { recursive: true, force: true });
+  }
+}
+
+type Place = { directory: Directory; stages: string; database: DatabaseSync };
+
+const now = () => Date.now();
+
+async function* run(options: DirectOptions, body: SubmitTurnBody, place: Place): AsyncGenerator<Event> {
+  const { signal } = options;
+  const sql = createNodeSql(place.database);
+  createTables(sql);
+  const feed = new EventFeed();
+  const log = new EventLog(sql, (event) => feed.push(event), now);
+  const settings = settingsOf(options, place.directory);
+  const tools = createToolRegistry(place.directory.root);
+  let left = false;
+  const row = startOnly({ sql, log, now }, settings, body);
+  const turn = new StoredTurn(row, { sql, log, tools, now, settings: () => settings, isCurrent: () => !left });
+
+  const abort = new AbortController();
+  const cancel = () => {
+    if (!turn.ended) turn.markCancelled();
+    abort.abort(new Aborted());
+  };
+  if (signal?.aborted) cancel();
+  else signal?.addEventListener("abort", cancel);
+  const driving = driveTurn(
+    turn,
+    () => depsOf(options, tools, place),
+    abort.signal,
+    () => left,
+  ).then(() => {
+    // A turn that could not even be ended as failed has no last event to wait for.
+    if (!turn.ended) feed.end(toGatewayError(null));
+  });
+  try {
+    for await (const event of feed.follow(log, formatCursor(START), new AbortController().signal)) {
+      yield event;
+      if (event.type === "ITERATION_END") return;
+    }
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    left = true;
+    abort.abort(new Aborted());
+    await driving;
+  }
+}
+
+/** What a session would be of which this turn is all. */
+function settingsOf({ workspaceDir, models, model }: DirectOptions, directory: Directory): Settings {
+  return {
+    session_id: newId("session"),
+    ...sessionFields(LOCAL_USER, model ?? defaultModelOf(models), {}),
+    space_id: null,
+    directory: workspaceDir ?? directory.root,
+    created_at: now(),
+    changed_at: now(),
+    revision: 0,
+  };
+}
+
+/** Stores and starts the one turn. */
+function startOnly(at: { sql: Sql; log: EventLog; now(): number }, settings: Settings, body: SubmitTurnBody): TurnRow {
+  const turn: NewTurn = {
+    turn_id: newId("turn"),
+    position: 1,
+    status: "running",
+    waited: 0,
+    request: canonicalJson(body),
+    user_id: LOCAL_USER.user_id,
+    cursor: formatCursor(START),
+    created_at: now(),
+  };
+  at.log.commit((writer) => insertTurn(at.sql, { ...turn, ...startTurn(at, writer, turn, settings) }));
+  const row = findTurn(at.sql, turn.turn_id);
+  if (row === undefined) throw new Error("the turn is not stored");
+  return row;
+}
+
+function depsOf({ models }: DirectOptions, tools: ToolSet, { directory, stages }: Place): Omit<TurnDeps, "store"> {
+  return {
+    model: createModels(models),
+    tools,
+    workspace: new DirectoryWorkspace({ directory, stages, now }),
+    deadlines: DEADLINES,
+    now,
+    random: () => Math.random(),
+    newStageId: () => newId("stage"),
+  };
 }

@@ -1,8 +1,8 @@
 import type { Host, Sql } from "../engine/ports.ts";
 import { createModels } from "../models/models.ts";
-import { MODEL_FIRST_EVENT_TIMEOUT_MS, MODEL_NEXT_EVENT_TIMEOUT_MS, TOOL_TIMEOUT_MS } from "../protocol/limits.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { R2Workspace } from "../workspace/r2-workspace.ts";
+import { DEADLINES } from "./deadlines.ts";
 import { newId } from "./new-id.ts";
 import type { SessionDeps } from "./session.ts";
 import { spaceOf } from "./settings.ts";
@@ -16,11 +16,7 @@ export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): Se
     tools: createToolRegistry(),
     openWorkspace: (settings) =>
       new R2Workspace({ sql, bucket: env.BLOBS, spaceId: spaceOf(settings), now: () => host.now() }),
-    deadlines: {
-      firstEventMs: MODEL_FIRST_EVENT_TIMEOUT_MS,
-      nextEventMs: MODEL_NEXT_EVENT_TIMEOUT_MS,
-      toolMs: TOOL_TIMEOUT_MS,
-    },
+    deadlines: DEADLINES,
     random: () => Math.random(),
     newId,
   };

@@ -49,3 +49,8 @@ export function nextSweepAt(sql: Sql): number | null {
 export function forgetStage(sql: Sql, stageId: string): void {
   sql.exec("DELETE FROM stages WHERE stage_id = ?", stageId);
 }
+
+/** For a host whose staged bytes are all swept at once. */
+export function forgetStages(sql: Sql): void {
+  sql.exec("DELETE FROM stages");
+}

@@ -105,6 +105,12 @@ export function pendingOf(call: CallRow | undefined): Pending | null {
   return call?.status === "applying" && call.result !== null ? JSON.parse(call.result) : null;
 }
 
+/** What calls have decided to do to files outside the database and have not told of yet. */
+export function redosOf(sql: Sql): Json[] {
+  const calls = sql.exec<CallRow & SqlRow>("SELECT * FROM tool_calls WHERE status = 'applying'");
+  return calls.flatMap((call) => pendingOf(call)?.redo ?? []);
+}
+
 export function markCallClosed(
   sql: Sql,
   { messageId, position }: CallPlace,

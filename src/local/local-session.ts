@@ -1,0 +1,292 @@
+import { existsSync } from "node:fs";
+import type { Host, Model } from "../engine/ports.ts";
+import { GatewayError, notFound } from "../protocol/errors.ts";
+import type { Event } from "../protocol/events.ts";
+import { HEARTBEAT_MS } from "../protocol/limits.ts";
+import type {
+  AcceptedTurn,
+  Cancelled,
+  FileInfo,
+  Session as SessionView,
+  SubmitTurnBody,
+  TurnResult,
+} from "../protocol/rest.ts";
+import { DEADLINES } from "../session/deadlines.ts";
+import { newId } from "../session/new-id.ts";
+import { nextWake } from "../session/next-wake.ts";
+import { hasTables } from "../session/schema.ts";
+import { Session, type SessionDeps } from "../session/session.ts";
+import { deletingSince, readSettings, type Settings, writeMeta } from "../session/settings.ts";
+import { forgetStages } from "../session/stages.ts";
+import { redosOf } from "../session/transcript.ts";
+import { createToolRegistry } from "../tools/registry.ts";
+import type { Directory } from "./directory.ts";
+import { DirectoryFiles } from "./directory-files.ts";
+import { stagedNamesOf } from "./directory-redo.ts";
+import { DirectoryWorkspace } from "./directory-workspace.ts";
+import { openDoor } from "./door.ts";
+import { EventFeed } from "./event-feed.ts";
+import { type Home, makeFolder } from "./home.ts";
+import { LOCAL_USER } from "./local-user.ts";
+import { type NodeSql, openNodeSql } from "./node-sql.ts";
+import { removeTraces } from "./remove-traces.ts";
+import { SessionClaim, sessionHeld } from "./session-claim.ts";
+import { folderOf, openDirectory } from "./session-directory.ts";
+import type { SessionIndex } from "./session-index.ts";
+import { sweepStages } from "./staged-bytes.ts";
+import { WakeTimer } from "./wake-timer.ts";
+
+export type LocalSessionOptions = {
+  home: Home;
+  index: SessionIndex;
+  model: Model;
+  /** What other processes are told of this one. */
+  holder: string;
+};
+
+/** What makes a session this process's. */
+type Held = { claim: SessionClaim; database: NodeSql };
+
+/**
+ * A session that this process holds: the shell that gives it its database, its timer, its readers, its door and its
+ * wiring. What a session does stands in `Session`.
+ */
+export class LocalSession {
+  readonly #options: LocalSessionOptions;
+  readonly #held: Held;
+  readonly #feed = new EventFeed();
+  readonly #timer = new WakeTimer(() => this.#housekeep());
+  readonly #session: Session;
+  #door: AsyncDisposable | null = null;
+  #directory: Directory | null = null;
+  /** Files that are being put. */
+  readonly #puts = new Set<Promise<unknown>>();
+
+  /**
+   * Takes a session; a turn that was interrupted goes on.
+   *
+   * @throws GatewayError `session_busy` where another process has it, `not_found`
+   */
+  static async open(options: LocalSessionOptions, sessionId: string): Promise<LocalSession> {
+    const { home, index } = options;
+    const claim = takeClaim(options, sessionId);
+    let database: NodeSql | null = null;
+    try {
+      if (!existsSync(home.databaseOf(sessionId))) throw notFound();
+      database = openNodeSql(home.databaseOf(sessionId));
+      const settings = hasTables(database.sql) ? readSettings(database.sql) : null;
+      if (settings === null) throw notFound();
+      if (deletingSince(database.sql) !== null) {
+        database.close();
+        removeTraces(home, index, claim, settings);
+        throw notFound();
+      }
+      const opened = new LocalSession(options, settings, { claim, database }, Session.open);
+      await opened.#begin();
+      return opened;
+    } catch (thrown) {
+      database?.close();
+      claim.release();
+      throw thrown;
+    }
+  }
+
+  /** Makes a session, with the files of `source` if it has no directory, and takes it. @throws GatewayError */
+  static async create(
+    options: LocalSessionOptions,
+    settings: Settings,
+    source: Directory | null,
+  ): Promise<LocalSession> {
+    const { home, index } = options;
+    makeFolder(home.stateOf(settings.session_id));
+    const claim = takeClaim(options, settings.session_id);
+    let database: NodeSql | null = null;
+    try {
+      if (settings.directory === undefined) makeFolder(home.filesOf(settings.session_id));
+      if (source !== null) await new DirectoryFiles(openDirectory(home, settings)).copyFrom(source);
+      database = openNodeSql(home.databaseOf(settings.session_id));
+      const create = (deps: SessionDeps) => Session.create(deps, settings);
+      const created = new LocalSession(options, settings, { claim, database }, create);
+      await created.#begin();
+      await created.#session.index.flush();
+      return created;
+    } catch (thrown) {
+      database?.close();
+      removeTraces(home, index, claim, settings);
+      throw thrown;
+    }
+  }
+
+  private constructor(
+    options: LocalSessionOptions,
+    settings: Settings,
+    held: Held,
+    open: (deps: SessionDeps) => Session | null,
+  ) {
+    this.#options = options;
+    this.#held = held;
+    const { home, index, model } = options;
+    const now = () => Date.now();
+    const host: Host = {
+      now,
+      wakeAt: (time) => this.#timer.wakeAt(time),
+      broadcast: (event) => this.#feed.push(event),
+      index: async (summary, version) => index.put(summary, version),
+    };
+    const stages = home.stagesOf(settings.session_id);
+    const session = open({
+      sql: held.database.sql,
+      host,
+      model,
+      tools: createToolRegistry(folderOf(home, settings)),
+      openWorkspace: () => new DirectoryWorkspace({ directory: this.#openDirectory(), stages, now }),
+      deadlines: DEADLINES,
+      random: () => Math.random(),
+      newId,
+    });
+    if (session === null) throw notFound();
+    this.#session = session;
+  }
+
+  get settings(): Settings {
+    return this.#session.settings;
+  }
+
+  describe(): SessionView {
+    return this.#session.describe();
+  }
+
+  /** @throws GatewayError, see `TurnQueue.submit`; `path_refused` where its directory is no longer there */
+  submit(body: SubmitTurnBody): AcceptedTurn {
+    this.#openDirectory();
+    return this.#session.submit(LOCAL_USER, body, null);
+  }
+
+  /** @throws GatewayError `not_found` */
+  result(turnId: string): TurnResult {
+    return this.#session.result(turnId);
+  }
+
+  cancel(): Promise<Cancelled> {
+    return this.#session.cancel();
+  }
+
+  /** Ends a turn, whether it runs or waits; one that has ended, or never was, is left as it is. */
+  async cancelTurn(turnId: string): Promise<void> {
+    try {
+      this.#session.withdraw(turnId);
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError)) throw thrown;
+      if (thrown.code === "session_busy") await this.#session.cancel();
+      else if (thrown.code !== "not_found") throw thrown;
+    }
+  }
+
+  /** The log after a cursor, then live. @throws GatewayError `bad_cursor`, `not_found` once the session is deleted */
+  follow(after: string, signal: AbortSignal): AsyncGenerator<Event, never> {
+    return this.#feed.follow(this.#session.log, after, signal);
+  }
+
+  /**
+   * Puts a file as a client does. A kill in between leaves a file that changed and no event that says so.
+   *
+   * @throws GatewayError `path_refused`, `too_large`
+   */
+  async putFile(rawPath: string, bytes: Uint8Array): Promise<FileInfo> {
+    const putting = this.#putFile(rawPath, bytes);
+    this.#puts.add(putting);
+    try {
+      return await putting;
+    } finally {
+      this.#puts.delete(putting);
+    }
+  }
+
+  /** Stops what runs, which goes on at the next opening, and gives the session back. */
+  async close(why: GatewayError): Promise<void> {
+    await this.#stop(why);
+    await this.#session.index.flush();
+    this.#held.database.close();
+    this.#held.claim.release();
+  }
+
+  /** The session is gone. A kill anywhere leaves one that is not found, and that its next opening removes. */
+  async delete(): Promise<void> {
+    const { sql } = this.#held.database;
+    const mark = () => writeMeta(sql, "deleting", String(Date.now()));
+    try {
+      this.#session.log.commit((writer) => {
+        writer.append({ type: "STATUS", data: { status: "deleted" } }, null);
+        mark();
+      });
+    } catch (thrown) {
+      // Storage that takes no more events must still let go of those that it has.
+      console.error("delete:", thrown);
+      mark();
+    }
+    await this.#stop(new GatewayError("not_found", "The session was deleted."));
+    this.#held.database.close();
+    try {
+      removeTraces(this.#options.home, this.#options.index, this.#held.claim, this.#session.settings);
+    } finally {
+      // What could not be removed, the next opening removes.
+      this.#held.claim.release();
+    }
+  }
+
+  async #putFile(rawPath: string, bytes: Uint8Array): Promise<FileInfo> {
+    const { info } = await new DirectoryFiles(this.#openDirectory()).write(rawPath, bytes);
+    this.#session.log.commit((writer) => {
+      const { path, sha256 } = info;
+      writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256 } }, null);
+      this.#session.wakeSoon();
+    });
+    this.#session.follow();
+    return info;
+  }
+
+  async #begin(): Promise<void> {
+    const { home } = this.#options;
+    const { sql } = this.#held.database;
+    const { session_id } = this.#session.settings;
+    // Nothing runs here yet, so all that may still be needed is what its calls have decided.
+    await sweepStages(home.stagesOf(session_id), redosOf(sql).flatMap(stagedNamesOf));
+    forgetStages(sql);
+    const follow = (after: string, send: (json: string) => boolean) => this.#feed.send(this.#session.log, after, send);
+    this.#door = await openDoor(home.doorOf(session_id), { follow, cancel: () => this.#session.cancel() });
+    // Last, so that whatever fails before leaves nothing that runs; nobody has come in through the door yet.
+    this.#housekeep();
+  }
+
+  /** Where its files lie. @throws GatewayError `path_refused` where that directory is no longer there */
+  #openDirectory(): Directory {
+    this.#directory ??= openDirectory(this.#options.home, this.#session.settings);
+    return this.#directory;
+  }
+
+  /** Does what is due and says when the next thing is. Never awaits a turn and never throws. */
+  #housekeep(): void {
+    try {
+      this.#session.resume();
+      const { running, index } = this.#session;
+      const next = nextWake({ running, indexRetryAt: index.retryAt, stageSweepAt: null }, Date.now());
+      if (next !== null) this.#timer.wakeAt(next);
+    } catch (thrown) {
+      console.error("session:", thrown);
+      this.#timer.wakeAt(Date.now() + HEARTBEAT_MS);
+    }
+  }
+
+  async #stop(why: GatewayError): Promise<void> {
+    this.#timer.stop();
+    this.#feed.end(why);
+    await Promise.allSettled([this.#session.stop(), ...this.#puts]);
+    await this.#door?.[Symbol.asyncDispose]();
+  }
+}
+
+function takeClaim({ home, holder }: LocalSessionOptions, sessionId: string): SessionClaim {
+  const claim = SessionClaim.take(home.stateOf(sessionId), holder);
+  if (claim instanceof SessionClaim) return claim;
+  throw sessionHeld(sessionId, claim);
+}
