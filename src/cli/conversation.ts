@@ -3,9 +3,9 @@ import { UnreachableError } from "../client/http.ts";
 import type { Session } from "../protocol/rest.ts";
 import { type Choice, chooseGateway } from "./choose-gateway.ts";
 import { EXIT, Failure } from "./failure.ts";
-import { fallbackModel, modelSettings, openInProcess, refusalOfNode, workspaceFolder } from "./in-process.ts";
-import { onInterrupts } from "./interrupts.ts";
-import { homeSetting, type OpenGateway, type OpenOptions, openGateway } from "./open-gateway.ts";
+import { fallbackModel, modelSettings, refusalOfNode, workspaceFolder } from "./in-process.ts";
+import { cancelOnInterrupt } from "./interrupts.ts";
+import { type OpenGateway, type OpenOptions, openGateway, openLocal } from "./open-gateway.ts";
 import { noSession, refusalOf } from "./refusal.ts";
 import type { Renderer } from "./render.ts";
 import { sanitizeLine } from "./sanitize.ts";
@@ -59,26 +59,18 @@ export class Conversation {
    */
   async say(text: string): Promise<number> {
     const { gateway } = this.#opened;
-    let turnId: string | null = null;
-    const cancel = () => {
-      // Before the turn is known there is nothing to name; its first event brings its id.
-      if (turnId === null) return;
-      gateway.cancelTurn(this.#sessionId, turnId).catch((thrown: unknown) => {
-        print(this.renderer.error(`could not cancel: ${thrown instanceof Error ? thrown.message : thrown}`));
-      });
-    };
-    const first = () => {
-      print(this.renderer.note("cancelling (once more to leave at once)"));
-      cancel();
-    };
-    const second = () => print(this.renderer.note(`left before its end; to go on: turnpike resume ${this.#sessionId}`));
+    let begun: (turnId: string) => void = () => undefined;
+    // Before the turn is known there is nothing to name; its first event brings its id.
+    const turnId = new Promise<string>((resolve) => {
+      begun = resolve;
+    });
+    const cancel = async () => await gateway.cancelTurn(this.#sessionId, await turnId);
+    const leaving = `left before its end; to go on: turnpike resume ${this.#sessionId}`;
     try {
-      return await onInterrupts({ first, second }, async (interrupted) => {
+      return await cancelOnInterrupt({ renderer: this.renderer, cancel, leaving }, async () => {
         const message = { user_input: text, ...this.#flags.message };
         for await (const event of gateway.execute(this.#sessionId, message)) {
-          const isFirst = turnId === null;
-          turnId = event.turn_id;
-          if (isFirst && interrupted()) cancel();
+          if (event.turn_id !== null) begun(event.turn_id);
           print(...this.renderer.render(event));
           this.#shown.take(event);
           if (event.type === "ITERATION_END") return exitCodeOf(event.data.status);
@@ -121,19 +113,16 @@ async function findPlace(flags: TurnFlags, choice: Choice, options: OpenOptions)
 }
 
 /** Begins a session in this process that was meant for a gateway which does not answer. @throws Failure */
-async function fallBack(flags: TurnFlags, why: string, { sources, holder, tell }: OpenOptions): Promise<Place> {
+async function fallBack(flags: TurnFlags, why: string, options: OpenOptions): Promise<Place> {
   const refusal = refusalOfNode(process.versions.node);
   if (refusal !== null) throw new Failure(EXIT.refused, `${sanitizeLine(why)}; ${refusal}`);
-  const models = modelSettings(sources);
-  const home = homeSetting(sources);
-  const gateway = await openInProcess({ home, models, holder });
-  const model = fallbackModel(flags.model, models, gateway.defaultModel);
-  tell(sanitizeLine(`${why}; going on in this process with the model ${model}`));
+  const opened = await openLocal(options);
+  const model = fallbackModel(flags.model, modelSettings(options.sources), opened.gateway.defaultModel);
+  options.tell(sanitizeLine(`${why}; going on in this process with the model ${model}`));
   try {
-    const session = await gateway.createSession({ model });
-    return { opened: { gateway, address: null, home }, session };
+    return { opened, session: await opened.gateway.createSession({ model }) };
   } catch (thrown) {
-    await gateway.close();
+    await opened.gateway.close();
     throw refusalOf(thrown);
   }
 }

@@ -2,7 +2,7 @@ import { parseCursor } from "../protocol/cursors.ts";
 import type { Event } from "../protocol/events.ts";
 import type { Session } from "../protocol/rest.ts";
 import { EXIT } from "./failure.ts";
-import { onInterrupts } from "./interrupts.ts";
+import { cancelOnInterrupt } from "./interrupts.ts";
 import type { OpenGateway } from "./open-gateway.ts";
 import type { Renderer } from "./render.ts";
 import { sanitize } from "./sanitize.ts";
@@ -17,8 +17,6 @@ export type FollowOptions = {
   renderer: Renderer;
   /** Whether to show the messages too, which the events of a turn are the answer to. */
   showInput: boolean;
-  /** Whether Ctrl-C cancels the turn that runs; else it only leaves. */
-  mayCancel: boolean;
 };
 
 /**
@@ -29,24 +27,21 @@ export type FollowOptions = {
  */
 export async function followUntilIdle(opened: OpenGateway, options: FollowOptions): Promise<number> {
   const { gateway } = opened;
-  const { after, renderer, mayCancel } = options;
+  const { after, renderer } = options;
   const { session_id } = options.session;
   let shown = parseCursor(after)?.seq ?? 0;
   if (isThrough(options.session, shown)) {
     print(renderer.note("nothing new, and nothing runs"));
     return EXIT.complete;
   }
-  const first = () => {
-    if (!mayCancel) process.exit(EXIT.cancelled);
-    print(renderer.note("cancelling (once more to leave at once)"));
-    gateway.cancel(session_id).catch((thrown: unknown) => {
-      print(renderer.error(`could not cancel: ${thrown instanceof Error ? thrown.message : thrown}`));
-    });
-  };
-  const second = () => print(renderer.note(`left before its end; to go on: turnpike resume ${session_id}`));
+  const holder = opened.otherHolder(session_id);
+  if (holder !== null) print(renderer.note(`held by ${holder}, and followed there`));
+  // Another process's turn is left to it.
+  const cancel = () => (opened.otherHolder(session_id) === null ? gateway.cancel(session_id) : null);
+  const leaving = `left before its end; to go on: turnpike resume ${session_id}`;
   const cursor = new ShownCursor(cursorPath(opened, session_id), after);
   try {
-    return await onInterrupts({ first, second }, async () => {
+    return await cancelOnInterrupt({ renderer, cancel, leaving }, async () => {
       let session = options.session;
       let exitCode: number = EXIT.complete;
       for await (const event of gateway.events(session_id, after)) {

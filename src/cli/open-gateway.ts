@@ -1,6 +1,7 @@
 import type { Gateway } from "../client/gateway.ts";
 import type { Fetch } from "../client/http.ts";
 import { homeFolder } from "../local/home.ts";
+import type { InProcessGateway } from "../local/in-process-gateway.ts";
 import type { Choice } from "./choose-gateway.ts";
 import { ensureLocalGateway } from "./ensure-local-gateway.ts";
 import { modelSettings, openInProcess } from "./in-process.ts";
@@ -16,6 +17,8 @@ export type OpenGateway = {
   address: string | null;
   /** Where this machine's own sessions are kept. */
   home: string;
+  /** The other process of this machine that holds a session, such as `process 17 (turnpike chat)`; null for none. */
+  otherHolder(sessionId: string): string | null;
 };
 
 export type OpenOptions = {
@@ -27,31 +30,44 @@ export type OpenOptions = {
 };
 
 /** Where this machine's own sessions are kept, and what the command line remembers. */
-export function homeSetting(sources: Sources): string {
+function homeSetting(sources: Sources): string {
   return homeFolder(setting("TURNPIKE_HOME", undefined, sources));
 }
 
 /** Opens the gateway that was chosen. The caller closes it. @throws Failure */
-export async function openGateway(choice: Choice, { sources, holder, tell }: OpenOptions): Promise<OpenGateway> {
+export async function openGateway(choice: Choice, options: OpenOptions): Promise<OpenGateway> {
+  const { sources, tell } = options;
   const home = homeSetting(sources);
   switch (choice.kind) {
-    case "in-process": {
-      const gateway = await openInProcess({ home, models: modelSettings(sources), holder });
-      return { gateway, address: null, home };
-    }
-    case "local-gateway": {
-      const token = await ensureLocalGateway(choice, sources, tell);
-      return { gateway: await openRemote({ ...choice, token }), address: choice.baseUrl, home };
-    }
+    case "in-process":
+      return await openLocal(options);
+    case "local-gateway":
+      return await openRemote({ ...choice, token: await ensureLocalGateway(choice, sources, tell) }, home);
     case "remote":
-      return { gateway: await openRemote(choice), address: choice.baseUrl, home };
+      return await openRemote(choice, home);
   }
 }
 
-async function openRemote({ baseUrl, token }: { baseUrl: string; token: string }): Promise<Gateway> {
+async function openRemote({ baseUrl, token }: { baseUrl: string; token: string }, home: string): Promise<OpenGateway> {
   const { ExternalGateway } = await import("../client/external-gateway.ts");
   const fetch = impatientFetch(FIRST_ANSWER_WITHIN_MS);
-  return new ExternalGateway({ baseUrl, token, fetch, ...(await webSocketOption()) });
+  const gateway = new ExternalGateway({ baseUrl, token, fetch, ...(await webSocketOption()) });
+  return { gateway, address: baseUrl, home, otherHolder: () => null };
+}
+
+/** Opens the gateway of this machine's own sessions. @throws Failure */
+export async function openLocal({
+  sources,
+  holder,
+}: OpenOptions): Promise<OpenGateway & { gateway: InProcessGateway }> {
+  const home = homeSetting(sources);
+  const gateway = await openInProcess({ home, models: modelSettings(sources), holder });
+  const [{ Home }, { holderOf }] = await Promise.all([import("../local/home.ts"), import("../local/session-claim.ts")]);
+  const otherHolder = (sessionId: string) => {
+    const by = holderOf(Home.open(home).stateOf(sessionId))?.by;
+    return by == null || by.pid === process.pid ? null : `process ${by.pid} (${by.holder})`;
+  };
+  return { gateway, address: null, home, otherHolder };
 }
 
 /**

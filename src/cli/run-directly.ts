@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { checkDirect } from "./choose-gateway.ts";
 import { EXIT, Failure, usageFailure } from "./failure.ts";
 import { checkNode, modelSettings, workspaceFolder } from "./in-process.ts";
-import { onInterrupts } from "./interrupts.ts";
+import { cancelOnInterrupt } from "./interrupts.ts";
 import { refusalOf } from "./refusal.ts";
 import { readSources } from "./settings.ts";
 import { createRenderer, print } from "./terminal.ts";
@@ -30,12 +30,9 @@ export async function runDirectly(flags: TurnFlags, text: string): Promise<numbe
 
   const { runDirect } = await import("../local/run-direct.ts");
   const abort = new AbortController();
-  const first = () => {
-    print(renderer.note("cancelling (once more to leave at once)"));
-    abort.abort();
-  };
+  const cancel = async () => abort.abort();
   try {
-    return await onInterrupts({ first, second: () => undefined }, async () => {
+    return await cancelOnInterrupt({ renderer, cancel, leaving: "left before its end" }, async () => {
       const options = { workspace, models: modelSettings(readSources()), model: flags.model, signal: abort.signal };
       for await (const event of runDirect(options, { user_input: text, ...flags.message })) {
         print(...renderer.render(event));

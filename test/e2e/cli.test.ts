@@ -1,34 +1,33 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { event } from "../../src/protocol/events.ts";
 import { eventPage, session } from "../../src/protocol/rest.ts";
+import { CommandLine, sessionIn } from "../support/command-line.ts";
 import { entriesOf } from "../support/entries-of.ts";
-import { type GatewayProcess, PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";
-import { copyProject } from "../support/project-copy.ts";
-import { RunningProcess, runProcess } from "../support/run-process.ts";
+import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
+import type { RunningProcess } from "../support/run-process.ts";
 
 let server: GatewayProcess;
+let cli: CommandLine;
 beforeAll(async () => {
   server = await startGateway();
+  cli = new CommandLine({ TURNPIKE_GATEWAY_URL: server.url, TURNPIKE_TOKEN: server.token });
 });
-afterAll(() => server[Symbol.asyncDispose]());
+afterAll(async () => {
+  cli[Symbol.dispose]();
+  await server[Symbol.asyncDispose]();
+});
 
-const connected = (): Record<string, string> => ({ TURNPIKE_GATEWAY_URL: server.url, TURNPIKE_TOKEN: server.token });
-
-function turnpike(args: string[], { env = connected(), input = "", cwd = PROJECT_ROOT } = {}) {
-  return runProcess(process.execPath, ["src/cli/main.ts", ...args], { cwd, env, input });
+function turnpike(args: string[], options: Parameters<CommandLine["run"]>[1] = {}) {
+  return cli.run(args, options);
 }
 
 function startTurnpike(args: string[]): RunningProcess {
-  return new RunningProcess(process.execPath, ["src/cli/main.ts", ...args], { cwd: PROJECT_ROOT, env: connected() });
+  return cli.start(args);
 }
 
 async function get(path: string): Promise<Response> {
   return await fetch(`${server.url}/api/v1${path}`, { headers: { authorization: `Bearer ${server.token}` } });
 }
-
-const sessionIn = (stderr: string) => /^session (session_\w+)$/m.exec(stderr)?.[1] ?? "";
 
 async function newSession(): Promise<string> {
   const headers = { authorization: `Bearer ${server.token}`, "content-type": "application/json" };
@@ -102,9 +101,24 @@ describe("turnpike run", () => {
     [["run"], "turnpike: A message is needed"],
     [["run", " "], "turnpike: The message is blank."],
     [["run", "a", "b"], "turnpike: The message must be one argument"],
-    [["run", "a", "--direct"], "turnpike: Unknown option '--direct'"],
+    [["run", "a", "--frob"], "turnpike: Unknown option '--frob'"],
+    [["run", "a", "--direct", "--on-busy", "reject"], "turnpike: --direct does not go with --on-busy."],
+    [["run", "a", "--workspace", "."], "turnpike: --workspace DIR needs --approve allow for now"],
+    [["chat", "--direct"], "turnpike: --direct is for one turn"],
     [["run", "a", "--on-busy", "interrupt"], "turnpike: --on-busy must be"],
     [["chat", "a"], "turnpike: Unexpected argument 'a'"],
+    [["sessions", "a"], "turnpike: Unexpected argument 'a'"],
+    [["sessions", "--status", "asleep"], "turnpike: --status must be"],
+    [["sessions", "--limit", "0"], "turnpike: --limit must be"],
+    [["resume"], "turnpike: Which session?"],
+    [["resume", "a", "--after", "x"], "turnpike: --after must be"],
+    [["resume", "a", "--after", "1", "--all"], "turnpike: --after does not go with --all."],
+    [["cancel", "a", "b"], "turnpike: Unexpected argument 'b'"],
+    [["rm", "a"], "turnpike: Without a terminal to ask at, turnpike rm needs --yes."],
+    [["files"], "turnpike: turnpike files needs ls, get or put"],
+    [["files", "get", "a"], "turnpike: Which file?"],
+    [["files", "put", "a", "-"], "turnpike: What comes from stdin needs a PATH."],
+    [["files", "put", "a", "not-there"], "turnpike: not-there cannot be read"],
   ])("[CLI3] 2 for %j", async (args, message) => {
     const { code, stdout, stderr } = await turnpike(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -115,7 +129,10 @@ describe("turnpike run", () => {
     const failures = await Promise.all([
       turnpike(["run", "Say 'x'", "--token", "wrong"]),
       turnpike(["run", "Say 'x'", "--session", "session_00000000000000000000000000"]),
-      turnpike(["run", "Say 'x'", "--gateway-url", "http://127.0.0.1:1"]),
+      turnpike(["run", "Say 'x'", "--gateway-url", "http://127.0.0.1:1", "--no-fallback"]),
+      turnpike(["resume", "session_00000000000000000000000000"]),
+      turnpike(["files", "get", "session_00000000000000000000000000", "a.txt"]),
+      turnpike(["sessions", "--gateway-url", "http://127.0.0.1:1"]),
     ]);
     for (const { code, stdout, stderr } of failures) {
       expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
@@ -123,23 +140,9 @@ describe("turnpike run", () => {
     }
   });
 
-  test("[CLI5] without an address it is the local gateway, or a word on how to start it", async () => {
-    using project = copyProject({ dependencies: "linked" });
-    const { root: cwd } = project;
-    const none = await turnpike(["run", "Say 'x'"], { cwd, env: { PORT: "1" } });
-    expect(none).toMatchObject({
-      code: 3,
-      stderr: "turnpike: No gateway answers at http://127.0.0.1:1. Start one with: npm start\n",
-    });
-    writeFileSync(join(cwd, ".dev.vars"), `GATEWAY_TOKEN=${server.token}\nPORT=${new URL(server.url).port}\n`);
-    const found = await turnpike(["run", "Say 'x'", "--model", "demo"], { cwd, env: {} });
-    expect(found).toMatchObject({ code: 0, stdout: "x" });
-    const gone = await turnpike(["run", "Say 'x'"], { cwd, env: { PORT: "1" } });
-    expect(gone).toMatchObject({ code: 3, stderr: none.stderr });
-  });
-
   test("[CLI4] --help shows the flags", async () => {
-    for (const args of [["--help"], ["run", "--help"], ["chat", "-h"]]) {
+    const commands = ["run", "chat", "sessions", "resume", "cancel", "rm", "files"];
+    for (const args of [["--help"], ["files", "ls", "--help"], ...commands.map((command) => [command, "-h"])]) {
       expect(await turnpike(args)).toMatchObject({
         code: 0,
         stderr: "",

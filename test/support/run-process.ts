@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 export type ProcessOptions = {
@@ -103,8 +106,13 @@ async function processesOf(group: number): Promise<string[]> {
   return text.split("\n").filter((line) => new RegExp(`^\\s*${group}\\s+[^Z]`).test(line));
 }
 
+/** So that nothing which is tested finds the sessions of whoever runs the tests. */
+const HOME = join(tmpdir(), `turnpike-test-home-${process.pid}`);
+process.once("exit", () => rmSync(HOME, { recursive: true, force: true }));
+
 const SETTINGS = /^(GATEWAY_|TURNPIKE_|ANTHROPIC_|PORT$|NO_COLOR$|npm_)/;
 
 function cleanEnvironment(): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !SETTINGS.test(name)));
+  const others = Object.entries(process.env).filter(([name]) => !SETTINGS.test(name));
+  return { ...Object.fromEntries(others), TURNPIKE_HOME: HOME };
 }

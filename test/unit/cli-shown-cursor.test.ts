@@ -82,7 +82,9 @@ describe("the position up to which a session was shown", () => {
 
   test("[CLI19] is kept apart for each gateway", () => {
     const gateway = new ExternalGateway({ baseUrl: "http://x", token: "t" });
-    const paths = [null, "http://a", "http://b"].map((address) => cursorPath({ gateway, home, address }, SESSION));
+    const otherHolder = () => null;
+    const places = [null, "http://a", "http://b"].map((address) => ({ gateway, home, address, otherHolder }));
+    const paths = places.map((place) => cursorPath(place, SESSION));
     expect(new Set(paths).size).toBe(3);
     expect(paths[0]).toBe(path);
     for (const one of paths) expect(one.startsWith(path)).toBe(true);

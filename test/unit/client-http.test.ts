@@ -1,25 +1,7 @@
-import { once } from "node:events";
-import { createServer, type RequestListener } from "node:http";
 import { expect, test } from "vitest";
 import { ExternalGateway } from "../../src/client/external-gateway.ts";
 import { GatewayError, toProblem } from "../../src/protocol/errors.ts";
-
-/** Something at an address that is no gateway of ours: a proxy, another service. */
-async function serve(listener: RequestListener) {
-  const server = createServer(listener);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return {
-    baseUrl: `http://127.0.0.1:${address.port}/`,
-    async [Symbol.asyncDispose]() {
-      server.close();
-      server.closeAllConnections();
-      await once(server, "close");
-    },
-  };
-}
+import { serveHttp } from "../support/serve-http.ts";
 
 async function lastOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
   let last: T | undefined;
@@ -29,7 +11,7 @@ async function lastOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
 
 test("[ERR6] an error is rebuilt from the problem that the gateway sent", async () => {
   const sent = new GatewayError("invalid_request", "No.", [{ path: "model", message: "too long" }]);
-  await using server = await serve((_request, response) => {
+  await using server = await serveHttp((_request, response) => {
     response
       .writeHead(sent.status, { "content-type": "application/problem+json" })
       .end(JSON.stringify(toProblem(sent)));
@@ -39,7 +21,7 @@ test("[ERR6] an error is rebuilt from the problem that the gateway sent", async 
 });
 
 test("[CLI3] an answer that is not a gateway's is `unavailable`, with its status", async () => {
-  await using server = await serve((request, response) => {
+  await using server = await serveHttp((request, response) => {
     response.writeHead(request.method === "POST" ? 502 : 200, { "content-type": "text/html" }).end("<h1>proxy</h1>");
   });
   const gateway = new ExternalGateway({ ...server, token: "t" });
@@ -54,7 +36,7 @@ test("[CLI3] an answer that is not a gateway's is `unavailable`, with its status
 });
 
 test("[CLI3] [CLI8] an answer that breaks off in its body is `unavailable`, and may be asked for again", async () => {
-  await using server = await serve((_request, response) => {
+  await using server = await serveHttp((_request, response) => {
     response.writeHead(200, { "content-type": "application/json", "content-length": "100" });
     response.write('{"half', () => response.destroy());
   });
@@ -63,7 +45,7 @@ test("[CLI3] [CLI8] an answer that breaks off in its body is `unavailable`, and 
 });
 
 test("[CLI3] where nothing answers, or no longer, it is `unavailable`", async () => {
-  const server = await serve((request) => request.socket.destroy());
+  const server = await serveHttp((request) => request.socket.destroy());
   const gateway = new ExternalGateway({ ...server, token: "t", giveUpAfterMs: 300 });
   await expect(gateway.health()).rejects.toMatchObject({ code: "unavailable" });
   await server[Symbol.asyncDispose]();
@@ -75,7 +57,7 @@ test("[CLI3] where nothing answers, or no longer, it is `unavailable`", async ()
 
 test("[CLI8] a client that was closed, or whose signal was aborted, stops at once", async () => {
   // Takes every request and never answers.
-  await using server = await serve(() => undefined);
+  await using server = await serveHttp(() => undefined);
   const gateway = new ExternalGateway({ ...server, token: "t" });
   const stop = new AbortController();
   const listing = gateway.listSessions({}, { signal: stop.signal });

@@ -20,8 +20,8 @@ const OPTIONS = {
 const HELP = `Usage: turnpike resume ID [flags]
 
 Shows what happened in a session since this machine last showed it, and follows it until nothing runs or waits. A turn
-that was interrupted goes on. Where another process holds the session, it is followed there. Ctrl-C cancels the turn
-that runs here, a second one leaves at once.
+that was interrupted goes on. Ctrl-C cancels the turn that runs, a second one leaves at once; where another process of this
+machine holds the session, it is followed there, and Ctrl-C only leaves.
 
   --after CURSOR         from this cursor on
   --all                  from the session's start
@@ -48,6 +48,6 @@ export async function resume(args: string[]): Promise<number> {
   return await withGateway(gatewayFlagsOf(values), options, async (opened) => {
     const session = await opened.gateway.resumeSession(sessionId);
     const after = values.all ? "0" : (values.after ?? readCursor(cursorPath(opened, session.session_id)));
-    return await followUntilIdle(opened, { session, after, renderer, showInput: !values.json, mayCancel: true });
+    return await followUntilIdle(opened, { session, after, renderer, showInput: !values.json });
   });
 }
