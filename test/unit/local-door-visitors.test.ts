@@ -146,6 +146,17 @@ describe("slow followers", () => {
     expect(visits).toBeLessThan(5);
   });
 
+  test("[HOLD9] one that is cut off while it is sent the past is not sent what comes", async () => {
+    await using scene = await createDoorScene();
+    const count = Math.ceil(NEVER_ACKED_MAX_BYTES / MEGABYTE.length) + 3;
+    for (let i = 0; i < count; i++) scene.session.append(MEGABYTE);
+    const idle = createConnection(scene.path);
+    idle.write(FOLLOW);
+    await once(idle, "readable");
+    await scene.session.followedBy(0);
+    idle.destroy();
+  });
+
   test("[HOLD9] a follower that reads nothing does not keep the door from closing", async () => {
     await using scene = await createDoorScene();
     const idle = await followIdly(scene);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -176,7 +176,24 @@ describe("the file", () => {
     expect(titles(one)).toEqual([]);
   });
 
-  test("[HOLD11] [HOLD12] processes that make a list and write it at the same time lose nothing", async () => {
+  test("[HOLD11] of processes that make a list at the same moment each finds what the others wrote", async () => {
+    const paths = Array.from({ length: 20 }, aPath);
+    const signal = join(root, "go");
+    const sessions = Array.from({ length: 3 }, () => `session_${ulid()}`);
+    const makers = sessions.map(
+      (id) => new RunningProcess(process.execPath, [SCRIPT, "make", signal, id, ...paths], { cwd: PROJECT_ROOT }),
+    );
+    for (const maker of makers) await maker.printed(({ stdout }) => stdout === "waiting\n");
+    writeFileSync(signal, "");
+    for (const maker of makers) expect([await maker.outcome(), maker.stderr]).toEqual([0, ""]);
+    for (const path of paths) {
+      using index = SessionIndex.open(path);
+      expect(index.list().sessions.map(({ session_id }) => session_id)).toEqual(sessions.toSorted().toReversed());
+      expect(readdirSync(dirname(path)).filter((name) => !name.startsWith("index.sqlite-"))).toEqual(["index.sqlite"]);
+    }
+  });
+
+  test("[HOLD12] processes that write the same sessions at the same time lose nothing", async () => {
     const path = aPath();
     const shared = Array.from({ length: 3 }, () => `session_${ulid()}`);
     const own = Array.from({ length: 3 }, () => `session_${ulid()}`);
@@ -187,7 +204,7 @@ describe("the file", () => {
       ["39", "-1", "0"],
     ];
     const writers = orders.map((order, i) => {
-      const args = [SCRIPT, path, ...order, ...shared, own[i] ?? ""];
+      const args = [SCRIPT, "write", path, ...order, ...shared, own[i] ?? ""];
       return new RunningProcess(process.execPath, args, { cwd: PROJECT_ROOT });
     });
     for (const writer of writers) expect([await writer.outcome(), writer.stderr]).toEqual([0, ""]);
@@ -195,6 +212,5 @@ describe("the file", () => {
     expect(shared.map((id) => index.get(id)?.title)).toEqual(["40", "40", "40"]);
     expect(own.map((id) => index.get(id)?.title)).toEqual(["39", "40", "39"]);
     expect(index.list().sessions).toHaveLength(6);
-    expect(readdirSync(dirname(path)).filter((name) => !name.startsWith("index.sqlite-"))).toEqual(["index.sqlite"]);
   });
 });
