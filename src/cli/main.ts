@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, (args: string[]) => Promise<number>> = new M
   ["cancel", async (args) => await (await import("./commands/cancel.ts")).cancel(args)],
   ["rm", async (args) => await (await import("./commands/rm.ts")).rm(args)],
   ["files", async (args) => await (await import("./commands/files.ts")).files(args)],
+  ["parity", async (args) => await (await import("./commands/parity.ts")).parity(args)],
 ]);
 
 const HELP = `Usage: turnpike COMMAND [flags]
@@ -26,6 +27,7 @@ const HELP = `Usage: turnpike COMMAND [flags]
   cancel ID          stop the turn that runs in a session
   rm ID              delete a session with its files
   files ls ID        list a session's files; files get and files put copy one out or in
+  parity             compare every way into Turnpike with the others
 
 turnpike COMMAND --help shows the flags, turnpike --version the version. Sessions live in this process, below
 ~/.turnpike (TURNPIKE_HOME); with --gateway-url or TURNPIKE_GATEWAY_URL they live in a gateway, with --use-gateway in

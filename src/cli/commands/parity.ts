@@ -1,0 +1,134 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { ExternalGateway } from "../../client/external-gateway.ts";
+import { baselineResults } from "../../parity/baseline-results.ts";
+import type { EntryPoint } from "../../parity/entry-point.ts";
+import { reportLines, reportTable } from "../../parity/report.ts";
+import type { Address } from "../../parity/rest-session.ts";
+import { DEMO, type ParityReport, runParity, scenesFor } from "../../parity/run-parity.ts";
+import type { Scene } from "../../parity/scenes.ts";
+import { chooseGateway } from "../choose-gateway.ts";
+import { EXIT, exitOnSignals, usageFailure } from "../failure.ts";
+import { parseFlags } from "../flags.ts";
+import { checkNode, type Models, modelSettings, openInProcess } from "../in-process.ts";
+import { localEntryPoints, remoteEntryPoints, showTurn } from "../parity-entry-points.ts";
+import { refusalOf } from "../refusal.ts";
+import { readSources, type Sources } from "../settings.ts";
+import { table } from "../table.ts";
+import { TemporaryFolder } from "../temporary-folder.ts";
+import { TemporaryGateway } from "../temporary-gateway.ts";
+
+const RESULTS = "baseline_comparison_results.json";
+
+const OPTIONS = {
+  "gateway-url": { type: "string" },
+  token: { type: "string" },
+  model: { type: "string" },
+  out: { type: "string" },
+  only: { type: "string", multiple: true },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+const HELP = `Usage: turnpike parity [flags]
+
+Runs the same prompts through every way into Turnpike and compares what they bring: events, results, files, and what a
+person sees. Its sessions are deleted at the end.
+
+  --gateway-url URL      the gateway (TURNPIKE_GATEWAY_URL); without it, one that is started for this and ends with it
+  --token T              its token (TURNPIKE_TOKEN, GATEWAY_TOKEN)
+  --model M              the model; with any but demo (the default) only what no model may change is compared
+  --only NAME            one entry point or one scene, by its name; may be given more than once
+  --out FILE             where the baseline is written (./${RESULTS})
+  --help                 this page
+
+Exit codes: 0 no difference, 1 a difference, 2 wrong usage, 3 the gateway cannot be reached or refuses.
+`;
+
+/** `turnpike parity`. Returns the exit code. @throws Failure */
+export async function parity(args: string[]): Promise<number> {
+  const { values: flags } = parseFlags({ args, options: OPTIONS });
+  if (flags.help) {
+    process.stdout.write(HELP);
+    return EXIT.complete;
+  }
+  checkNode();
+  // What was made for the run goes at the exit.
+  exitOnSignals("SIGINT");
+  const sources = readSources();
+  checkSettings(sources);
+  const choice = chooseGateway({ gatewayUrl: flags["gateway-url"], token: flags.token }, sources);
+  const options = { models: modelSettings(sources), model: flags.model ?? DEMO, only: flags.only ?? [] };
+  if (choice.kind === "remote") return tell(await compareWith(choice, options), choice.baseUrl, flags.out);
+  await using own = await TemporaryGateway.start();
+  return tell(await compareWith(own, options), "its own", flags.out);
+}
+
+/** The command lines that are started read `.dev.vars` too, and those in-process must find no address there. */
+function checkSettings({ devVars }: Sources): void {
+  if (!devVars?.["TURNPIKE_GATEWAY_URL"]) return;
+  throw usageFailure(
+    ".dev.vars names a TURNPIKE_GATEWAY_URL, which no command line could do without; use --gateway-url.",
+  );
+}
+
+type CompareOptions = { models: Models; model: string; only: readonly string[] };
+
+async function compareWith(address: Address, { models, model, only }: CompareOptions): Promise<ParityReport> {
+  using folder = new TemporaryFolder("turnpike-parity-");
+  const [home, cache] = [join(folder.path, "home"), join(folder.path, "cache")];
+  mkdirSync(home, { mode: 0o700 });
+  const remote = new ExternalGateway(address);
+  const local = await openInProcess({ home, models, holder: "turnpike parity" });
+  try {
+    // One that cannot be used is told in one line, and not as a difference of everything.
+    await remote.listSessions({ limit: 1 });
+    const entryPoints = [
+      ...(callsHere(model, models) ? localEntryPoints({ gateway: local, home, cache, models }) : []),
+      ...remoteEntryPoints({ address, gateway: remote, home, cache }),
+    ];
+    return await runParity({ ...choose(only, entryPoints, scenesFor(model)), model, show: showTurn });
+  } catch (thrown) {
+    throw refusalOf(thrown);
+  } finally {
+    await Promise.all([remote.close(), local.close()]);
+  }
+}
+
+/** Whether this process can call the model; else only what reaches the gateway can be compared. */
+function callsHere(model: string, { ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL }: Models): boolean {
+  if (model === DEMO || ANTHROPIC_API_KEY || ANTHROPIC_BASE_URL) return true;
+  process.stderr.write(`Without an ANTHROPIC_API_KEY here, ${model} is compared over the gateway alone.\n`);
+  return false;
+}
+
+/** What `--only` names: some entry points, or scenes, or some of both. @throws Failure */
+function choose(only: readonly string[], entryPoints: readonly EntryPoint[], scenes: readonly Scene[]) {
+  const named = (all: readonly { name: string }[]) => all.map(({ name }) => name).filter((name) => only.includes(name));
+  const [someEntryPoints, someScenes] = [named(entryPoints), named(scenes)];
+  const unknown = only.find((name) => !someEntryPoints.includes(name) && !someScenes.includes(name));
+  if (unknown !== undefined) {
+    const known = [...entryPoints, ...scenes].map(({ name }) => name).join(", ");
+    throw usageFailure(`--only knows no "${unknown}"; there are: ${known}.`);
+  }
+  return {
+    entryPoints: someEntryPoints.length === 0 ? entryPoints : entryPoints.filter(({ name }) => only.includes(name)),
+    scenes: someScenes.length === 0 ? scenes : scenes.filter(({ name }) => only.includes(name)),
+  };
+}
+
+/** Prints the comparison and writes the baseline. Returns the exit code. @throws Failure */
+function tell(report: ParityReport, gateway: string, out = RESULTS): number {
+  const { heads, rows } = reportTable(report);
+  process.stdout.write(`${table(heads, rows)}\n${reportLines(report).join("\n")}\n`);
+  const baseline = baselineResults(report, { gateway, at: new Date().toISOString() });
+  if (baseline !== null) writeResults(resolve(out), `${JSON.stringify(baseline, null, 2)}\n`);
+  return report.divergences.length === 0 ? EXIT.complete : EXIT.failed;
+}
+
+function writeResults(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (thrown) {
+    throw usageFailure(`${path} cannot be written: ${thrown instanceof Error ? thrown.message : thrown}`);
+  }
+}

@@ -1,0 +1,86 @@
+import { fileURLToPath } from "node:url";
+import type { Gateway } from "../client/gateway.ts";
+import { runDirect } from "../local/run-direct.ts";
+import type { Program } from "../parity/command-line.ts";
+import { commandLineEntryPoint } from "../parity/command-line-entry-point.ts";
+import { directEntryPoint } from "../parity/direct-entry-point.ts";
+import type { EntryPoint, Show, Shown } from "../parity/entry-point.ts";
+import { gatewayEntryPoint } from "../parity/gateway-entry-point.ts";
+import { restEntryPoint } from "../parity/rest-entry-point.ts";
+import type { Address } from "../parity/rest-session.ts";
+import { MANY_TURNS, type Scene } from "../parity/scenes.ts";
+import { sseEntryPoint } from "../parity/sse-entry-point.ts";
+import { webSocketEntryPoint } from "../parity/web-socket-entry-point.ts";
+import type { Models } from "./in-process.ts";
+import { Renderer } from "./render.ts";
+
+/** The columns of a stream that is no terminal, as the processes that are started have them. */
+const COLUMNS = 120;
+
+/** Shows a turn's events as `turnpike run` does in a pipe. */
+export const showTurn: Show = (events, { thinking }) => {
+  const stderr = { isTTY: false, color: false, columns: COLUMNS };
+  const renderer = new Renderer({ json: false, thinking, stdout: { isTTY: false }, stderr });
+  const shown: Shown = { stdout: "", stderr: "" };
+  for (const event of events) for (const { to, text } of renderer.render(event)) shown[to] += text;
+  return shown;
+};
+
+/** Two folders: where sessions are kept, and where the command lines that are started keep what Node has compiled. */
+export type Folders = { home: string; cache: string };
+
+export type RemoteOptions = Folders & { address: Address; gateway: Gateway };
+
+/** The ways to a gateway on the network. */
+export function remoteEntryPoints({ address, gateway, ...folders }: RemoteOptions): EntryPoint[] {
+  const settings = { TURNPIKE_GATEWAY_URL: address.baseUrl, TURNPIKE_TOKEN: address.token };
+  return [
+    restEntryPoint(address),
+    sseEntryPoint(address),
+    webSocketEntryPoint(address),
+    gatewayEntryPoint("client", gateway),
+    commandLineEntryPoint({
+      name: "CLI remote",
+      program: commandLine(settings, folders),
+      flags: ["--no-fallback"],
+      leavesOut: isTooLong,
+      remove: (sessionId) => gateway.deleteSession(sessionId),
+    }),
+  ];
+}
+
+export type LocalOptions = Folders & { gateway: Gateway; models: Models };
+
+/** The ways that need no network. */
+export function localEntryPoints({ gateway, models, ...folders }: LocalOptions): EntryPoint[] {
+  return [
+    directEntryPoint((options, message) => runDirect({ ...options, models }, message)),
+    gatewayEntryPoint("in-process", gateway),
+    commandLineEntryPoint({
+      name: "CLI in-process",
+      program: commandLine({}, folders),
+      flags: [],
+      leavesOut: (scene) =>
+        isTooLong(scene) ?? (queues(scene) ? "a session is held by the process that runs a turn" : null),
+      remove: (sessionId) => gateway.deleteSession(sessionId),
+    }),
+  ];
+}
+
+function isTooLong({ name }: Scene): string | null {
+  return name === MANY_TURNS ? "each turn would be processes of their own" : null;
+}
+
+function queues({ steps }: Scene): boolean {
+  return steps.some((step) => step.do === "queue");
+}
+
+const SETTINGS = /^(GATEWAY_TOKEN|TURNPIKE_.*)$/;
+
+/** This program, run with other settings. Most of what it does is to start, which a cache makes twice as fast. */
+function commandLine(settings: Record<string, string>, { home, cache }: Folders): Program {
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !SETTINGS.test(name)));
+  const main = process.argv[1] ?? fileURLToPath(import.meta.url);
+  const env = { ...inherited, ...settings, TURNPIKE_HOME: home, NODE_COMPILE_CACHE: cache };
+  return { command: [process.execPath, main], env, cwd: home };
+}

@@ -1,0 +1,49 @@
+import { readViews, turnsIn } from "./observation.ts";
+import { resultOfEvents } from "./result-of-events.ts";
+import type { ParityReport } from "./run-parity.ts";
+import { BASELINE } from "./scenes.ts";
+
+/** The baseline as it is written to `baseline_comparison_results.json`; null where it was not played. */
+export function baselineResults(
+  { model, scenes, observations, divergences }: ParityReport,
+  { gateway, at }: { gateway: string; at: string },
+) {
+  const scene = scenes.find(({ name }) => name === BASELINE);
+  if (scene === undefined) return null;
+  const differences = divergences.filter((one) => one.scene === BASELINE);
+  return {
+    prompt: scene.steps.flatMap((step) => (step.do === "put" ? [] : [step.prompt])).join("\n"),
+    model,
+    gateway,
+    at,
+    equal: differences.length === 0,
+    entry_points: observations
+      .filter((observation) => observation.scene === BASELINE)
+      .map(({ entry, views, files, seconds, failure }) => {
+        const events = readViews(views)[0]?.events ?? [];
+        const [result] = turnsIn(events).flatMap((turn) => resultOfEvents(turn) ?? []);
+        return {
+          name: entry,
+          status: result?.status ?? failure ?? "no end",
+          tool_calls: toolCallsIn(events),
+          output_paths: result?.work_products ?? [],
+          files,
+          duration_seconds: Number(seconds.toFixed(3)),
+          divergences: differences.filter((one) => one.entry === entry).map(({ check, text }) => ({ check, text })),
+        };
+      }),
+  };
+}
+
+function toolCallsIn(events: ReturnType<typeof readViews>[number]["events"]) {
+  const results = new Map(
+    events.flatMap((event) => (event.type === "TOOL_RESULT" ? [[event.data.tool_use_id, event.data] as const] : [])),
+  );
+  return events.flatMap((event) => {
+    if (event.type !== "TOOL_CALL") return [];
+    const { id, name, input } = event.data;
+    const result = results.get(id);
+    const told = result === undefined ? {} : { is_error: result.is_error, duration_seconds: result.duration_seconds };
+    return [{ name, input, ...told }];
+  });
+}

@@ -1,0 +1,60 @@
+import { type Output, type Program, runProgram } from "./command-line.ts";
+
+/** What `turnpike run` says of itself and not of the turn: each is a line of its own on stderr. */
+const ABOUT_ITSELF: readonly RegExp[] = [/^session session_\w+\n/m, /^folder .*\n/m, /^cancelling \(.*\)\n/m];
+
+/** One session on the command line: the first `turnpike run` makes it, the later ones go on with it. */
+export class CommandLineSession {
+  readonly #program: Program;
+  readonly #flags: readonly string[];
+  readonly #model: string;
+  readonly #signal: AbortSignal;
+  /** What interrupts the processes that run, in the order of their start. */
+  readonly #running = new Set<() => void>();
+  #id: string | null = null;
+
+  constructor(program: Program, flags: readonly string[], model: string, signal: AbortSignal) {
+    this.#program = program;
+    this.#flags = flags;
+    this.#model = model;
+    this.#signal = signal;
+  }
+
+  /** Null until the first run has told it. */
+  get id(): string | null {
+    return this.#id;
+  }
+
+  /** Runs a turn. Its stderr comes without what the program says of itself. */
+  async run(prompt: string, onOutput: (output: { stdout: string; stderr: string }) => void): Promise<Output> {
+    const place = this.#id === null ? ["--model", this.#model] : ["--session", this.#id];
+    let interrupt = () => {};
+    try {
+      const output = await runProgram(this.#program, ["run", prompt, ...place, ...this.#flags], {
+        signal: this.#signal,
+        onOutput: (stdout, stderr) => {
+          this.#id ??= /^session (session_\w+)\n/m.exec(stderr)?.[1] ?? null;
+          onOutput({ stdout, stderr });
+        },
+        onStart: (stop) => {
+          interrupt = stop;
+          this.#running.add(interrupt);
+        },
+      });
+      return { ...output, stderr: ABOUT_ITSELF.reduce((text, line) => text.replace(line, ""), output.stderr) };
+    } finally {
+      this.#running.delete(interrupt);
+    }
+  }
+
+  /** Interrupts the run that began first. */
+  interrupt(): void {
+    const [first] = this.#running;
+    first?.();
+  }
+
+  /** The session's whole log, as JSON. */
+  async resume(id: string): Promise<Output> {
+    return await runProgram(this.#program, ["resume", id, "--all", "--json"], { signal: this.#signal });
+  }
+}

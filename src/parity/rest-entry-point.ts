@@ -1,0 +1,91 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { readAnswer, readError } from "../client/http.ts";
+import type { Event } from "../protocol/events.ts";
+import { WAIT_MAX_SECONDS } from "../protocol/limits.ts";
+import { type TurnResult, turnResult } from "../protocol/rest.ts";
+import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
+import { type Address, RestSession } from "./rest-session.ts";
+import { signalsOf } from "./signals-of.ts";
+
+/** How often the log is asked for by a client that has nothing but pages. */
+const POLL_EVERY_MS = 20;
+
+/** Requests and answers alone: `?wait=true` for the result, then the pages of the log. */
+export function restEntryPoint(address: Address): EntryPoint {
+  return {
+    name: "REST",
+    leavesOut: () => null,
+    open: async (options) =>
+      new RestConversation(await RestSession.create(address, "turnpike-parity/REST", options), options),
+  };
+}
+
+class RestConversation implements Conversation {
+  readonly #session: RestSession;
+  readonly #signal: AbortSignal;
+
+  constructor(session: RestSession, { signal }: OpenOptions) {
+    this.#session = session;
+    this.#signal = signal;
+  }
+
+  async say(prompt: string, options: SayOptions): Promise<Said> {
+    const ended = new AbortController();
+    const watching = await this.#watch(options, ended.signal);
+    try {
+      const result = await this.#run(prompt);
+      return { events: null, ending: { kind: "result", result }, shown: null };
+    } finally {
+      ended.abort();
+      await watching.done;
+    }
+  }
+
+  cancel(): Promise<void> {
+    return this.#session.cancel();
+  }
+
+  put(path: string, bytes: Uint8Array): Promise<void> {
+    return this.#session.put(path, bytes);
+  }
+
+  async views(): Promise<View[]> {
+    const pages = await Array.fromAsync(this.#session.events());
+    return [{ name: "pages", timing: "replay", scope: "log", streams: [pages] }];
+  }
+
+  files(): Promise<Map<string, Uint8Array>> {
+    return this.#session.files();
+  }
+
+  close(): Promise<void> {
+    return this.#session.delete();
+  }
+
+  async #run(user_input: string): Promise<TurnResult> {
+    const response = await this.#session.http.send({
+      method: "POST",
+      path: `${this.#session.path}/turns`,
+      query: { wait: "true" },
+      body: { user_input },
+      signal: this.#signal,
+    });
+    if (!response.ok) throw await readError(response);
+    if (response.status !== 200) throw new Error(`the turn did not end within ${WAIT_MAX_SECONDS} s`);
+    return await readAnswer(turnResult, response);
+  }
+
+  /** Looks at the log again and again from here on, where somebody wants to know what happens meanwhile. */
+  async #watch(options: SayOptions, ended: AbortSignal): Promise<{ done: Promise<void> }> {
+    if (options.onToolCall === undefined && options.onQueued === undefined) return { done: Promise.resolve() };
+    const from = (await this.#session.read()).last_seq;
+    return { done: this.#poll(from, signalsOf(options), ended) };
+  }
+
+  async #poll(from: number, notice: (event: Event) => void, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted && !this.#signal.aborted) {
+      for await (const event of this.#session.events(`${from}`)) notice(event);
+      await pause(POLL_EVERY_MS);
+    }
+  }
+}

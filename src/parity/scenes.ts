@@ -1,0 +1,129 @@
+/** One thing that happens in a scene. */
+export type Step =
+  /** A turn; with `cancel` it is cancelled at its first tool call. `resultOnly`: asked for its result, not its events. */
+  | { do: "say"; prompt: string; cancel?: true; resultOnly?: true }
+  /** A turn that is asked for while another one runs, which is cancelled when the new one is seen to wait. */
+  | { do: "queue"; behind: string; prompt: string }
+  /** A client writes a file. */
+  | { do: "put"; path: string; text: string };
+
+/** A session's story, which every entry point plays. */
+export type Scene = {
+  name: string;
+  steps: readonly Step[];
+  /** What clients show has the text of thinking. */
+  thinking?: true;
+  /** Any model is asked the same, and what it makes is fixed: `files` whole, of `paths` that they are there. */
+  anyModel?: { paths: readonly string[]; files: Readonly<Record<string, string>> };
+};
+
+const say = (prompt: string): Step => ({ do: "say", prompt });
+
+export const BASELINE = "baseline";
+export const REGRESSION = "regression";
+export const MANY_TURNS = "many turns";
+
+/** What a long-running job does in one session: every kind of script, in an order that mixes them. */
+const LONG_JOB: readonly Step[] = [
+  say("Say 'The job begins.'"),
+  say("Create a file called plan.md in work_products with the text 'one, two, three'"),
+  { do: "say", prompt: "Read work_products/plan.md", resultOnly: true },
+  { do: "put", path: "inbox/order.txt", text: "A client's file.\n" },
+  say("At once: Read inbox/order.txt & List . & Read nowhere.txt"),
+  say("Think for 12 words, then say 'thought about it', then append ' and four' to work_products/plan.md"),
+  { do: "say", prompt: "Cut after 4 words 1 times, then count to 40", resultOnly: true },
+  { do: "queue", behind: "Wait 60 seconds", prompt: "Say 'after the one that was cancelled'" },
+  say("Fail with 400"),
+  { do: "say", prompt: "Say 'begun', then wait 60 seconds", cancel: true },
+  say("Replace 'two' with '2' in work_products/plan.md, then search for '2' in ."),
+  say("Say 'no', then stop with refusal"),
+  say("Write 'draft' to notes/a.txt; Write 'draft' to notes/b.txt; Find '**/*.txt'; Delete notes/a.txt"),
+  { do: "put", path: "inbox/order.txt", text: "The client's file, changed.\n" },
+  { do: "say", prompt: "Read inbox/order.txt, then fail with 529 1 times, then say 'read it'", resultOnly: true },
+  say("Write a summary of what you can do to work_products/summary.md"),
+  say("Say 'The job is done. 🎬'"),
+];
+
+/** Everything that is compared, each type of event in at least one scene, which `run-parity.ts` makes sure of. */
+export const SCENES: readonly Scene[] = [
+  {
+    name: BASELINE,
+    steps: [say("Write a summary of what you can do to work_products/summary.md")],
+    anyModel: { paths: ["work_products/summary.md"], files: {} },
+  },
+  {
+    name: REGRESSION,
+    steps: [say("Create a file called test.txt in work_products with the text 'hello world'")],
+    anyModel: { paths: ["work_products/test.txt"], files: { "work_products/test.txt": "hello world" } },
+  },
+  {
+    name: "text",
+    steps: [
+      say('Say "🦉 naïve Ελληνικά 日本語 \\u0000\\t\\"quoted\\"\\n", then list ., then say \'\', then count to 400'),
+    ],
+  },
+  {
+    name: "thinking",
+    steps: [say("Think for 30 words, then list ., then think for 5 words, then say 'So be it.'")],
+    thinking: true,
+  },
+  {
+    name: "tools",
+    steps: [
+      say(
+        [
+          "Write 'first line' to notes/a.txt",
+          "At once: Read notes/a.txt & Read missing.txt & List . & Write 'b' to notes/b.txt & Find 'notes/*'",
+          'Call nothing with {"x": [1, null, "é"]}',
+          'Call write with {"path": "../outside.txt", "content": "x"}',
+          'Call read with {"path": 7}',
+          "Run 'ls'",
+          "Replace 'first' with 'second' in notes/a.txt",
+          "Search for 'line' in .",
+          "Wait 0.01 seconds",
+          "Delete notes/a.txt",
+          "Read notes/a.txt",
+        ].join("\n"),
+      ),
+    ],
+  },
+  {
+    name: "work products",
+    steps: [
+      say(
+        [
+          "At once: Write 'a,b' to work_products/table.csv & Write '{}' to work_products/deep/er/data.json",
+          "Append '\n1,2' to work_products/table.csv",
+          "Write '日本' to \"work_products/naïve name #1?.txt\"",
+          "Write 'not for people' to draft.txt",
+          "Delete work_products/deep/er/data.json",
+        ].join("; "),
+      ),
+    ],
+  },
+  {
+    name: "retries",
+    // What is said of a step that is dropped takes a moment, so that each client is there to see it.
+    steps: [
+      say("Think for 6 words at 30 ms, then cut after 5 words 1 times, then fail with 529 2 times, then say 'at last'"),
+    ],
+  },
+  { name: "error", steps: [say("Write 'kept' to kept.txt, then say 'lost', then fail with 400")] },
+  { name: "refusal", steps: [say("Say 'I would rather not', then stop with refusal")] },
+  { name: "cancel", steps: [{ do: "say", prompt: "Say 'begun', then wait 60 seconds", cancel: true }] },
+  { name: "queue", steps: [{ do: "queue", behind: "Wait 60 seconds", prompt: "Say 'my turn'" }] },
+  {
+    name: "client's file",
+    steps: [
+      say("Write 'from the agent' to shared.txt"),
+      { do: "put", path: "shared.txt", text: "from a client" },
+      say("Read shared.txt"),
+    ],
+  },
+  { name: MANY_TURNS, steps: LONG_JOB },
+];
+
+/** How many turns a scene has. */
+export function turnsOf({ steps }: Scene): number {
+  return steps.reduce((count, step) => count + (step.do === "put" ? 0 : step.do === "queue" ? 2 : 1), 0);
+}
