@@ -2,11 +2,16 @@ import type { GatewayError } from "../protocol/errors.ts";
 import { type Event, event as eventSchema } from "../protocol/events.ts";
 import type { EventLog } from "../session/event-log.ts";
 
-/** Events of the past that are in memory at once, for one reader; large ones count for many. */
-const STRETCH_EVENTS = 500;
-const STRETCH_CHARS = 1_000_000;
-/** Live events that one reader may leave lying. One that is further behind reads them from the log. */
-const UNREAD_EVENTS = 1_000;
+/** How much of the log is in memory for one reader. */
+export type FeedLimits = {
+  /** Events of the past that are read at once, and characters of them as JSON. */
+  stretch: number;
+  stretchChars: number;
+  /** Live events that a reader may leave lying; one that is further behind reads them from the log. */
+  unread: number;
+};
+
+const LIMITS: FeedLimits = { stretch: 500, stretchChars: 1_000_000, unread: 1_000 };
 
 /**
  * Hands the events of a session's log to whoever reads in this process, each at its own pace. What a reader does, or
@@ -15,7 +20,12 @@ const UNREAD_EVENTS = 1_000;
 export class EventFeed {
   readonly #readers = new Set<LiveReader>();
   readonly #sinks = new Set<Sink>();
+  readonly #limits: FeedLimits;
   #ended: GatewayError | null = null;
+
+  constructor(limits: FeedLimits = LIMITS) {
+    this.#limits = limits;
+  }
 
   /** Takes what the log broadcasts. Never throws. */
   push(event: Event): void {
@@ -54,8 +64,8 @@ export class EventFeed {
       signal.throwIfAborted();
       if (this.#ended !== null) throw this.#ended;
       // Nothing else runs between the last look at the past and the first at the present.
-      const { events, isWhole } = stretchOf(log, cursor);
-      const live = isWhole ? new LiveReader(signal) : null;
+      const { events, isWhole } = stretchOf(log, cursor, this.#limits);
+      const live = isWhole ? new LiveReader(this.#limits.unread, signal) : null;
       if (live !== null) this.#readers.add(live);
       try {
         for (const event of events) {
@@ -79,11 +89,15 @@ export class EventFeed {
 type Sink = { send(json: string): boolean };
 
 /** The next events of the past, and whether they are all that there are. */
-function stretchOf(log: EventLog, after: string): { events: Event[]; isWhole: boolean } {
+function stretchOf(
+  log: EventLog,
+  after: string,
+  { stretch, stretchChars }: FeedLimits,
+): { events: Event[]; isWhole: boolean } {
   const events: Event[] = [];
   let chars = 0;
   for (const { json } of log.replay(after)) {
-    if (events.length === STRETCH_EVENTS || chars > STRETCH_CHARS) return { events, isWhole: false };
+    if (events.length === stretch || chars > stretchChars) return { events, isWhole: false };
     events.push(eventSchema.parse(JSON.parse(json)));
     chars += json.length;
   }
@@ -93,19 +107,21 @@ function stretchOf(log: EventLog, after: string): { events: Event[]; isWhole: bo
 /** The live events that one reader has yet to take. */
 class LiveReader {
   readonly #signal: AbortSignal;
+  readonly #max: number;
   readonly #unread: Event[] = [];
   #ended = false;
   #wake: () => void = () => undefined;
   readonly #onAbort = () => this.#wake();
 
-  constructor(signal: AbortSignal) {
+  constructor(max: number, signal: AbortSignal) {
+    this.#max = max;
     this.#signal = signal;
     signal.addEventListener("abort", this.#onAbort);
   }
 
   push(event: Event): void {
     if (this.#ended) return;
-    if (this.#unread.length === UNREAD_EVENTS) this.#ended = true;
+    if (this.#unread.length === this.#max) this.#ended = true;
     else this.#unread.push(event);
     this.#wake();
   }

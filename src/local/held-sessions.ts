@@ -20,9 +20,15 @@ export class HeldSessions {
   /** Each session that is held, or is just being taken, made or removed. */
   readonly #held = new Map<string, Promise<LocalSession>>();
 
+  /** @throws GatewayError `unavailable` where the home at `path` cannot be used */
   static open(path: string, options: { model: Model; holder: string }): HeldSessions {
-    const home = Home.open(path);
-    return new HeldSessions({ ...options, home, index: SessionIndex.open(home.index) });
+    try {
+      const home = Home.open(path);
+      return new HeldSessions({ ...options, home, index: SessionIndex.open(home.index) });
+    } catch (thrown) {
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new GatewayError("unavailable", `Sessions cannot be kept in ${path}: ${why}`);
+    }
   }
 
   private constructor(options: LocalSessionOptions) {

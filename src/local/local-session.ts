@@ -59,6 +59,7 @@ export class LocalSession {
   readonly #session: Session;
   #door: AsyncDisposable | null = null;
   #directory: Directory | null = null;
+  #removal: Promise<void> | null = null;
   /** Files that are being put. */
   readonly #puts = new Set<Promise<unknown>>();
 
@@ -211,7 +212,23 @@ export class LocalSession {
   }
 
   /** The session is gone. A kill anywhere leaves one that is not found, and that its next opening removes. */
-  async delete(): Promise<void> {
+  delete(): Promise<void> {
+    this.#removal ??= this.#remove();
+    return this.#removal;
+  }
+
+  async #putFile(rawPath: string, bytes: Uint8Array): Promise<FileInfo> {
+    const { info } = await new DirectoryFiles(this.#openDirectory()).write(rawPath, bytes);
+    this.#session.log.commit((writer) => {
+      const { path, sha256 } = info;
+      writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256 } }, null);
+      this.#session.wakeSoon();
+    });
+    this.#session.follow();
+    return info;
+  }
+
+  async #remove(): Promise<void> {
     const { sql } = this.#held.database;
     const mark = () => writeMeta(sql, "deleting", String(Date.now()));
     try {
@@ -232,17 +249,6 @@ export class LocalSession {
       // What could not be removed, the next opening removes.
       this.#held.claim.release();
     }
-  }
-
-  async #putFile(rawPath: string, bytes: Uint8Array): Promise<FileInfo> {
-    const { info } = await new DirectoryFiles(this.#openDirectory()).write(rawPath, bytes);
-    this.#session.log.commit((writer) => {
-      const { path, sha256 } = info;
-      writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256 } }, null);
-      this.#session.wakeSoon();
-    });
-    this.#session.follow();
-    return info;
   }
 
   async #begin(): Promise<void> {

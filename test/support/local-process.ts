@@ -1,0 +1,45 @@
+/**
+ * A process with a gateway of its own: `node local-process.ts <what> <home> …`. What it gets it prints, a line of JSON
+ * each; it ends when stdin does, unless it is to end by itself.
+ */
+import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
+
+const [what, home = "", sessionId = "", text = "", at = ""] = process.argv.slice(2);
+const gateway = new InProcessGateway({ home, models: {}, holder: "turnpike test" });
+
+const print = (value: unknown) => console.log(JSON.stringify(value));
+
+/** Runs a turn, and holds the session until stdin ends. */
+async function execute(): Promise<void> {
+  process.stdin.once("end", () => gateway.close()).resume();
+  for await (const event of gateway.execute(sessionId, { user_input: text })) print(event);
+}
+
+/** Runs a turn of a new session, and does nothing to end. */
+async function runAndLeave(): Promise<void> {
+  const { session_id } = await gateway.createSession();
+  print(await gateway.runQuery(session_id, { user_input: "Say 'hi'" }));
+}
+
+/** Waits for an event that does not come, until a timer that keeps no process alive says that it is enough. */
+async function waitForNothing(): Promise<void> {
+  const { session_id } = await gateway.createSession();
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(new Error("enough")), 300).unref();
+  try {
+    for await (const event of gateway.events(session_id, "0", { signal: abort.signal })) print(event);
+  } catch (thrown) {
+    print(String(thrown));
+  }
+}
+
+/** Dies at the n-th event of a turn. */
+async function dieAt(): Promise<void> {
+  let seen = 0;
+  for await (const _ of gateway.execute(sessionId, { user_input: text })) {
+    if (++seen === Number(at)) process.kill(process.pid, "SIGKILL");
+  }
+}
+
+const deeds: Record<string, () => Promise<void>> = { execute, runAndLeave, waitForNothing, dieAt };
+await deeds[what ?? ""]?.();
