@@ -47,9 +47,11 @@ describe("bad visitors", () => {
 
   test("[HOLD9] a visitor that says nothing, or only begins to, is sent away", async () => {
     await using scene = await createDoorScene({ requestTimeoutMs: 1 });
-    for (const pieces of [[], ['{"type":']]) {
-      expect(await knock(scene.path, ...pieces)).toContain('"invalid_request"');
-    }
+    expect(await knock(scene.path)).toContain('"invalid_request"');
+    const hesitant = createConnection(scene.path);
+    // It may be sent away before it has said anything, and then cannot.
+    hesitant.on("error", () => {}).write('{"type":');
+    await new Promise((closed) => hesitant.resume().on("close", closed));
   });
 
   test("[HOLD9] a follower that says more than one thing is sent away, others are not", async () => {
