@@ -1,5 +1,5 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { ExternalGateway } from "../../client/external-gateway.ts";
 import { baselineResults } from "../../parity/baseline-results.ts";
 import type { EntryPoint } from "../../parity/entry-point.ts";
@@ -74,9 +74,10 @@ function checkSettings({ devVars }: Sources): void {
 type CompareOptions = { models: Models; model: string; only: readonly string[] };
 
 async function compareWith(address: Address, { models, model, only }: CompareOptions): Promise<ParityReport> {
-  using folder = new TemporaryFolder("turnpike-parity-");
-  const [home, cache] = [join(folder.path, "home"), join(folder.path, "cache")];
-  mkdirSync(home, { mode: 0o700 });
+  // Short, for below it lie sockets, whose paths may not be long.
+  using homeFolder = new TemporaryFolder("parity-");
+  using cacheFolder = new TemporaryFolder("parity-cache-");
+  const [home, cache] = [homeFolder.path, cacheFolder.path];
   const remote = new ExternalGateway(address);
   const local = await openInProcess({ home, models, holder: "turnpike parity" });
   try {

@@ -1,0 +1,154 @@
+import { describe, expect, test } from "vitest";
+import { baselineResults } from "../../src/parity/baseline-results.ts";
+import { compareAnyModel } from "../../src/parity/compare-any-model.ts";
+import type { Observation } from "../../src/parity/observation.ts";
+import { reportLines, reportTable } from "../../src/parity/report.ts";
+import { type ParityReport, scenesFor } from "../../src/parity/run-parity.ts";
+import { SCENES } from "../../src/parity/scenes.ts";
+import { hexSha256 } from "../../src/protocol/sha256.ts";
+import { circumstances, madeFile, observed, type Story, tell } from "../support/parity-story.ts";
+
+const [a, b] = [circumstances("A"), circumstances("B")];
+const SUMMARY = "work_products/summary.md";
+
+const played = (entry: string, place = a, more: Story = []): Observation => ({
+  ...observed(entry, tell([...madeFile(place, SUMMARY), { block: "TEXT", text: "Done." }, ...more], place)),
+  scene: "baseline",
+  files: [{ path: SUMMARY, size: 1, sha256: "0".repeat(64) }],
+  seconds: 1.25,
+});
+
+const report = (change: Partial<ParityReport> = {}): ParityReport => ({
+  model: "demo",
+  entries: ["one", "two"],
+  scenes: SCENES.filter(({ name }) => name === "baseline"),
+  observations: [played("one"), played("two", b)],
+  leftOut: [{ entry: "two", scene: "queue", why: "it keeps no session" }],
+  divergences: [],
+  ...change,
+});
+
+const rowsOf = (of: ParityReport) => Object.fromEntries(reportTable(of).rows.map(([name, ...cells]) => [name, cells]));
+
+describe("the table", () => {
+  test("[PARITY7] has a line for each thing that is compared and a column for each path", () => {
+    expect(reportTable(report()).heads).toEqual(["", "one", "two"]);
+    expect(rowsOf(report())).toMatchObject({
+      baseline: ["ok", "ok"],
+      TEXT: ["ok", "ok"],
+      WORK_PRODUCT: ["ok", "ok"],
+      order: ["ok", "ok"],
+      seconds: ["1.3", "1.3"],
+    });
+  });
+
+  test("[PARITY11] what did not happen is no ok, and what does not exist yet is said to be so", () => {
+    const rows = rowsOf(report());
+    expect(rows).toMatchObject({ ERROR: ["–", "–"], shown: ["–", "–"], result: ["–", "–"] });
+    expect(rows["AUTH_REQUIRED"]).toEqual(["not there yet"]);
+    expect(rows).not.toHaveProperty("regression");
+    expect(reportLines(report())).toContain("– two (it keeps no session): queue");
+  });
+
+  test("[PARITY7] each difference shows where it belongs, and in full below", () => {
+    const differing = report({
+      divergences: [
+        { entry: "two", scene: "baseline", check: "TEXT", text: "event 7 TEXT: one thing" },
+        { entry: "two", scene: "baseline", check: "files", text: "another" },
+      ],
+    });
+    expect(rowsOf(differing)).toMatchObject({
+      baseline: ["ok", "differs"],
+      TEXT: ["ok", "differs"],
+      TOOL_CALL: ["ok", "ok"],
+      files: ["ok", "differs"],
+    });
+    const lines = reportLines(differing);
+    expect(lines).toContain("2 differ:");
+    expect(lines).toContain("  two, baseline: event 7 TEXT: one thing");
+    expect(reportLines(report())).toContain("No difference.");
+  });
+});
+
+describe("baseline_comparison_results.json", () => {
+  const about = { gateway: "http://127.0.0.1:8787", at: "2026-10-01T00:00:00.000Z" };
+
+  test("[PARITY8] holds each path's tool calls, output paths, status, duration and differences", () => {
+    const divergence = { entry: "two", scene: "baseline", check: "TEXT" as const, text: "a word" };
+    const results = baselineResults(report({ divergences: [divergence, { ...divergence, scene: "text" }] }), about);
+    expect(results).toMatchObject({ ...about, model: "demo", equal: false });
+    expect(results?.prompt).toBe("Write a summary of what you can do to work_products/summary.md");
+    expect(results?.entry_points).toEqual([
+      expect.objectContaining({ name: "one", divergences: [] }),
+      {
+        name: "two",
+        status: "complete",
+        tool_calls: [
+          {
+            name: "write",
+            input: { path: SUMMARY, content: "x" },
+            is_error: false,
+            duration_seconds: expect.any(Number),
+          },
+        ],
+        output_paths: [SUMMARY],
+        files: [{ path: SUMMARY, size: 1, sha256: "0".repeat(64) }],
+        duration_seconds: 1.25,
+        divergences: [{ check: "TEXT", text: "a word" }],
+      },
+    ]);
+  });
+
+  test("[PARITY8] is not written where the baseline was not played", () => {
+    expect(baselineResults(report({ scenes: [] }), about)).toBeNull();
+  });
+});
+
+describe("a model that chooses its words", () => {
+  const [baseline, regression] = scenesFor("claude");
+  if (baseline === undefined || regression === undefined) throw new Error("There are no scenes for any model.");
+
+  test("[PARITY10] may say what it likes and go its own way", async () => {
+    const wordy = played("two", b, [
+      { block: "THINKING", text: "hm" },
+      { block: "TEXT", text: "As you wished." },
+    ]);
+    expect(await compareAnyModel(baseline, [played("one"), wordy])).toEqual([]);
+    const lines = reportLines(report({ model: "claude", observations: [played("one"), wordy] }));
+    expect(lines).toContain(`  baseline, two: complete in 1.3 s, 1 tool call, 19 characters of text, made ${SUMMARY}`);
+    expect(rowsOf(report({ model: "claude" }))).not.toHaveProperty("TEXT");
+  });
+
+  test("[PARITY10] the status, the paths and the shape of a turn must be the same", async () => {
+    const checks = async (two: Observation) =>
+      (await compareAnyModel(baseline, [played("one"), two])).map(({ text }) => text);
+    expect(await checks({ ...played("two", b), files: [] })).toEqual([`there is no ${SUMMARY}`]);
+    const failed = played("two", b);
+    const views = failed.views.map((view) => ({
+      ...view,
+      streams: view.streams.map((stream) =>
+        stream.map((event) =>
+          event.type === "ITERATION_END" ? { ...event, data: { ...event.data, status: "failed" as const } } : event,
+        ),
+      ),
+    }));
+    expect(await checks({ ...failed, views })).toEqual(["status: expected complete, found failed"]);
+    const shapeless = failed.views.map((view) => ({
+      ...view,
+      streams: view.streams.map((stream) => stream.filter(({ type }) => type !== "TOOL_RESULT")),
+    }));
+    expect(await checks({ ...failed, views: shapeless })).toContain(
+      "view, event 8 ITERATION_END: the turn ends without a result for toolu_1",
+    );
+  });
+
+  test("[PARITY10] bytes that the prompt fixes must be those", async () => {
+    const withFile = async (entry: string, text: string): Promise<Observation> => {
+      const bytes = new TextEncoder().encode(text);
+      const file = { path: "work_products/test.txt", size: bytes.length, sha256: await hexSha256(bytes) };
+      return { ...observed(entry, tell([], a)), scene: "regression", files: [file] };
+    };
+    const observations = [await withFile("one", "hello world"), await withFile("two", "hello world\n")];
+    expect(await compareAnyModel(regression, observations)).toMatchObject([{ entry: "two", check: "files" }]);
+  });
+});
