@@ -95,6 +95,12 @@ export async function runProcess(command: string, args: string[], options: Proce
   return { code, stdout: running.stdout, stderr: running.stderr };
 }
 
+/** Ends a process that leads a group of its own, and waits until nothing of the group is left. */
+export async function endProcess(pid: number): Promise<void> {
+  process.kill(pid, "SIGTERM");
+  while ((await processesOf(pid)).length > 0) await pause(20);
+}
+
 async function processesOf(group: number): Promise<string[]> {
   const list = spawn("ps", ["-A", "-o", "pgid=,stat=,args="], { stdio: ["ignore", "pipe", "inherit"] });
   let text = "";

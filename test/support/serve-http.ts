@@ -9,6 +9,7 @@ export async function serveHttp(listener: RequestListener) {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
   return {
+    server,
     baseUrl: `http://127.0.0.1:${address.port}/`,
     async [Symbol.asyncDispose]() {
       server.close();
