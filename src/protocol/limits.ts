@@ -90,6 +90,17 @@ export const GREP_TOTAL_MAX_BYTES = 64 * 1024 * 1024;
 export const GREP_MAX_FILES = 500;
 /** Looked at between files, since the platform's clock stands still while code runs. */
 export const GREP_TIME_MS = 20_000;
+/** Files and folders that one call looks at: a tree of which nothing is read can be this large within seconds. */
+export const WALK_MAX_ENTRIES = 100_000;
+/** Looked at between folders. */
+export const WALK_TIME_MS = 20_000;
+/** Comparisons with the patterns of a call and of its `.gitignore` files: where the clock stands still, these count. */
+export const WALK_MAX_STEPS = 256 * 1024 * 1024;
+/** A larger `.gitignore` is passed over: those that are written by hand have a few kB. */
+export const IGNORE_FILE_MAX_BYTES = 64 * 1024;
+/** What one call takes of `.gitignore` files: each is a request to R2, and their rules are held in memory. */
+export const IGNORE_MAX_FILES = 200;
+export const IGNORE_TOTAL_MAX_BYTES = 256 * 1024;
 /** The wait tool, in seconds. */
 export const WAIT_TOOL_MAX_SECONDS = 60;
 

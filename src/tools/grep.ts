@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Draft, FileEntry } from "../engine/ports.ts";
+import { type Draft, type FileEntry, ToolError } from "../engine/ports.ts";
 import {
   GREP_DEFAULT_MATCHES,
   GREP_FILE_MAX_BYTES,
@@ -10,13 +10,13 @@ import {
   GREP_TOTAL_MAX_BYTES,
   PATTERN_MAX_CHARS,
 } from "../protocol/limits.ts";
+import { decodeText } from "../workspace/decode-text.ts";
 import { createGlobMatcher, globInput } from "../workspace/glob-pattern.ts";
 import { folderPrefix, type PathInputs } from "../workspace/paths.ts";
 import { walkFiles } from "../workspace/walk-files.ts";
 import { defineTool } from "./define-tool.ts";
-import { fitLines } from "./fit-lines.ts";
+import { fitLines, withNotes } from "./fit-lines.ts";
 import { createLineFinder, type LineFinder } from "./line-finder.ts";
-import { decodeText } from "./text-file.ts";
 
 /** Files that are read at once: the platform lets one invocation wait for six connections. */
 const PARALLEL_READS = 6;
@@ -29,7 +29,8 @@ export const createGrepTool = (paths: PathInputs) =>
     name: "grep",
     description:
       "Searches the text files of the workspace line by line. Each match is given as path:line: text. The pattern is a " +
-      "regular expression in RE2 syntax (no lookarounds, no backreferences), or plain text with literal.",
+      "regular expression in RE2 syntax (no lookarounds, no backreferences), or plain text with literal. Passes over .git, " +
+      "node_modules and what .gitignore files name, unless path is or lies in such a folder.",
     input: z.strictObject({
       pattern: z.string().min(1).max(PATTERN_MAX_CHARS).describe("What to look for within a line"),
       path: paths.folder.default("").describe("The folder, or the one file, to search; by default the whole workspace"),
@@ -42,8 +43,9 @@ export const createGrepTool = (paths: PathInputs) =>
     retry: "safe",
     async run({ pattern, path, glob, literal, ignore_case, limit }, { workspace, signal }) {
       const finder = createLineFinder(pattern, { literal, ignoreCase: ignore_case });
-      const { files, notes } = withinLimits(await filesAt(workspace, path, glob), finder.stepsPerChar);
+      const { files, notes } = withinLimits(await candidatesAt(workspace, path, glob, signal), finder.stepsPerChar);
       const found: string[] = [];
+      const refusals: string[] = [];
       const until = Date.now() + GREP_TIME_MS;
       for (let i = 0; i < files.length && found.length <= limit; i += PARALLEL_READS) {
         signal.throwIfAborted();
@@ -52,19 +54,32 @@ export const createGrepTool = (paths: PathInputs) =>
           break;
         }
         const batch = files.slice(i, i + PARALLEL_READS);
-        const contents = await Promise.all(batch.map((file) => workspace.read(file.path)));
+        const contents = await Promise.all(batch.map((file) => readOrRefusal(workspace, file.path)));
         for (const [j, file] of batch.entries()) {
-          const text = decodeText(contents[j] ?? new Uint8Array());
+          const content = contents[j] ?? null;
+          if (typeof content === "string") refusals.push(content);
+          const text = content instanceof Uint8Array ? decodeText(content) : null;
           if (text !== null) searchText(text, file.path, finder, limit, found);
         }
       }
 
       const shown = fitLines(found, limit);
       if (shown.length < found.length) notes.unshift(`Only the first ${shown.length} matches are shown.`);
-      if (found.length === 0) shown.push(`Nothing was found in ${files.length} files.`);
-      return [...shown, ...notes.map((note) => `[${note}]`)].join("\n");
+      if (found.length === 0) shown.push(`Nothing was found in ${files.length - refusals.length} files.`);
+      if (refusals.length > 0) notes.push(`${refusals.length} files could not be read. ${refusals[0]}`);
+      return withNotes(shown, notes);
     },
   });
+
+/** A file's bytes, null where it is gone meanwhile, or in words why it cannot be read: that ends no search. */
+async function readOrRefusal(workspace: Draft, path: string): Promise<Uint8Array | string | null> {
+  try {
+    return await workspace.read(path);
+  } catch (thrown) {
+    if (thrown instanceof ToolError) return thrown.message;
+    throw thrown;
+  }
+}
 
 /** Adds the matches of a file until `found` holds one more than `limit`. */
 function searchText(text: string, path: string, finder: LineFinder, limit: number, found: string[]): void {
@@ -86,35 +101,48 @@ function excerpt(line: string, at: number): string {
   return `${start > 0 ? "…" : ""}${part}${start + EXCERPT_MAX_CHARS < line.length ? "…" : ""}`;
 }
 
-async function filesAt(workspace: Draft, path: string, glob: string | undefined): Promise<FileEntry[]> {
+/** What a search may look at: the first files that are small enough, and how many there are. */
+type Candidates = { files: FileEntry[]; small: number; large: number; isCut: boolean; notes: string[] };
+
+async function candidatesAt(
+  workspace: Draft,
+  path: string,
+  glob: string | undefined,
+  signal: AbortSignal,
+): Promise<Candidates> {
   const file = path === "" ? null : await workspace.stat(path);
-  if (file !== null) return [file];
+  const walk = walkFiles(workspace, path, { ignored: "skipped", signal });
   const start = folderPrefix(path).length;
-  const matches = glob === undefined ? () => true : createGlobMatcher(glob);
+  const matches = glob === undefined || file !== null ? () => true : createGlobMatcher(glob, walk.meter);
   const files: FileEntry[] = [];
-  for await (const found of walkFiles(workspace, path)) if (matches(found.path.slice(start))) files.push(found);
-  return files;
+  let small = 0;
+  let large = 0;
+  for await (const found of file === null ? walk : [file]) {
+    if (!matches(found.path.slice(start))) continue;
+    if (found.size > GREP_FILE_MAX_BYTES) large++;
+    else if (++small <= GREP_MAX_FILES) files.push(found);
+  }
+  return { files, small, large, isCut: walk.isCut, notes: walk.notes };
 }
 
 /** The files that one search may read, and what is to be said of the others. */
-function withinLimits(files: FileEntry[], stepsPerChar: number): { files: FileEntry[]; notes: string[] } {
-  const notes: string[] = [];
-  const small = files.filter((file) => file.size <= GREP_FILE_MAX_BYTES);
-  if (small.length < files.length) {
-    notes.push(`${files.length - small.length} files over ${GREP_FILE_MAX_BYTES} bytes were passed over.`);
-  }
+function withinLimits(candidates: Candidates, stepsPerChar: number): { files: FileEntry[]; notes: string[] } {
+  const { files, small, large, isCut } = candidates;
+  const notes = [...candidates.notes];
+  if (large > 0) notes.push(`${large} files over ${GREP_FILE_MAX_BYTES} bytes were passed over.`);
   const maxBytes = Math.min(GREP_TOTAL_MAX_BYTES, GREP_MAX_STEPS / stepsPerChar);
   let bytes = 0;
   let count = 0;
-  for (const file of small.slice(0, GREP_MAX_FILES)) {
+  for (const file of files) {
     bytes += file.size;
     if (bytes > maxBytes) break;
     count++;
   }
-  if (count < small.length) {
+  if (count < small) {
     notes.push(
-      `Only ${count} of ${small.length} files were searched. Narrow the path or the glob, or shorten the pattern.`,
+      `Only ${count} of ${isCut ? "at least " : ""}${small} files were searched. ` +
+        "Narrow the path or the glob, or shorten the pattern.",
     );
   }
-  return { files: small.slice(0, count), notes };
+  return { files: files.slice(0, count), notes };
 }

@@ -1,10 +1,9 @@
 import { z } from "zod";
-import { type FileEntry, ToolError } from "../engine/ports.ts";
-import { LIST_MAX_ENTRIES } from "../protocol/limits.ts";
+import { type Draft, type Entry, type FileEntry, ToolError } from "../engine/ports.ts";
 import type { PathInputs } from "../workspace/paths.ts";
 import { walkFiles } from "../workspace/walk-files.ts";
 import { defineTool } from "./define-tool.ts";
-import { fitLines } from "./fit-lines.ts";
+import { CountedLines, withNotes } from "./fit-lines.ts";
 
 export const createListTool = (paths: PathInputs) =>
   defineTool({
@@ -14,27 +13,31 @@ export const createListTool = (paths: PathInputs) =>
       "their size.",
     input: z.strictObject({
       path: paths.folder.default(""),
-      recursive: z.boolean().default(false).describe("List all files at any depth instead"),
+      recursive: z
+        .boolean()
+        .default(false)
+        .describe("List all files at any depth instead, those that glob passes over last"),
     }),
     readOnly: true,
     retry: "safe",
-    async run({ path, recursive }, { workspace }) {
-      const found = recursive
-        ? await Array.fromAsync(walkFiles(workspace, path), describe)
-        : (await workspace.entries(path)).map((entry) => (entry.kind === "file" ? describe(entry) : entry.path));
-      if (found.length === 0) {
-        if (path === "") return "The workspace is empty.";
-        if ((await workspace.stat(path)) !== null) throw new ToolError(`"${path}" is a file, not a folder.`);
-        return `There are no files in "${path}".`;
-      }
-      const shown = fitLines(found, LIST_MAX_ENTRIES);
-      if (shown.length < found.length) {
-        shown.push(`[${shown.length} of ${found.length} shown. List a folder further down, or use glob.]`);
-      }
-      return shown.join("\n");
+    async run({ path, recursive }, { workspace, signal }) {
+      const found = new CountedLines();
+      const walk = recursive ? walkFiles(workspace, path, { ignored: "last", signal }) : null;
+      if (walk !== null) for await (const file of walk) found.add(describe(file));
+      else for (const entry of await workspace.entries(path)) found.add(describe(entry));
+      const lines = found.shown(walk?.isCut ?? false, "List a folder further down, or use glob.");
+      if (found.count === 0) lines.push(await nothingIn(workspace, path));
+      return withNotes(lines, walk?.notes ?? []);
     },
   });
 
-function describe({ path, size }: FileEntry): string {
-  return `${path} (${size} bytes)`;
+/** @throws ToolError where the path is that of a file */
+async function nothingIn(workspace: Draft, path: string): Promise<string> {
+  if (path === "") return "The workspace is empty.";
+  if ((await workspace.stat(path)) !== null) throw new ToolError(`"${path}" is a file, not a folder.`);
+  return `There are no files in "${path}".`;
+}
+
+function describe(entry: Entry | FileEntry): string {
+  return "size" in entry ? `${entry.path} (${entry.size} bytes)` : entry.path;
 }

@@ -2,6 +2,8 @@ import { type Draft, ToolError } from "../engine/ports.ts";
 import { walkFiles } from "../workspace/walk-files.ts";
 
 const SUGGESTIONS = 3;
+/** A path that is wrong is no reason to look through a large tree. */
+const SUGGESTIONS_MAX_ENTRIES = 2_000;
 
 /** The error for a path at which no file stands. It names files that may have been meant. */
 export async function missingFile(workspace: Draft, path: string): Promise<ToolError> {
@@ -9,7 +11,7 @@ export async function missingFile(workspace: Draft, path: string): Promise<ToolE
     return new ToolError(`"${path}" is a folder, not a file. The list tool shows what is in it.`);
   }
   const similar: string[] = [];
-  for await (const other of walkFiles(workspace, "")) {
+  for await (const other of walkFiles(workspace, "", { ignored: "skipped", maxEntries: SUGGESTIONS_MAX_ENTRIES })) {
     if (similar.length === SUGGESTIONS) break;
     if (stemOf(other.path) === stemOf(path)) similar.push(other.path);
   }

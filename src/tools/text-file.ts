@@ -1,4 +1,5 @@
 import { type Draft, ToolError } from "../engine/ports.ts";
+import { decodeText } from "../workspace/decode-text.ts";
 import { missingFile } from "./missing-file.ts";
 
 /** A file's text, exactly, a byte order mark included. @throws ToolError where there is no file, or no text in it */
@@ -8,14 +9,4 @@ export async function readTextFile(workspace: Draft, path: string): Promise<stri
   const text = decodeText(bytes);
   if (text === null) throw new ToolError(`"${path}" is a binary file (${bytes.byteLength} bytes), not text.`);
   return text;
-}
-
-/** Bytes as text; null for bytes that are none, which are those with a NUL and those that are not UTF-8. */
-export function decodeText(bytes: Uint8Array): string | null {
-  if (bytes.includes(0)) return null;
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
 }

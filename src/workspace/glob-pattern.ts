@@ -1,9 +1,7 @@
-/**
- * Globs over paths. The time to match one is bounded by the pattern's length times the path's. Made here since a glob
- * that becomes a regular expression backtracks: a library needed 24 s for `*a*a*a*a*b` and a name of 250 letters.
- */
+/** Globs over paths, as tools take them. */
 import { z } from "zod";
 import { PATTERN_MAX_CHARS } from "../protocol/limits.ts";
+import { ANY, fitsPath, type Meter, type NamePattern, namePattern } from "./path-pattern.ts";
 
 /** What the braces of one glob may come to. */
 const ALTERNATIVES_MAX = 100;
@@ -23,9 +21,10 @@ export const globInput = z
 /**
  * Tells which paths match. `*` stands for anything within a name, `?` for one character, `[a-z]` and `[!a-z]` for one
  * of a set, `**` between slashes for any number of folders, `{a,b}` for either. Whatever else stands there is meant as
- * it is. A glob without a slash is matched against the file's name, in whichever folder it lies.
+ * it is. A glob without a slash is matched against the file's name, in whichever folder it lies. What that costs is
+ * counted in `meter`.
  */
-export function createGlobMatcher(glob: string): (path: string) => boolean {
+export function createGlobMatcher(glob: string, meter: Meter = { steps: 0 }): (path: string) => boolean {
   const anywhere = !glob.includes("/");
   const patterns = (expandBraces(glob) ?? []).map((alternative) => {
     const segments = alternative.split("/").filter((segment) => segment !== "" && segment !== ".");
@@ -35,64 +34,32 @@ export function createGlobMatcher(glob: string): (path: string) => boolean {
     return segments.map((segment) => (segment === "**" ? ANY : parseName(segment)));
   });
   return (path) => {
-    const names = path.split("/").map((name) => [...name]);
-    return patterns.some((pattern) => fitsWhole(pattern, names, (tokens, name) => fitsWhole(tokens, name, fitsChar)));
+    const names = path.split("/");
+    return patterns.some((pattern) => fitsPath(pattern, names, meter));
   };
 }
 
-/** Stands for any number of items: `*` within a name, `**` among folders. */
-const ANY = Symbol("any");
-
-type NameToken = string | RegExp;
-
-const fitsChar = (token: NameToken, char: string) => (typeof token === "string" ? token === char : token.test(char));
-
-/** A name of the pattern, character by character; what is no plain character is a regular expression for one. */
-function parseName(name: string): (NameToken | typeof ANY)[] {
+/** A name of the glob, character by character. */
+function parseName(name: string): NamePattern {
   const tokens = name.match(/\[[!^]?.[^\]]*\]|\*+|./gsu) ?? [];
-  return tokens.map((token) => {
-    if (token.startsWith("*")) return ANY;
-    if (token === "?") return /^.$/su;
-    return token.length > 1 && token.startsWith("[") ? parseSet(token) : token;
-  });
+  return namePattern(
+    tokens.map((token) => {
+      if (token.startsWith("*")) return ANY;
+      if (token === "?") return () => true;
+      return token.length > 1 && token.startsWith("[") ? parseSet(token) : token;
+    }),
+  );
 }
 
 /** `[a-c]` and the like. What is no valid set, such as `[c-a]`, fits nothing. */
-function parseSet(set: string): RegExp {
+function parseSet(set: string): (char: string) => boolean {
   const [, negated = "", members = ""] = /^\[([!^]?)(.+)\]$/su.exec(set) ?? [];
   try {
-    return new RegExp(`^[${negated && "^"}${members.replace(/[\\\]^[]/g, "\\$&")}]$`, "u");
+    const fitting = new RegExp(`^[${negated && "^"}${members.replace(/[\\\]^[]/g, "\\$&")}]$`, "u");
+    return (char) => fitting.test(char);
   } catch {
-    return /^(?!)/;
+    return () => false;
   }
-}
-
-/**
- * Whether the pattern fits all items from first to last. Where one `ANY` has been met, an earlier one need never be
- * looked at again, so going back to the last one suffices and the time stays bounded.
- */
-function fitsWhole<Token, Item>(
-  pattern: (Token | typeof ANY)[],
-  items: Item[],
-  fits: (token: Token, item: Item) => boolean,
-): boolean {
-  let at = 0;
-  let next = 0;
-  let retry: { at: number; next: number } | null = null;
-  for (let item = items[next]; item !== undefined; item = items[next]) {
-    const token = pattern[at];
-    if (token === ANY) {
-      at++;
-      retry = { at, next };
-    } else if (token !== undefined && fits(token, item)) {
-      at++;
-      next++;
-    } else if (retry !== null) {
-      retry.next++;
-      ({ at, next } = retry);
-    } else return false;
-  }
-  return pattern.slice(at).every((token) => token === ANY);
 }
 
 /** The globs without braces that a glob with braces stands for; null if they are too many. */
