@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
+import { keepCompiledCode } from "./keep-compiled-code.ts";
 import { PROJECT_ROOT } from "./settings.ts";
 import { leaveWithReader } from "./terminal.ts";
 
@@ -45,6 +46,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   }
   const command = COMMANDS.get(name);
   if (command === undefined) throw usageFailure(`There is no command '${name}'; turnpike --help shows what there is.`);
+  keepCompiledCode();
   return await command(args);
 }
 

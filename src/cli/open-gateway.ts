@@ -1,11 +1,9 @@
 import type { Gateway } from "../client/gateway.ts";
 import type { Fetch } from "../client/http.ts";
-import { homeFolder } from "../local/home.ts";
 import type { InProcessGateway } from "../local/in-process-gateway.ts";
 import type { Choice } from "./choose-gateway.ts";
-import { ensureLocalGateway } from "./ensure-local-gateway.ts";
 import { modelSettings, openInProcess } from "./in-process.ts";
-import { type Sources, setting } from "./settings.ts";
+import { homeSetting, type Sources } from "./settings.ts";
 import { webSocketOption } from "./web-socket.ts";
 
 /** Something that never answers is given up after this time; what answered once may take as long as it needs. */
@@ -29,11 +27,6 @@ export type OpenOptions = {
   tell(text: string): void;
 };
 
-/** Where this machine's own sessions are kept, and what the command line remembers. */
-function homeSetting(sources: Sources): string {
-  return homeFolder(setting("TURNPIKE_HOME", undefined, sources));
-}
-
 /** Opens the gateway that was chosen. The caller closes it. @throws Failure */
 export async function openGateway(choice: Choice, options: OpenOptions): Promise<OpenGateway> {
   const { sources, tell } = options;
@@ -41,8 +34,10 @@ export async function openGateway(choice: Choice, options: OpenOptions): Promise
   switch (choice.kind) {
     case "in-process":
       return await openLocal(options);
-    case "local-gateway":
+    case "local-gateway": {
+      const { ensureLocalGateway } = await import("./ensure-local-gateway.ts");
       return await openRemote({ ...choice, token: await ensureLocalGateway(choice, sources, tell) }, home);
+    }
     case "remote":
       return await openRemote(choice, home);
   }

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { homeFolder } from "../local/home.ts";
 import { readDevVars, type Variables } from "./dev-vars.ts";
 import { usageFailure } from "./failure.ts";
 
@@ -19,6 +20,11 @@ export function readSources(): Sources {
 /** A setting by its name: the flag before the environment before `.dev.vars`. An empty value counts as none. */
 export function setting(name: string, flag: string | undefined, { env, devVars }: Sources): string | undefined {
   return flag ?? (env[name] || devVars?.[name] || undefined);
+}
+
+/** Where this machine's own sessions are kept, and what the command line remembers. */
+export function homeSetting(sources: Sources): string {
+  return homeFolder(setting("TURNPIKE_HOME", undefined, sources));
 }
 
 /** The port of the local gateway: `--port`, `PORT`, 8787. */
