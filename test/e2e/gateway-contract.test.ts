@@ -6,7 +6,7 @@ import { type GatewayProcess, startGateway } from "../support/gateway-process.ts
 let server: GatewayProcess;
 beforeAll(async () => {
   server = await startGateway({ env: { GATEWAY_MODEL: "demo" } });
-});
+}, 60_000);
 afterAll(() => server[Symbol.asyncDispose]());
 
 testGateway("a gateway reached over the network", async (run) => {

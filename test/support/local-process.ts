@@ -2,6 +2,7 @@
  * A process with a gateway of its own: `node local-process.ts <what> <home> …`. What it gets it prints, a line of JSON
  * each; it ends when stdin does, unless it is to end by itself.
  */
+import { once } from "node:events";
 import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 
 const [what, home = "", sessionId = "", text = "", at = ""] = process.argv.slice(2);
@@ -33,6 +34,13 @@ async function waitForNothing(): Promise<void> {
   }
 }
 
+/** Runs a turn that its followers can see, and dies in the next one, which it begins when stdin says so. */
+async function dieWhenFollowed(): Promise<void> {
+  print(await gateway.runQuery(sessionId, { user_input: "Say 'first'" }));
+  await once(process.stdin, "data");
+  await dieAt();
+}
+
 /** Dies at the n-th event of a turn. */
 async function dieAt(): Promise<void> {
   let seen = 0;
@@ -41,5 +49,5 @@ async function dieAt(): Promise<void> {
   }
 }
 
-const deeds: Record<string, () => Promise<void>> = { execute, runAndLeave, waitForNothing, dieAt };
+const deeds: Record<string, () => Promise<void>> = { execute, runAndLeave, waitForNothing, dieWhenFollowed, dieAt };
 await deeds[what ?? ""]?.();

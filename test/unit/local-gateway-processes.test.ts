@@ -133,25 +133,37 @@ describe("a session that another process holds", { timeout: 30_000 }, () => {
       );
     }));
 
-  test("[LOCAL4] [LOCAL5] is taken by its follower when its holder is killed amid a text", () =>
-    withScene(async ({ gateway, id, start }) => {
-      await using holder = start("execute", "Count to 60 at 5 ms, then list ., then count to 20 at 2 ms");
-      let pieces = 0;
-      await holder.printed(({ stdout }) => stdout.includes("processing"));
-      const seen = await until(gateway.events(id, "0"), (event) => {
-        if (event.type === "TEXT" && ++pieces === 10) holder.child.kill("SIGKILL");
-        return isEnd(event);
+  test("[LOCAL4] [LOCAL5] is taken by one of its followers when its holder is killed, whom the others follow then", () =>
+    withScene(async ({ gateway, open, id, start }) => {
+      await using holder = start("dieWhenFollowed", "Count to 20 at 5 ms, then list ., then count to 9 at 2 ms", "9");
+      await holder.printed(({ stdout }) => stdout.includes("first"));
+      const gateways = [gateway, open(), open()];
+      let ends = 0;
+      const following = gateways.map((one) => {
+        let turns = 0;
+        return until(one.events(id, "0"), (event) => {
+          if (!isEnd(event)) return false;
+          // All of them follow through the door by now.
+          if (++ends === gateways.length) holder.child.stdin?.write("die");
+          return ++turns === 2;
+        });
       });
+      const seen = await Promise.all(following);
       expect(await holder.outcome()).toBe("SIGKILL");
-      expect(seen.at(-1)).toMatchObject({ data: { status: "complete" } });
-      expect(seen).toContainEqual(
-        expect.objectContaining({ type: "STATUS", data: { status: "resumed", discard: [4] } }),
-      );
-      const log = await until(gateway.events(id, "0"), isEnd);
-      expect(entriesOf(seen)).toEqual(entriesOf(log));
-      const texts = [...entriesOf(seen).values()].flatMap((entry) => (entry.kind === "block" ? entry.text : []));
+      const log = await until(gateway.events(id, "0"), ({ seq }) => seq === seen[0]?.at(-1)?.seq);
+      for (const events of seen) {
+        expect(events.at(-1)).toMatchObject({ data: { status: "complete" } });
+        // Those had characters of the block that was dropped.
+        expect(events.filter(({ type, seq }) => type === "TEXT" && seq === 9).length).toBeGreaterThan(1);
+        expect(events.find(({ type, data }) => type === "STATUS" && "discard" in data)).toMatchObject({
+          data: { status: "resumed", discard: [9] },
+        });
+        expect(entriesOf(events)).toEqual(entriesOf(log));
+      }
+      const texts = [...entriesOf(log).values()].flatMap((entry) => (entry.kind === "block" ? entry.text : []));
       const count = (to: number) => Array.from({ length: to }, (_, i) => `${i + 1} `).join("");
-      expect(texts).toEqual(["", count(60), count(20)]);
+      expect(texts).toEqual(["first", "", count(20), count(9)]);
+      for (const one of gateways) await one.close();
     }));
 
   test("[LOCAL5] that dies at any event of a turn has done each effect once when the turn is complete", () =>
