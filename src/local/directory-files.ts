@@ -28,8 +28,8 @@ export class DirectoryFiles {
    * @throws GatewayError `bad_cursor`
    */
   list({ prefix, limit, cursor }: { prefix: string; limit: number; cursor: string | null }): Promise<FilePage> {
-    const [after] = cursor === null ? [""] : parsePageCursor(cursor, position);
     return forClients(async () => {
+      const [after] = cursor === null ? [""] : parsePageCursor(cursor, position);
       const files: FileInfo[] = [];
       for await (const path of this.#walk("", prefix, after)) {
         const last = files.at(-1);

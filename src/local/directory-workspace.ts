@@ -126,7 +126,10 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
     const wanted = after === null ? null : versionOf(after.sha256);
     const current = () => this.#directory.statSync(path)?.version ?? null;
     const now = current();
-    if (now === wanted) return true;
+    if (now === wanted) {
+      if (after === null) await this.#directory.removeEmptyFolders(path);
+      return true;
+    }
     if (now !== before) return false;
     if (after === null) return this.#directory.remove(path, before);
     const bytes = await this.#stages.read(after.staged);

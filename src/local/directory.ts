@@ -199,6 +199,16 @@ export class Directory {
     });
   }
 
+  /** Removes the folders in which a removed file lay, if they are empty: one that was killed may have left them. */
+  removeEmptyFolders(path: string): Promise<void> {
+    return this.#within(path, async (held) => {
+      const place = followPath(held, path, { root: this.root, last: "keep" });
+      if (place === "folder" || (place !== null && place.found !== null)) return;
+      held.prune({ made: false });
+      await held.sync();
+    });
+  }
+
   /** Removes what a `put` that was killed has left beside its file. */
   removeTemporary(path: string, temporary: string): Promise<void> {
     return this.#within(path, async (held) => {

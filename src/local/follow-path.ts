@@ -64,11 +64,11 @@ export function followPath(
       todo.push(...partsOf(target, true));
       continue;
     }
-    const isThere = found !== null && (isLast || found.stats.isDirectory());
-    if (!isThere && fromLink) throw leadsOutside(path);
+    if (found === null && fromLink) throw leadsOutside(path);
     if (isLast) return { name: found?.name ?? name, found };
-    if (isThere) held.enter(found.name);
+    if (found?.stats.isDirectory()) held.enter(found.name);
     else if (found === null && make) held.make(name);
+    else if (todo.at(-1)?.fromLink) throw leadsOutside(path);
     else return null;
   }
   if (above > 0) throw leadsOutside(path);

@@ -5,15 +5,16 @@ const registry = createToolRegistry();
 
 /**
  * Calls a tool as the engine does: the input goes through the tool's schema first. Returns the result's text, or the
- * error that the model would read; anything that is neither is thrown.
+ * error that the model would read; anything that is neither is thrown. Absolute paths are taken under `root`.
  */
 export async function runTool(
   workspace: Draft,
   name: string,
   input: Record<string, unknown>,
   signal: AbortSignal = new AbortController().signal,
+  root?: string,
 ): Promise<{ text: string } | { error: string }> {
-  const tool = registry.get(name);
+  const tool = (root === undefined ? registry : createToolRegistry(root)).get(name);
   if (tool === undefined) throw new Error(`no tool ${name}`);
   const parsed = tool.input.safeParse(input);
   if (!parsed.success) return { error: parsed.error.issues.map(({ message }) => message).join("\n") };

@@ -1,7 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { monotonicFactory } from "ulid";
-import type { Host, Model, Sql, SqlRow, SqlValue, Tool } from "../../src/engine/ports.ts";
+import type { Host, Model, Sql, SqlRow, SqlValue, Tool, Workspace } from "../../src/engine/ports.ts";
 import type { Deadlines, ToolSet } from "../../src/engine/turn-deps.ts";
+import type { DiskStep } from "../../src/local/disk.ts";
 import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Event, EventOf, EventType } from "../../src/protocol/events.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
@@ -13,6 +14,7 @@ import type { Settings } from "../../src/session/settings.ts";
 import { createToolRegistry } from "../../src/tools/registry.ts";
 import { currentFile, listFiles } from "../../src/workspace/file-table.ts";
 import { TableWorkspace } from "./table-workspace.ts";
+import type { DirectoryPlace } from "./workspace-directory.ts";
 
 export const ALICE: Principal = { user_id: "alice", scopes: ["read", "write"] };
 
@@ -30,6 +32,12 @@ export type WorldOptions = {
   beforeDiscard?(): Promise<void>;
   /** Called before each statement; what it throws, the statement throws. */
   beforeStatement?(query: string): void;
+  /** Where the files lie in a directory instead of a table. It is the caller's, and outlives the world. */
+  place?: DirectoryPlace;
+  /** Called before each step on the disk; what it throws, the step throws. */
+  beforeStep?(step: DiskStep): void;
+  /** Awaited before what a call has decided is done to the files. */
+  beforeFinish?(): Promise<void>;
 };
 
 /** Thrown in a session whose process has died. */
@@ -40,6 +48,7 @@ class Killed extends Error {
 /** One start of the host. When it has died, nothing that it left behind has any effect. */
 class Life {
   statementsLeft = Number.POSITIVE_INFINITY;
+  stepsLeft = Number.POSITIVE_INFINITY;
   readonly #death = Promise.withResolvers<void>();
   #alive = true;
 
@@ -77,7 +86,7 @@ export class SessionWorld {
 
   constructor(options: WorldOptions) {
     this.#options = options;
-    const registry = createToolRegistry();
+    const registry = createToolRegistry(options.place?.files);
     const extra = new Map(options.tools?.map((tool) => [tool.name, tool]));
     this.#tools = { get: (name) => extra.get(name) ?? registry.get(name), specs: () => registry.specs() };
   }
@@ -100,8 +109,8 @@ export class SessionWorld {
     });
   }
 
-  /** Starts a process, which dies by itself after so many statements of SQL. */
-  start(statements = Number.POSITIVE_INFINITY): Session {
+  /** Starts a process, which dies by itself after so many statements of SQL, or steps on the disk. */
+  start(statements = Number.POSITIVE_INFINITY, steps = Number.POSITIVE_INFINITY): Session {
     this.kill();
     const life = new Life();
     this.#life = life;
@@ -109,6 +118,7 @@ export class SessionWorld {
     const existing = hasTables(this.sql);
     if (!existing) this.#session = Session.create(deps, this.#settings());
     life.statementsLeft = statements;
+    life.stepsLeft = steps;
     if (existing) {
       this.#session = Session.open(deps);
       this.#session?.resume();
@@ -166,12 +176,14 @@ export class SessionWorld {
 
   /** The text of a file; null where there is none. */
   file(path: string): string | null {
+    if (this.#options.place !== undefined) return this.#options.place.tree()[path] ?? null;
     const file = currentFile(this.sql, path);
     const bytes = file === null ? undefined : this.blobs.get(file.blob_id);
     return bytes === undefined ? null : new TextDecoder().decode(bytes);
   }
 
   paths(): string[] {
+    if (this.#options.place !== undefined) return Object.keys(this.#options.place.tree());
     return listFiles(this.sql, { prefix: "", after: "" }).map(({ path }) => path);
   }
 
@@ -209,26 +221,14 @@ export class SessionWorld {
   }
 
   #deps(life: Life): SessionDeps {
-    const { model, deadlines, beforeUpload, beforeDiscard } = this.#options;
+    const { model, deadlines } = this.#options;
     const sql = this.#mortalSql(life);
-    const now = () => Date.now();
-    const whileAlive = async (work: Promise<void> | undefined) => {
-      await work;
-      if (!life.alive) throw new Killed();
-    };
     return {
       sql,
       host: this.#host(life),
       model,
       tools: this.#tools,
-      openWorkspace: () =>
-        new TableWorkspace({
-          sql,
-          blobs: this.blobs,
-          now,
-          beforeUpload: (path) => whileAlive(beforeUpload?.(path)),
-          beforeDiscard: () => whileAlive(beforeDiscard?.()),
-        }),
+      openWorkspace: () => this.#workspace(life, sql),
       deadlines: { firstEventMs: 120_000, nextEventMs: 90_000, toolMs: 120_000, ...deadlines },
       random: () => 0.5,
       newId: (kind) => `${kind}_${ulid()}`,
@@ -252,6 +252,37 @@ export class SessionWorld {
         this.indexed.push({ summary, version });
       },
     };
+  }
+
+  #workspace(life: Life, sql: Sql): Workspace {
+    const { place, beforeUpload, beforeDiscard, beforeFinish } = this.#options;
+    const whileAlive = async (work: Promise<void> | undefined) => {
+      await work;
+      if (!life.alive) throw new Killed();
+    };
+    if (place === undefined) {
+      return new TableWorkspace({
+        sql,
+        blobs: this.blobs,
+        now: () => Date.now(),
+        beforeUpload: (path) => whileAlive(beforeUpload?.(path)),
+        beforeDiscard: () => whileAlive(beforeDiscard?.()),
+      });
+    }
+    const workspace = place.workspace({ before: (step) => this.#takeStep(life, step) });
+    return {
+      openDraft: () => workspace.openDraft(),
+      finish: async (redo) => {
+        await whileAlive(beforeFinish?.());
+        return workspace.finish(redo);
+      },
+    };
+  }
+
+  #takeStep(life: Life, step: DiskStep): void {
+    if (life.stepsLeft-- <= 0) life.end();
+    if (!life.alive) throw new Killed();
+    this.#options.beforeStep?.(step);
   }
 
   #mortalSql(life: Life): Sql {

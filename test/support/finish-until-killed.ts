@@ -1,0 +1,17 @@
+/**
+ * Does what a call decided over the directory `<base>/files`, in a process that kills itself ahead of a certain step:
+ * `node finish-until-killed.ts <base> <step> <redo as JSON>`. With fewer steps to do it ends by itself.
+ */
+import { Directory } from "../../src/local/directory.ts";
+import { DirectoryWorkspace } from "../../src/local/directory-workspace.ts";
+import { Disk } from "../../src/local/disk.ts";
+
+const [, , base = "", step = "", redo = ""] = process.argv;
+let left = Number(step);
+const disk = new Disk(() => {
+  if (left-- === 0) process.kill(process.pid, "SIGKILL");
+});
+const directory = Directory.open(`${base}/files`, { disk });
+await new DirectoryWorkspace({ directory, stages: `${base}/state/stages`, now: () => Date.now() }).finish(
+  JSON.parse(redo),
+);
