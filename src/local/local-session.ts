@@ -259,7 +259,12 @@ export class LocalSession {
     await sweepStages(home.stagesOf(session_id), redosOf(sql).flatMap(stagedNamesOf));
     forgetStages(sql);
     const follow = (after: string, send: (json: string) => boolean) => this.#feed.send(this.#session.log, after, send);
-    this.#door = await openDoor(home.doorOf(session_id), { follow, cancel: () => this.#session.cancel() });
+    try {
+      this.#door = await openDoor(home.doorOf(session_id), { follow, cancel: () => this.#session.cancel() });
+    } catch (thrown) {
+      this.#timer.stop();
+      throw thrown;
+    }
     // Last, so that whatever fails before leaves nothing that runs; nobody has come in through the door yet.
     this.#housekeep();
   }

@@ -240,6 +240,17 @@ describe("what a gateway refuses", () => {
       await expect(deep).rejects.toMatchObject({ code: "invalid_request" });
     }));
 
+  test("[HOLD10] a session in a home whose path is too long, of which nothing is left", () =>
+    withHome(async ({ home }) => {
+      const long = join(home, "x".repeat(100));
+      const gateway = new InProcessGateway({ home: long, models: {}, holder: "a test" });
+      const message = expect.stringContaining("TURNPIKE_HOME");
+      await expect(gateway.createSession()).rejects.toMatchObject({ code: "invalid_request", message });
+      expect((await gateway.listSessions()).sessions).toEqual([]);
+      for (const folder of ["sessions", "state"]) expect(readdirSync(join(long, folder))).toEqual([]);
+      await gateway.close();
+    }));
+
   test("[REST7] nothing, when its home cannot be used, but it says so", () =>
     withHome(async ({ home, gateway }) => {
       writeFileSync(home, "a file");
