@@ -1,3 +1,4 @@
+import type { Gateway } from "../client/gateway.ts";
 import { parseCursor } from "../protocol/cursors.ts";
 import type { Event } from "../protocol/events.ts";
 import type { Session } from "../protocol/rest.ts";
@@ -14,6 +15,8 @@ export type FollowOptions = {
   session: Session;
   /** The cursor up to which everything was shown. */
   after: string;
+  /** Where another process shows the session on its own terminal: begin with the whole of the turn that runs. */
+  wholeTurn: boolean;
   renderer: Renderer;
   /** Whether to show the messages too, which the events of a turn are the answer to. */
   showInput: boolean;
@@ -28,8 +31,8 @@ export type FollowOptions = {
 export async function followUntilIdle(opened: OpenGateway, options: FollowOptions): Promise<number> {
   const { gateway } = opened;
   const { after, renderer } = options;
-  const { session_id } = options.session;
-  let shown = parseCursor(after)?.seq ?? 0;
+  const { session_id, active_turn } = options.session;
+  let shown = shownBy(after);
   if (isThrough(options.session, shown)) {
     print(renderer.note("nothing new, and nothing runs"));
     return EXIT.complete;
@@ -44,7 +47,8 @@ export async function followUntilIdle(opened: OpenGateway, options: FollowOption
     return await cancelOnInterrupt({ renderer, cancel, leaving }, async () => {
       let session = options.session;
       let exitCode: number = EXIT.complete;
-      for await (const event of gateway.events(session_id, after)) {
+      const turnId = holder !== null && options.wholeTurn ? active_turn : null;
+      for await (const event of eventsFrom(gateway, session_id, { after, turnId })) {
         print(...(options.showInput ? inputOf(event, renderer) : []), ...renderer.render(event));
         cursor.take(event);
         shown = Math.max(shown, event.seq);
@@ -59,6 +63,26 @@ export async function followUntilIdle(opened: OpenGateway, options: FollowOption
   } finally {
     cursor.close();
   }
+}
+
+/** The events after a cursor and, if a turn is named, all of that turn's: it may have begun before. */
+async function* eventsFrom(
+  gateway: Gateway,
+  sessionId: string,
+  { after, turnId }: { after: string; turnId: string | null },
+): AsyncGenerator<Event> {
+  const shown = shownBy(after);
+  let hasBegun = turnId === null;
+  for await (const event of gateway.events(sessionId, hasBegun ? after : "0")) {
+    hasBegun ||= event.turn_id === turnId || event.seq > shown;
+    if (hasBegun) yield event;
+  }
+}
+
+/** The last event that was shown whole, up to a cursor. */
+function shownBy(cursor: string): number {
+  const position = parseCursor(cursor);
+  return position?.block === undefined ? (position?.seq ?? 0) : position.block.seq - 1;
 }
 
 /** Whether nothing is left to be shown of a session, as it stood when it was asked for. */

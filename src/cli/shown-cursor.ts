@@ -61,7 +61,7 @@ export class ShownCursor {
  * Whether an event is all that there is between a position and the event's own cursor: it is the next one, or more of
  * the text of one that was shown.
  */
-export function follows(position: string, { seq, cursor }: Event): boolean {
+function follows(position: string, { seq, cursor }: Event): boolean {
   const before = parseCursor(position);
   const after = parseCursor(cursor);
   if (before === null || after === null) return false;

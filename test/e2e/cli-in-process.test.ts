@@ -103,7 +103,8 @@ describe("turnpike run without a gateway", () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(/^turnpike: [^\n]+\n$/);
     expect(stderr).toContain(message);
-    expect(readdirSync(cli.root)).toEqual(["project"]);
+    expect(cli.sessions).toEqual([]);
+    expect(readdirSync(join(cli.root, "project"))).toEqual([]);
   });
 });
 
@@ -243,7 +244,8 @@ describe("a session that another process holds", () => {
   test("[CLI18] [CLI20] is followed live by resume, and its turn can be cancelled from a third", async () => {
     const { first, sessionId } = await startWaiting();
     await using _ = first;
-    await using follower = cli.start(["resume", sessionId, "--all"]);
+    // What was shown by the other is shown here too.
+    await using follower = cli.start(["resume", sessionId]);
     await follower.printed(({ stderr }) => stderr.includes("wait {"));
     expect(follower.stderr).toContain(`held by process ${first.group} (turnpike run), and followed there\n`);
     const cancelled = await cli.run(["cancel", sessionId]);

@@ -7,7 +7,7 @@ import { copyProject } from "../support/project-copy.ts";
 import { endProcess, runProcess } from "../support/run-process.ts";
 import { serveHttp } from "../support/serve-http.ts";
 
-test("[CLI9] --use-gateway starts the local gateway where none answers, says so, and the next command finds it", async () => {
+test("[CLI9] [START8] --use-gateway starts the local gateway where none answers, says so, and the next command finds it", async () => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   using cli = new CommandLine({ PORT: `${port}`, GATEWAY_TOKEN: "secret-token", GATEWAY_MODEL: "demo" });

@@ -29,3 +29,16 @@ test("[WAIT2] [SSE4] [REST16] [FILE2] the README's lines do what it says when th
   expect(streamed.at(-1)).toMatchObject({ type: "ITERATION_END", data: { status: "complete", tool_calls: 1 } });
   expect(log).toMatch(/^\{"events":\[\{"seq":1,.+"type":"ITERATION_END".+\}# What I can do\n/);
 });
+
+test("[CLI5] the README's lines for the command line need no gateway", async () => {
+  using project = copyProject({ dependencies: "linked" });
+  const { root: cwd } = project;
+  const typed = linesUnder(readFileSync(join(cwd, "README.md"), "utf8"), "At the command line");
+  expect(typed.match(/^npm run turnpike /gm)).toHaveLength(3);
+  const env = { TURNPIKE_HOME: join(cwd, "home") };
+  // The chat's input ends at once.
+  const { code, stdout, stderr } = await runProcess("bash", ["-e", "-c", typed], { cwd, env, input: "" });
+  expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining("test.txt (11 bytes)") });
+  expect(stdout).toContain("Done: 1 steps. (demo model)");
+  expect(stdout).toMatch(/^session_\w+ +idle .+ Create a file called test\.txt/m);
+});

@@ -75,7 +75,7 @@ function leaveOnInterrupts(lines: Interface, { renderer }: Conversation): void {
     // To its end, and then all of it away.
     lines.write(null, { ctrl: true, name: "e" });
     lines.write(null, { ctrl: true, name: "u" });
-    process.stderr.write("\n");
+    process.stderr.write("^C\n");
     if (wasEmpty) print(renderer.note("(to leave: once more, or Ctrl-D)"));
     lines.prompt();
   });

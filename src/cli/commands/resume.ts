@@ -47,7 +47,13 @@ export async function resume(args: string[]): Promise<number> {
   const options = { holder: "turnpike resume", missing: noSession(sessionId) };
   return await withGateway(gatewayFlagsOf(values), options, async (opened) => {
     const session = await opened.gateway.resumeSession(sessionId);
-    const after = values.all ? "0" : (values.after ?? readCursor(cursorPath(opened, session.session_id)));
-    return await followUntilIdle(opened, { session, after, renderer, showInput: !values.json });
+    const asked = values.all ? "0" : values.after;
+    return await followUntilIdle(opened, {
+      session,
+      after: asked ?? readCursor(cursorPath(opened, session.session_id)),
+      wholeTurn: asked === undefined,
+      renderer,
+      showInput: !values.json,
+    });
   });
 }
