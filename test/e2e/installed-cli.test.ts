@@ -12,7 +12,8 @@ const SCRIPT = "Create a file called test.txt in work_products with the text 'he
 let installed: InstalledPackage;
 beforeAll(async () => {
   installed = await InstalledPackage.create();
-});
+  // The packages that it needs come from npm.
+}, 240_000);
 afterAll(() => installed[Symbol.dispose]());
 
 /** What `run` says of SCRIPT, whatever runs it and wherever. */
@@ -109,7 +110,7 @@ describe.runIf(older !== null)(`on Node ${older?.version} (needs a Node below 24
   let server: GatewayProcess;
   beforeAll(async () => {
     server = await startGateway();
-  });
+  }, 60_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   test("[PACK2] a remote gateway's turn is shown in full", async () => {
