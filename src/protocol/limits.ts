@@ -94,8 +94,8 @@ export const GREP_TIME_MS = 20_000;
 export const WALK_MAX_ENTRIES = 100_000;
 /** Looked at between folders. */
 export const WALK_TIME_MS = 20_000;
-/** Comparisons with the patterns of a call and of its `.gitignore` files: where the clock stands still, these count. */
-export const WALK_MAX_STEPS = 256 * 1024 * 1024;
+/** Comparisons with the patterns of a call and of `.gitignore` files: at worst these take seconds, in which nothing else runs. */
+export const WALK_MAX_STEPS = 64 * 1024 * 1024;
 /** A larger `.gitignore` is passed over: those that are written by hand have a few kB. */
 export const IGNORE_FILE_MAX_BYTES = 64 * 1024;
 /** What one call takes of `.gitignore` files: each is a request to R2, and their rules are held in memory. */

@@ -32,6 +32,13 @@ export type NewVersion = {
 
 const COLUMNS = "path, seq, blob_id, size, content_type, sha256, modified_at";
 
+/** Of `files AS file`: the last version of its path, and no removal. */
+const IS_CURRENT = "blob_id IS NOT NULL AND seq = (SELECT max(seq) FROM files WHERE path = file.path)";
+/** In UTF-8 no byte is as high as FF, so this stands behind everything that starts with the first parameter. */
+const BEHIND = "(?1 || x'ff')";
+/** Each statement has its price, and so has each row that is only leapt over. */
+const ENTRIES_PAGE = 50;
+
 type FileRow = SqlRow & {
   path: string;
   seq: number;
@@ -56,32 +63,41 @@ export function listFiles(
   sql: Sql,
   { prefix, after, limit }: { prefix: string; after: string; limit?: number },
 ): FileVersion[] {
-  // In UTF-8 no byte is as high as FF, so the prefix with FF after it stands behind everything that starts with it.
   const rows = sql.exec<FileRow>(
     `SELECT ${COLUMNS} FROM files AS file
-     WHERE path > ? AND path >= ? AND path < (? || x'ff')
-       AND blob_id IS NOT NULL
-       AND seq = (SELECT max(seq) FROM files WHERE path = file.path)
-     ORDER BY path LIMIT ?`,
+     WHERE path >= max(?1, ?2) AND path <> ?2 AND path < ${BEHIND} AND ${IS_CURRENT} ORDER BY path LIMIT ?3`,
+    prefix,
     after,
-    prefix,
-    prefix,
     limit ?? -1,
   );
   return rows.flatMap((row) => toVersion(row) ?? []);
 }
 
-/** What lies directly in a folder (`""` is the root): the current files, and folders by what lies in them. */
+/**
+ * What lies directly in a folder (`""` is the root): the current files, and folders by what lies in them. Of a folder
+ * it reads a page at most, however much lies in it.
+ */
 export function listEntries(sql: Sql, folder: string): Entry[] {
   const prefix = folderPrefix(folder);
   const entries = new Map<string, Entry>();
-  for (const { path, size } of listFiles(sql, { prefix, after: "" })) {
-    const slash = path.indexOf("/", prefix.length);
-    const entry: Entry =
-      slash === -1 ? { kind: "file", path, size } : { kind: "folder", path: path.slice(0, slash + 1) };
-    entries.set(entry.path, entry);
+  for (let from = prefix; ; ) {
+    const rows = sql.exec<{ path: string; size: number }>(
+      `SELECT path, size FROM files AS file
+       WHERE path >= ?2 AND path < ${BEHIND} AND ${IS_CURRENT} ORDER BY path LIMIT ?3`,
+      prefix,
+      from,
+      ENTRIES_PAGE,
+    );
+    for (const { path, size } of rows) {
+      const slash = path.indexOf("/", prefix.length);
+      const entry: Entry =
+        slash === -1 ? { kind: "file", path, size } : { kind: "folder", path: path.slice(0, slash + 1) };
+      entries.set(entry.path, entry);
+      // What follows a file begins with NUL at the least, and what follows a folder with "0", which follows "/".
+      from = slash === -1 ? `${path}\0` : `${path.slice(0, slash)}0`;
+    }
+    if (rows.length < ENTRIES_PAGE) return [...entries.values()];
   }
-  return [...entries.values()];
 }
 
 /** Adds a version: one row. */

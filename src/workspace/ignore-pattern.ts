@@ -26,7 +26,7 @@ export function parseIgnoreFile(text: string): IgnoreRule[] {
 export function fitsRule(rule: IgnoreRule, names: readonly string[], isFolder: boolean, meter: Meter): boolean {
   if (rule.isForFolders && !isFolder) return false;
   if (!rule.isForNames) return fitsPath(rule.pattern, names, meter);
-  const [pattern] = rule.pattern;
+  const pattern = rule.pattern[0];
   return pattern !== undefined && (pattern === ANY || fitsName(pattern, names.at(-1) ?? "", meter));
 }
 

@@ -120,7 +120,7 @@ export class Walk implements AsyncIterable<FileEntry> {
   /** Whether so much was compared that not even what was listed is to be looked at. */
   #isTooMuch(): boolean {
     if (this.meter.steps <= WALK_MAX_STEPS) return false;
-    this.#end = `The patterns took too long after ${this.#entries} files and folders. Name a folder further down.`;
+    this.#end = "Comparing paths with the patterns took too long and was ended. Name a folder further down.";
     return true;
   }
 }

@@ -1,21 +1,20 @@
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Sql, SqlRow, SqlValue } from "../../src/engine/ports.ts";
-import { CREATE_FILES, currentFile, fileInTheWay, listFiles, putVersion } from "../../src/workspace/file-table.ts";
-
-/** As much of the port as the table needs; the session's own implementation is tested in workerd. */
-function openSql(): Sql {
-  const db = new DatabaseSync(":memory:");
-  return {
-    exec: <Row extends SqlRow>(query: string, ...params: SqlValue[]) => db.prepare(query).all(...params) as Row[],
-    transaction: (write) => write(),
-  };
-}
+import type { Sql } from "../../src/engine/ports.ts";
+import { createNodeSql } from "../../src/local/node-sql.ts";
+import {
+  CREATE_FILES,
+  currentFile,
+  fileInTheWay,
+  listEntries,
+  listFiles,
+  putVersion,
+} from "../../src/workspace/file-table.ts";
 
 let sql: Sql;
 beforeEach(() => {
-  sql = openSql();
+  sql = createNodeSql(new DatabaseSync(":memory:"));
   sql.exec(CREATE_FILES);
 });
 
@@ -69,6 +68,8 @@ describe("versions", () => {
   });
 });
 
+const byUtf8 = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
 describe("lists", () => {
   test("[FILE1] a prefix is taken as it is", () => {
     for (const [i, path] of ["a%c", "a_c", "abc", "a", "ab", "b", "A"].entries()) put(path, i + 1);
@@ -85,7 +86,6 @@ describe("lists", () => {
       unit: fc.constantFrom("a", "b", "/", "%", "é", "\uffff", "🙂", "\u{10ffff}"),
       minLength: 1,
     });
-    const byUtf8 = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
     const run = (names: string[], removed: number[], prefix: string, limit: number) => {
       sql.exec("DELETE FROM files");
       const standing = new Set(names);
@@ -116,6 +116,34 @@ describe("lists", () => {
 });
 
 describe("files and folders", () => {
+  test("[TOOL9] a folder has the entries that its files make, however many there are", () => {
+    const name = fc.string({
+      unit: fc.constantFrom("a", "b", "0", ".", "é", "\u{10ffff}"),
+      minLength: 1,
+      maxLength: 3,
+    });
+    const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join("/"));
+    const run = (drawn: string[], removed: number[], many: number) => {
+      sql.exec("DELETE FROM files");
+      const crowd = Array.from({ length: many }, (_, i) => `${["a", "b/0", "é"][i % 3]}/${i}`);
+      const names = [...drawn, ...crowd];
+      const standing = new Set(names);
+      for (const [i, file] of names.entries()) put(file, i + 1);
+      for (const [i, at] of removed.entries()) {
+        const file = names[at % names.length] ?? "";
+        if (standing.delete(file)) remove(file, names.length + i + 1);
+      }
+      for (const folder of ["", "a", "b", "b/0", "é", "a/b", "\u{10ffff}"]) {
+        const prefix = folder === "" ? "" : `${folder}/`;
+        const inside = [...standing].filter((file) => file.startsWith(prefix)).map((file) => file.slice(prefix.length));
+        const expected = new Set(inside.map((file) => prefix + file.replace(/\/.*/, "/")));
+        const found = listEntries(sql, folder).map((entry) => entry.path);
+        expect(found).toEqual([...expected].sort(byUtf8));
+      }
+    };
+    fc.assert(fc.property(fc.array(path, { maxLength: 12 }), fc.array(fc.nat(200)), fc.nat(180), run));
+  });
+
   test("[FILE12] a file stands in the way of files beneath it and of the folder that it would be", () => {
     put("a/b", 1);
     put("c", 2);
