@@ -152,6 +152,43 @@ describe("turnpike run", () => {
   });
 });
 
+describe("the commands on a gateway's sessions", () => {
+  test("[CLI18] [CLI19] resume shows what others did there meanwhile, once", async () => {
+    const sessionId = sessionIn((await turnpike(["run", "Say 'mine'", "--model", "demo"])).stderr);
+    await using other = startTurnpike(["run", "Say 'theirs', then wait 60 seconds", "--session", sessionId]);
+    await other.printed(({ stderr }) => stderr.includes("wait {"));
+    // On another machine, so to speak.
+    using elsewhere = new CommandLine(cli.env);
+    const env = { TURNPIKE_HOME: elsewhere.home };
+    await using follower = elsewhere.start(["resume", sessionId], { env });
+    await follower.printed(({ stderr }) => stderr.includes("wait {"));
+    expect(await turnpike(["cancel", sessionId])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^cancelled/),
+    });
+    expect([await other.outcome(), await follower.outcome()]).toEqual([130, 130]);
+    expect(follower.stdout).toBe("minetheirs");
+    expect(follower.stderr).toContain("> Say 'theirs', then wait 60 seconds\n");
+
+    await turnpike(["run", "Say 'later'", "--session", sessionId]);
+    const missed = await elsewhere.run(["resume", sessionId], { env });
+    expect(missed).toMatchObject({ code: 0, stdout: "later" });
+    const nothing = { code: 0, stdout: "", stderr: "nothing new, and nothing runs\n" };
+    expect(await elsewhere.run(["resume", sessionId], { env })).toEqual(nothing);
+    expect(await turnpike(["resume", sessionId])).toEqual(nothing);
+  });
+
+  test("[CLI17] [CLI21] [CLI22] they are listed and deleted, and their files copied in and out", async () => {
+    const sessionId = await newSession();
+    expect((await turnpike(["files", "put", sessionId, "-", "a/b.bin"], { input: "\u00e9\0" })).code).toBe(0);
+    expect((await turnpike(["files", "get", sessionId, "a/b.bin"])).stdout).toBe("\u00e9\0");
+    expect((await turnpike(["files", "ls", sessionId])).stdout).toMatch(/Z {2}3 +a\/b\.bin\n$/);
+    expect((await turnpike(["sessions", "--limit", "1"])).stdout).toContain(sessionId);
+    expect(await turnpike(["rm", sessionId, "--yes"])).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect((await turnpike(["sessions", "--limit", "1"])).stdout).not.toContain(sessionId);
+  });
+});
+
 describe("an interrupt", () => {
   test("[CLI3] cancels the turn, which ends with 130", async () => {
     await using running = startTurnpike(["run", "Say 'begun', then wait 60 seconds", "--model", "demo"]);
