@@ -130,6 +130,7 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
       if (after === null) await this.#directory.removeEmptyFolders(path);
       return true;
     }
+    // Looked at before the bytes are: those may be gone with a try that ended here too.
     if (now !== before) return false;
     if (after === null) return this.#directory.remove(path, before);
     const bytes = await this.#stages.read(after.staged);

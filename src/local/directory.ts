@@ -69,7 +69,7 @@ export class Directory {
    */
   entries(folder: string): Promise<Entry[]> {
     return this.#within(folder, async (held) => {
-      const names = namesByPath(folder, await this.#names(held, folder).catch(nothingIfForbidden));
+      const names = namesByPath(folder, await this.#names(held, folder).catch(nothingIfClosed));
       const entries: Entry[] = [];
       for (const [path, name] of names) {
         const stats = this.disk.lstat(held.at(name));
@@ -248,8 +248,8 @@ export class Directory {
   #openFile(held: HeldFolders, path: string): number | null {
     const place = followPath(held, path, { root: this.root, last: "follow" });
     if (place === null || place === "folder" || !place.found?.stats.isFile()) return null;
-    const fd = held.openFile(place.found.name);
-    if (this.disk.fstat(fd).isFile()) return fd;
+    const fd = openIfThere(held, place.found.name);
+    if (fd === null || this.disk.fstat(fd).isFile()) return fd;
     this.disk.close(fd);
     return null;
   }
@@ -289,9 +289,18 @@ export class Directory {
   }
 }
 
-/** One folder that is kept from us does not keep us from the others. */
-function nothingIfForbidden(thrown: unknown): string[] {
-  const code = systemCode(thrown);
-  if (code === "EACCES" || code === "EPERM") return [];
+/** A folder that is kept from us, or goes while others are listed, does not keep us from those. */
+function nothingIfClosed(thrown: unknown): string[] {
+  if (["EACCES", "EPERM", "ENOENT", "ENOTDIR"].includes(systemCode(thrown) ?? "")) return [];
   throw thrown;
+}
+
+/** Null for a file that went the moment after it was found. */
+function openIfThere(held: HeldFolders, name: string): number | null {
+  try {
+    return held.openFile(name);
+  } catch (thrown) {
+    if (systemCode(thrown) === "ENOENT") return null;
+    throw thrown;
+  }
 }

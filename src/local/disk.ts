@@ -19,6 +19,7 @@ import {
   write as writeSome,
 } from "node:fs";
 import { promisify } from "node:util";
+import { systemCode } from "./directory-error.ts";
 
 /** What can be asked of the disk; each is one call on the operating system. */
 export type DiskStep =
@@ -31,6 +32,7 @@ export type DiskStep =
   | "read"
   | "write"
   | "fsync"
+  | "fsyncFolder"
   | "chmod"
   | "mkdir"
   | "rename"
@@ -46,6 +48,9 @@ const readAsync = promisify(readSome);
 const writeAsync = promisify(writeSome);
 const fsyncAsync = promisify(fsync);
 const readdirAsync = promisify(readdir);
+
+/** What file systems over a network, and some of Windows', say to the fsync of a folder. */
+const NOT_OFFERED = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF"]);
 
 const CHUNK_BYTES = 256 * 1024;
 
@@ -135,10 +140,20 @@ export class Disk {
     }
   }
 
-  /** Of a file or a folder: what was done to it before outlives a power failure. */
+  /** What was written to a file before outlives a power failure. */
   async fsync(fd: number): Promise<void> {
     this.#before("fsync", "");
     await fsyncAsync(fd);
+  }
+
+  /** The same for the names in a folder, where the file system offers that. */
+  async fsyncFolder(fd: number): Promise<void> {
+    try {
+      this.#before("fsyncFolder", "");
+      await fsyncAsync(fd);
+    } catch (thrown) {
+      if (!NOT_OFFERED.has(systemCode(thrown) ?? "")) throw thrown;
+    }
   }
 
   chmod(fd: number, mode: number): void {

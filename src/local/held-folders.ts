@@ -142,7 +142,7 @@ export class HeldFolders implements Disposable {
   async sync(): Promise<void> {
     const firstMade = this.#open.findIndex(({ made }) => made);
     const changed = firstMade === -1 ? this.#open.slice(-1) : this.#open.slice(firstMade - 1);
-    for (const { fd } of changed) await this.#disk.fsync(fd);
+    for (const { fd } of changed) await this.#disk.fsyncFolder(fd);
   }
 
   /** Removes the innermost folder if it is empty, and so on outwards, never the root. Only those `made` here, if asked. */

@@ -43,7 +43,7 @@ export async function replaceFile(
   let done = false;
   try {
     held.verify(temporaryFile, fd);
-    if (kept !== null) disk.chmod(fd, kept);
+    if (kept !== null && permissionsOf(disk.fstat(fd)) !== kept) disk.chmod(fd, kept);
     for await (const chunk of bytes) await disk.write(fd, chunk);
     await disk.fsync(fd);
     // From here to the rename nothing of this process comes in between.

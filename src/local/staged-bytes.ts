@@ -23,7 +23,7 @@ export class StagedBytes {
     for (const { name, bytes } of files) await this.#put(name, bytes);
     const folder = this.#disk.openFolder(this.#folder);
     try {
-      await this.#disk.fsync(folder);
+      await this.#disk.fsyncFolder(folder);
     } finally {
       this.#disk.close(folder);
     }

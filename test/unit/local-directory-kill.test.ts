@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
@@ -166,21 +166,45 @@ describe("what a call decided", { timeout: 60_000 }, () => {
     }
   });
 
+  test("[TOOL19] [DIR9] leaves nothing of a try that was killed, where it cannot go on", async () => {
+    const scenario: Scenario = { before: { a: "1", b: "1" }, changes: { a: "2", b: "2" }, after: {} };
+    for (let steps = 0, temporary = 0; ; steps++) {
+      const { place, redo } = await decided(scenario);
+      using _ = place;
+      const life = mortal(steps);
+      await place
+        .workspace({ before: life.before })
+        .finish(redo)
+        .catch(() => {});
+      if (!life.died()) {
+        expect(temporary).toBeGreaterThan(4);
+        break;
+      }
+      if (place.leftovers().includes(".turnpike-tmp-stage_1.2")) temporary++;
+      place.put({ "files/a": "theirs" });
+      expect(await place.workspace().finish(redo)).toEqual({ conflict: "a" });
+      expect(place.leftovers()).toEqual([]);
+    }
+  });
+
   test("[TOOL19] [DIR9] is in part where the file is changed in the last moment, or its folder goes elsewhere", async () => {
     const scenario: Scenario = { before: { "f/a": "1" }, changes: { "f/a": "2" }, after: {} };
-    for (const [last, change] of [
-      ["fsync", (place: DirectoryPlace) => place.put({ "files/f/a": "theirs" })],
-      ["create", (place: DirectoryPlace) => rmSync(join(place.files, "f/a"))],
-    ] as const) {
+    const cases: [last: string, change: (place: DirectoryPlace) => void, left: Files][] = [
+      ["fsync", (place) => place.put({ "files/f/a": "theirs" }), { "f/a": "theirs" }],
+      ["create", (place) => rmSync(join(place.files, "f/a")), { "f/": "" }],
+      ["rename", (place) => renameSync(join(place.files, "f"), join(place.files, "g")), { "g/a": "2" }],
+    ];
+    for (const [last, change, left] of cases) {
       const { place, redo } = await decided(scenario);
       using _ = place;
       let changed = false;
       const before = (step: string) => {
-        if (step === last && !changed) change(place);
-        if (step === last) changed = true;
+        if (step !== last || changed) return;
+        changed = true;
+        change(place);
       };
       expect(await place.workspace({ before }).finish(redo)).toEqual({ conflict: "f/a" });
-      expect(place.tree()).toEqual(last === "fsync" ? { "f/a": "theirs" } : { "f/": "" });
+      expect(place.tree()).toEqual(left);
       expect(place.leftovers()).toEqual([]);
     }
   });

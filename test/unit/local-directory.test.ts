@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -115,6 +125,27 @@ describe("a change", () => {
       expect(modeOf(join(place.files, "b.txt"))).toBe(0o400);
     }));
 
+  test("[DIR6] never opens a file to others, not even while it is written", () =>
+    withPlace(async (place) => {
+      place.put({ "files/private": "one", "files/public": "one" });
+      chmodSync(join(place.files, "private"), 0o600);
+      chmodSync(join(place.files, "public"), 0o777);
+      let final = 0o600;
+      const steps: string[] = [];
+      const before = (step: string) => {
+        const temporary = readdirSync(place.files).find((name) => name.startsWith(".turnpike-tmp-"));
+        if (temporary === undefined) return;
+        steps.push(step);
+        expect(modeOf(join(place.files, temporary)) & ~final).toBe(0);
+      };
+      const { change } = createDriver(place.host({ before }));
+      await change({ private: "two" });
+      final = 0o777;
+      await change({ public: "two" });
+      expect(steps).toContain("write");
+      expect(["private", "public"].map((name) => modeOf(join(place.files, name)))).toEqual([0o600, 0o777]);
+    }));
+
   test("[DIR6] never makes a file that runs as another user", () =>
     withPlace(async (place, { change }) => {
       place.put({ "files/a": "one" });
@@ -143,6 +174,26 @@ describe("a change", () => {
       await change({ y: "1" });
       await change({ y: null });
       expect(place.tree()).toEqual({});
+    }));
+
+  test("[DIR7] has the disk keep the folders that it makes, together with what it puts in them", () =>
+    withPlace(async (place) => {
+      let synced = 0;
+      const before = (step: string) => {
+        if (step === "fsyncFolder") synced++;
+      };
+      const { change } = createDriver(place.host({ before }));
+      for (const [path, folders] of [
+        ["x", 1],
+        ["a/b/c", 3],
+        ["a/b/d", 1],
+        ["a/e/f", 2],
+      ] as const) {
+        synced = 0;
+        await change({ [path]: "1" });
+        // One more is that of the staged bytes.
+        expect(synced - 1).toBe(folders);
+      }
     }));
 
   test("[DIR7] keeps a folder in which it leaves something", () =>
@@ -210,6 +261,15 @@ describe("a change", () => {
   );
 });
 
+test("[DIR10] a file system that cannot sync folders takes changes all the same", () =>
+  withPlace(async (place) => {
+    const before = (step: string) => {
+      if (step === "fsyncFolder") throw systemError("EINVAL");
+    };
+    await createDriver(place.host({ before })).change({ "f/a": "1" });
+    expect(place.tree()).toEqual({ "f/a": "1" });
+  }));
+
 describe("a directory", { timeout: 30_000 }, () => {
   test("[DIR12] is there when it is opened, and stays the same", () =>
     withPlace(async (place) => {
@@ -259,6 +319,20 @@ describe("a directory", { timeout: 30_000 }, () => {
         if (step === "readdir" && statSync(path).ino === ino) throw systemError("EACCES");
       };
       expect(await createDriver(place.host({ before })).paths()).toEqual(["open/a"]);
+    }));
+
+  test("[DIR4] is listed and searched while others remove what is in it", () =>
+    withPlace(async (place) => {
+      place.put({ "files/a": "1", "files/b/c": "2", "files/d/e": "3" });
+      const goes = (path: string, at: string, step: number) => {
+        let steps = 0;
+        return (one: string) => {
+          if (one === at && ++steps === step) rmSync(join(place.files, path), { recursive: true });
+        };
+      };
+      // The root is the first folder, and b the second.
+      expect(await createDriver(place.host({ before: goes("b", "openFolder", 3) })).paths()).toEqual(["a", "d/e"]);
+      expect(await createDriver(place.host({ before: goes("a", "openFile", 1) })).read("a")).toBeNull();
     }));
 
   test("[TOOL10] [TOOL6] holds files that are too large to be read, which are told apart all the same", () =>
