@@ -4,6 +4,34 @@ import { describe, expect, test } from "vitest";
 import type { Sql, SqlValue } from "../../src/engine/ports.ts";
 import { ROW_MAX_BYTES } from "../../src/protocol/limits.ts";
 
+const REFUSED_VALUES: [string, unknown][] = [
+  ["true", true],
+  ["a BigInt", 1n],
+  ["undefined", undefined],
+  ["NaN", Number.NaN],
+  ["infinity", Number.POSITIVE_INFINITY],
+  ["2^53", 2 ** 53],
+  ["-2^53", -(2 ** 53)],
+  ["a number with no fraction left", 1e300],
+  ["half a surrogate pair", "a\ud83d"],
+  ["the other half", "\ude00a"],
+  ["an ArrayBuffer", new ArrayBuffer(2)],
+  ["a view that is not of bytes", new Uint16Array(2)],
+  ["a DataView", new DataView(new ArrayBuffer(2))],
+  ["a date", new Date(0)],
+  ["a list", [1]],
+  ["an object", { value: 1 }],
+  ["a function", () => 1],
+  ["a symbol", Symbol("1")],
+];
+
+const AT_THE_LIMIT: [name: string, fits: SqlValue, tooLarge: SqlValue][] = [
+  ["text", "a".repeat(ROW_MAX_BYTES), "a".repeat(ROW_MAX_BYTES + 1)],
+  ["text of two bytes each", "é".repeat(ROW_MAX_BYTES / 2), "é".repeat(ROW_MAX_BYTES / 2 + 1)],
+  ["text of four bytes each", "🙂".repeat(ROW_MAX_BYTES / 4), "🙂".repeat(ROW_MAX_BYTES / 4 + 1)],
+  ["a blob", new Uint8Array(ROW_MAX_BYTES), new Uint8Array(ROW_MAX_BYTES + 1)],
+];
+
 /** `withSql` hands each test an empty database. */
 export function testSql(name: string, withSql: (run: (sql: Sql) => void) => void | Promise<void>) {
   /** A table that keeps every value as it is given, beside one that only takes each name once. */
@@ -85,26 +113,7 @@ export function testSql(name: string, withSql: (run: (sql: Sql) => void) => void
           expect(sql.exec("SELECT value FROM cells")).toEqual([{ value: Uint8Array.of(2, 3) }]);
         }));
 
-      test.for<[string, unknown]>([
-        ["true", true],
-        ["a BigInt", 1n],
-        ["undefined", undefined],
-        ["NaN", Number.NaN],
-        ["infinity", Number.POSITIVE_INFINITY],
-        ["2^53", 2 ** 53],
-        ["-2^53", -(2 ** 53)],
-        ["a number with no fraction left", 1e300],
-        ["half a surrogate pair", "a\ud83d"],
-        ["the other half", "\ude00a"],
-        ["an ArrayBuffer", new ArrayBuffer(2)],
-        ["a view that is not of bytes", new Uint16Array(2)],
-        ["a DataView", new DataView(new ArrayBuffer(2))],
-        ["a date", new Date(0)],
-        ["a list", [1]],
-        ["an object", { value: 1 }],
-        ["a function", () => 1],
-        ["a symbol", Symbol("1")],
-      ])("[SQL2] %s is refused", ([, value]) =>
+      test.for(REFUSED_VALUES)("[SQL2] %s is refused", ([, value]) =>
         withTables((sql) => {
           expect(() => force(sql, "INSERT INTO cells (value) VALUES (?)", value)).toThrow();
           expect(sql.exec("SELECT value FROM cells")).toEqual([]);
@@ -120,12 +129,7 @@ export function testSql(name: string, withSql: (run: (sql: Sql) => void) => void
           }),
       );
 
-      test.for<[string, SqlValue, SqlValue]>([
-        ["text", "a".repeat(ROW_MAX_BYTES), "a".repeat(ROW_MAX_BYTES + 1)],
-        ["text of two bytes each", "é".repeat(ROW_MAX_BYTES / 2), "é".repeat(ROW_MAX_BYTES / 2 + 1)],
-        ["text of four bytes each", "🙂".repeat(ROW_MAX_BYTES / 4), "🙂".repeat(ROW_MAX_BYTES / 4 + 1)],
-        ["a blob", new Uint8Array(ROW_MAX_BYTES), new Uint8Array(ROW_MAX_BYTES + 1)],
-      ])("[SQL4] %s up to the limit and no more", ([, fits, tooLarge]) =>
+      test.for(AT_THE_LIMIT)("[SQL4] %s up to the limit and no more", ([, fits, tooLarge]) =>
         withTables((sql) => {
           const [stored] = store(sql, fits);
           // Compared by hand, since a difference of megabytes is not to be printed.
