@@ -36,7 +36,7 @@ export async function sessions(args: string[]): Promise<number> {
   }
   const status = sessionStatus.optional().safeParse(values.status);
   if (!status.success) {
-    throw usageFailure(`--status must be ${sessionStatus.options.join(", ")}, not "${values.status}".`);
+    throw usageFailure(`--status must be one of ${sessionStatus.options.join(", ")}, not "${values.status}".`);
   }
   const limit = parseLimit(values.limit);
   const query: SessionQuery = {
