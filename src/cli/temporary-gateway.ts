@@ -29,15 +29,15 @@ export class TemporaryGateway implements AsyncDisposable {
     process.prependOnceListener("exit", this.#kill);
   }
 
-  /** Starts one on a free port. @throws Failure */
-  static async start(): Promise<TemporaryGateway> {
+  /** Starts one on a free port. @throws Failure, and the signal's reason */
+  static async start(signal: AbortSignal): Promise<TemporaryGateway> {
     const program = join(PROJECT_ROOT, "src/cli/start.ts");
     if (!existsSync(program)) {
       throw new Failure(EXIT.usage, "A gateway of its own takes a clone of the project; name one with --gateway-url.");
     }
     const gateway = new TemporaryGateway(program);
     try {
-      await gateway.#becomeReady();
+      await gateway.#becomeReady(signal);
       return gateway;
     } catch (thrown) {
       await gateway[Symbol.asyncDispose]();
@@ -52,8 +52,9 @@ export class TemporaryGateway implements AsyncDisposable {
     this.#state[Symbol.dispose]();
   }
 
-  async #becomeReady(): Promise<void> {
+  async #becomeReady(signal: AbortSignal): Promise<void> {
     const ready = Promise.withResolvers<string>();
+    signal.addEventListener("abort", () => ready.reject(signal.reason), { once: true });
     let [stdout, stderr] = ["", ""];
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;

@@ -31,15 +31,18 @@ class CommandLineConversation implements Conversation {
   readonly #program: Program;
   readonly #signal: AbortSignal;
   readonly #remove: (sessionId: string) => Promise<void>;
+  /** Each look at the log is a process of its own. */
+  readonly #looksAgain: boolean;
   readonly #printed: CommandLineSession;
   readonly #seen: CommandLineSession;
 
-  constructor({ program, flags, remove }: CommandLineOptions, { model, signal, thinking }: OpenOptions) {
+  constructor({ program, flags, remove }: CommandLineOptions, { model, signal, scene }: OpenOptions) {
     this.#program = program;
     this.#signal = signal;
     this.#remove = remove;
+    this.#looksAgain = scene.replayTellsMore ?? false;
     this.#printed = new CommandLineSession(program, [...flags, "--json"], model, signal);
-    this.#seen = new CommandLineSession(program, [...flags, ...(thinking ? ["--thinking"] : [])], model, signal);
+    this.#seen = new CommandLineSession(program, [...flags, ...(scene.thinking ? ["--thinking"] : [])], model, signal);
   }
 
   async say(prompt: string, options: SayOptions): Promise<Said> {
@@ -55,6 +58,8 @@ class CommandLineConversation implements Conversation {
     const [printed, seen] = await Promise.all([printing, showing]);
     const events = eventsIn(printed.stdout.toString());
     if (printed.code !== seen.code) throw new Error(`with --json the exit code is ${printed.code}, else ${seen.code}`);
+    // Then it has something to say for itself, and nothing of the turn is to be expected.
+    if (events.length === 0) throw new Error(`run ended with ${printed.code}: ${printed.stderr.trim()}`);
     return {
       events,
       ending: { kind: "exit", turnId: events.at(-1)?.turn_id ?? null, code: printed.code },
@@ -74,7 +79,7 @@ class CommandLineConversation implements Conversation {
 
   async views(): Promise<View[]> {
     const [id] = this.#ids();
-    if (id === undefined) return [];
+    if (id === undefined || !this.#looksAgain) return [];
     // Its exit code is that of the last turn, whatever that came to.
     const { stdout } = await this.#printed.resume(id);
     return [{ name: "resume --all --json", timing: "replay", scope: "log", streams: [eventsIn(stdout.toString())] }];

@@ -13,7 +13,6 @@ const MOST_TOLD = 5;
  */
 export function compare(observations: readonly Observation[]): Divergence[] {
   const read = observations.map((observation) => ({ observation, views: readViews(observation.views) }));
-  const own = read.flatMap(({ observation, views }) => ownFaults(observation, views));
   const scene = observations[0]?.scene ?? "";
   // What broke off is told of as such; its half of a story would only be told as missing.
   const whole = read.filter(({ observation }) => observation.failure === null);
@@ -22,13 +21,18 @@ export function compare(observations: readonly Observation[]): Divergence[] {
   );
   const done = whole.map(({ observation }) => observation);
   return [
-    ...own,
+    ...contradictions(observations),
     ...eventDivergences(scene, views, ({ turns }) => turns),
     ...eventDivergences(scene, views, ({ outside }) => outside),
     ...fileDivergences(scene, done),
     ...shownDivergences(scene, done, "live"),
     ...shownDivergences(scene, done, "replay"),
   ];
+}
+
+/** What must hold of each entry point by itself, with any model. */
+export function contradictions(observations: readonly Observation[]): Divergence[] {
+  return observations.flatMap((observation) => ownFaults(observation, readViews(observation.views)));
 }
 
 function eventDivergences(

@@ -61,8 +61,8 @@ export type OpenOptions = {
   model: string;
   /** Aborted when the play's time is up. */
   signal: AbortSignal;
-  /** Whether the text of thinking is shown, where something is shown. */
-  thinking: boolean;
+  /** What is going to be played. */
+  scene: Scene;
 };
 
 /** A way to run prompts that must come to the same as every other. */

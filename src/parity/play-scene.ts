@@ -6,31 +6,58 @@ import { type FileSeen, type Observation, turnsIn } from "./observation.ts";
 import { playStep } from "./play-step.ts";
 import { type Scene, turnsOf } from "./scenes.ts";
 
-export type PlayOptions = { model: string; show: Show; timeoutMs: number };
+export type PlayOptions = {
+  model: string;
+  show: Show;
+  timeoutMs: number;
+  /** So long may a scene that is broken off take to remove what it made. */
+  graceMs?: number;
+  /** Breaks the scene off. */
+  signal: AbortSignal;
+};
 
-/** Plays a scene through an entry point. What goes wrong becomes the observation's `failure`. */
+const GRACE_MS = 5_000;
+
+/**
+ * Plays a scene through an entry point. What goes wrong becomes the observation's `failure`; also when it is broken off,
+ * the session is removed.
+ */
 export async function playScene(
   entryPoint: EntryPoint,
   scene: Scene,
-  { model, show, timeoutMs }: PlayOptions,
+  { model, show, timeoutMs, graceMs = GRACE_MS, signal }: PlayOptions,
 ): Promise<Observation> {
-  const timeUp = Promise.withResolvers<never>();
-  const controller = new AbortController();
-  const timer = setTimeout(() => {
-    const reason = new Error(`it came to no end within ${timeoutMs / 1_000} s`);
-    controller.abort(reason);
-    timeUp.reject(reason);
-  }, timeoutMs);
-  const options = { model, signal: controller.signal, thinking: scene.thinking ?? false };
+  const timeUp = new AbortController();
+  const timer = setTimeout(() => timeUp.abort(new Error(`it came to no end within ${timeoutMs / 1_000} s`)), timeoutMs);
+  const breakingOff = AbortSignal.any([signal, timeUp.signal]);
+  const options = { model, signal: breakingOff, scene };
   const startedAt = performance.now();
   const about = { entry: entryPoint.name, scene: scene.name };
   try {
-    return { ...about, ...(await Promise.race([play(entryPoint, scene, options, show), timeUp.promise])) };
+    return { ...about, ...(await unlessHeld(play(entryPoint, scene, options, show), breakingOff, graceMs)) };
   } catch (thrown) {
-    const failure = `failed: ${thrown instanceof Error ? thrown.message : thrown}`;
+    const why: unknown = breakingOff.aborted ? breakingOff.reason : thrown;
+    const failure = `failed: ${why instanceof Error ? why.message : why}`;
     return { ...about, ...NOTHING, seconds: (performance.now() - startedAt) / 1_000, failure };
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** What `playing` comes to, unless it still goes on a while after it was broken off. */
+async function unlessHeld<T>(playing: Promise<T>, breakingOff: AbortSignal, graceMs: number): Promise<T> {
+  const held = Promise.withResolvers<never>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const begin = () => {
+    timer = setTimeout(() => held.reject(breakingOff.reason), graceMs);
+  };
+  breakingOff.addEventListener("abort", begin, { once: true });
+  if (breakingOff.aborted) begin();
+  try {
+    return await Promise.race([playing, held.promise]);
+  } finally {
+    clearTimeout(timer);
+    breakingOff.removeEventListener("abort", begin);
   }
 }
 
@@ -49,7 +76,7 @@ async function play(
     for (const step of scene.steps) said.push(...(await playStep(conversation, step)));
     const seconds = (performance.now() - startedAt) / 1_000;
     const views = [...(await conversation.views()), ...turnView(said)];
-    const { thinking } = options;
+    const { thinking = false } = scene;
     return {
       views,
       shown: {

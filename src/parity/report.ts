@@ -1,8 +1,8 @@
 import { EVENT_TYPES, type EventType } from "../protocol/events.ts";
-import { tellingOf } from "./compare-any-model.ts";
 import type { Check, Divergence, Observation } from "./observation.ts";
 import { DEMO, type ParityReport } from "./run-parity.ts";
 import { BASELINE, MANY_TURNS, REGRESSION } from "./scenes.ts";
+import { tellingOf } from "./telling.ts";
 
 /** Types that the contract has a place for, and that nothing sends so far. */
 const PLANNED_TYPES = ["AUTH_REQUIRED"] as const;
@@ -19,7 +19,7 @@ export function reportTable(report: ParityReport): { heads: string[]; rows: stri
   const scenes = NAMED_SCENES.filter((name) => report.scenes.some((scene) => scene.name === name));
   const types: readonly EventType[] = report.model === DEMO ? EVENT_TYPES : [];
   return {
-    heads: ["", ...report.entries],
+    heads: ["compared", ...report.entries],
     rows: [
       ...scenes.map((name) =>
         row(name, (entry) => cellOf(report, entry, ({ scene }) => scene === name, inScene(name))),
@@ -96,7 +96,8 @@ function tellings({ model, observations }: ParityReport): string[] {
     "",
     `With ${model}, events and what is shown are not compared. For information:`,
     ...observations.map((observation) => {
-      const { entry, scene, status, toolCalls, characters, paths } = tellingOf(observation);
+      const { entry, scene } = observation;
+      const { status, toolCalls, characters, paths } = tellingOf(observation);
       const made = paths.length === 0 ? "nothing" : paths.join(", ");
       const calls = `${toolCalls} tool ${toolCalls === 1 ? "call" : "calls"}, ${characters} characters of text`;
       return `  ${scene}, ${entry}: ${status} in ${observation.seconds.toFixed(1)} s, ${calls}, made ${made}`;

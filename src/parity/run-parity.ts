@@ -1,6 +1,6 @@
 import { EVENT_TYPES } from "../protocol/events.ts";
-import { compare } from "./compare.ts";
-import { compareAnyModel } from "./compare-any-model.ts";
+import { askedFaults } from "./asked-faults.ts";
+import { compare, contradictions } from "./compare.ts";
 import type { EntryPoint, Show } from "./entry-point.ts";
 import type { Divergence, Observation } from "./observation.ts";
 import { playScene } from "./play-scene.ts";
@@ -17,8 +17,8 @@ export type ParityOptions = {
   scenes: readonly Scene[];
   model: string;
   show: Show;
-  /** Told as each scene is done. */
-  onPlayed?: (observation: Observation) => void;
+  /** Breaks the comparison off. */
+  signal: AbortSignal;
 };
 
 export type LeftOut = { entry: string; scene: string; why: string };
@@ -34,41 +34,40 @@ export type ParityReport = {
 
 /** The scenes that a model can be asked for. */
 export function scenesFor(model: string): readonly Scene[] {
-  return model === DEMO ? SCENES : SCENES.filter(({ anyModel }) => anyModel !== undefined);
+  return model === DEMO ? SCENES : SCENES.filter(({ asks }) => asks !== undefined);
 }
 
-/** Plays every scene through every entry point, which all begin at once, and compares what they brought. */
+/**
+ * Plays every scene through every entry point, which all begin at once, and compares what they brought.
+ *
+ * @throws the signal's reason, once what was made is removed
+ */
 export async function runParity(options: ParityOptions): Promise<ParityReport> {
   const { entryPoints, scenes, model } = options;
   const lanes = await Promise.all(entryPoints.map((entryPoint) => playAll(entryPoint, options)));
+  options.signal.throwIfAborted();
   const observations = lanes.flat();
-  const compared = await Promise.all(
-    scenes.map(async (scene) => {
-      const ofScene = observations.filter((observation) => observation.scene === scene.name);
-      return model === DEMO ? compare(ofScene) : await compareAnyModel(scene, ofScene);
-    }),
-  );
+  const compared = scenes.flatMap((scene) => {
+    const ofScene = observations.filter((observation) => observation.scene === scene.name);
+    const differences = model === DEMO ? compare(ofScene) : contradictions(ofScene);
+    return [...differences, ...ofScene.flatMap((observation) => askedFaults(scene, observation))];
+  });
   const leftOut = entryPoints.flatMap(({ name, leavesOut }) =>
     scenes.flatMap((scene) => {
       const why = leavesOut(scene);
       return why === null ? [] : [{ entry: name, scene: scene.name, why }];
     }),
   );
-  const divergences = [...compared.flat(), ...(scenes === SCENES ? missingTypes(observations) : [])];
+  const divergences = [...compared, ...(scenes === SCENES ? missingTypes(observations) : [])];
   return { model, entries: entryPoints.map(({ name }) => name), scenes, observations, leftOut, divergences };
 }
 
-async function playAll(
-  entryPoint: EntryPoint,
-  { scenes, model, show, onPlayed }: ParityOptions,
-): Promise<Observation[]> {
+async function playAll(entryPoint: EntryPoint, { scenes, model, show, signal }: ParityOptions): Promise<Observation[]> {
   const timeoutMs = model === DEMO ? DEMO_TIMEOUT_MS : MODEL_TIMEOUT_MS;
   const observations: Observation[] = [];
   for (const scene of scenes) {
-    if (entryPoint.leavesOut(scene) !== null) continue;
-    const observation = await playScene(entryPoint, scene, { model, show, timeoutMs });
-    observations.push(observation);
-    onPlayed?.(observation);
+    if (entryPoint.leavesOut(scene) !== null || signal.aborted) continue;
+    observations.push(await playScene(entryPoint, scene, { model, show, timeoutMs, signal }));
   }
   return observations;
 }

@@ -13,8 +13,10 @@ export type Scene = {
   steps: readonly Step[];
   /** What clients show has the text of thinking. */
   thinking?: true;
-  /** Any model is asked the same, and what it makes is fixed: `files` whole, of `paths` that they are there. */
-  anyModel?: { paths: readonly string[]; files: Readonly<Record<string, string>> };
+  /** A replay is not what was seen live: something was discarded, or happened outside turns. */
+  replayTellsMore?: true;
+  /** What any model is asked for, besides complete turns: files, and their text where that is given too. */
+  asks?: Readonly<Record<string, string | null>>;
 };
 
 const say = (prompt: string): Step => ({ do: "say", prompt });
@@ -49,12 +51,12 @@ export const SCENES: readonly Scene[] = [
   {
     name: BASELINE,
     steps: [say("Write a summary of what you can do to work_products/summary.md")],
-    anyModel: { paths: ["work_products/summary.md"], files: {} },
+    asks: { "work_products/summary.md": null },
   },
   {
     name: REGRESSION,
     steps: [say("Create a file called test.txt in work_products with the text 'hello world'")],
-    anyModel: { paths: ["work_products/test.txt"], files: { "work_products/test.txt": "hello world" } },
+    asks: { "work_products/test.txt": "hello world" },
   },
   {
     name: "text",
@@ -107,8 +109,13 @@ export const SCENES: readonly Scene[] = [
     steps: [
       say("Think for 6 words at 30 ms, then cut after 5 words 1 times, then fail with 529 2 times, then say 'at last'"),
     ],
+    replayTellsMore: true,
   },
-  { name: "error", steps: [say("Write 'kept' to kept.txt, then say 'lost', then fail with 400")] },
+  {
+    name: "error",
+    steps: [say("Write 'kept' to kept.txt, then say 'lost', then fail with 400")],
+    replayTellsMore: true,
+  },
   { name: "refusal", steps: [say("Say 'I would rather not', then stop with refusal")] },
   { name: "cancel", steps: [{ do: "say", prompt: "Say 'begun', then wait 60 seconds", cancel: true }] },
   { name: "queue", steps: [{ do: "queue", behind: "Wait 60 seconds", prompt: "Say 'my turn'" }] },
@@ -119,6 +126,7 @@ export const SCENES: readonly Scene[] = [
       { do: "put", path: "shared.txt", text: "from a client" },
       say("Read shared.txt"),
     ],
+    replayTellsMore: true,
   },
   { name: MANY_TURNS, steps: LONG_JOB },
 ];

@@ -26,7 +26,7 @@ const inProcess = gatewayEntryPoint("in-process", gateway);
 const altered = (alter: (event: Event) => Event | null) => gatewayEntryPoint("altered", alteredGateway(gateway, alter));
 
 const run = (entryPoints: EntryPoint[], scenes = SCENES) =>
-  runParity({ entryPoints, scenes, model: "demo", show: showTurn });
+  runParity({ entryPoints, scenes, model: "demo", show: showTurn, signal: new AbortController().signal });
 const only = (...names: string[]) => SCENES.filter(({ name }) => names.includes(name));
 
 describe("without a network", () => {
@@ -40,6 +40,26 @@ describe("without a network", () => {
     const log = job?.views.find(({ scope }) => scope === "log")?.streams.flat() ?? [];
     expect(log.filter(({ type }) => type === "ITERATION_END").length).toBeGreaterThanOrEqual(10);
     expect(new Set(log.map(({ seq }) => seq)).size).toBe(log.at(-1)?.seq);
+  });
+
+  test("[PARITY1] [TURN1] what they bring is the turn as it must be", async () => {
+    const { observations } = await run([direct, inProcess], only(REGRESSION));
+    const types = observations.map(({ views }) => [...new Set(views[0]?.streams.flat().map(({ type }) => type))]);
+    const turn = [
+      "SESSION_INFO",
+      "USER_INPUT",
+      "STATUS",
+      "TOOL_CALL",
+      "TOOL_RESULT",
+      "WORK_PRODUCT",
+      "TEXT",
+      "ITERATION_END",
+    ];
+    expect(types).toEqual([turn, turn]);
+    expect(observations.map(({ shown }) => shown.live?.stdout)).toEqual(Array(2).fill("Done: 1 steps. (demo model)"));
+    const hello = "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9";
+    const files = [{ path: "work_products/test.txt", size: 11, sha256: hello }];
+    expect(observations.map((one) => one.files)).toEqual([files, files]);
   });
 
   test("[PARITY9] nothing is left of the sessions", async () => {
@@ -105,10 +125,29 @@ describe("an entry point that fails", () => {
   test("[PARITY7] one that comes to no end is given up", async () => {
     const silent: EntryPoint = { name: "silent", leavesOut: () => null, open: () => never };
     const [scene] = only(REGRESSION);
+    const { signal } = new AbortController();
     if (scene === undefined) throw new Error("There is no such scene.");
-    const { failure } = await playScene(silent, scene, { model: "demo", show: showTurn, timeoutMs: 10 });
+    const { failure } = await playScene(silent, scene, {
+      model: "demo",
+      show: showTurn,
+      timeoutMs: 10,
+      graceMs: 10,
+      signal,
+    });
     expect(failure).toBe("failed: it came to no end within 0.01 s");
   });
+});
+
+test("[PARITY9] a comparison that is broken off removes what it made", async () => {
+  const breaking = new AbortController();
+  const cancelling = altered((event) => {
+    if (event.type === "TOOL_CALL") breaking.abort(new Error("interrupted"));
+    return event;
+  });
+  const scenes = only("cancel", MANY_TURNS);
+  const options = { entryPoints: [direct, cancelling], scenes, model: "demo", show: showTurn, signal: breaking.signal };
+  await expect(runParity(options)).rejects.toThrow("interrupted");
+  expect(await gateway.listSessions()).toEqual({ sessions: [], next_cursor: null });
 });
 
 test("[PARITY1] a type of event that nothing brought is a difference", async () => {

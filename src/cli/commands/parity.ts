@@ -8,7 +8,7 @@ import type { Address } from "../../parity/rest-session.ts";
 import { DEMO, type ParityReport, runParity, scenesFor } from "../../parity/run-parity.ts";
 import type { Scene } from "../../parity/scenes.ts";
 import { chooseGateway } from "../choose-gateway.ts";
-import { EXIT, exitOnSignals, usageFailure } from "../failure.ts";
+import { EXIT, Failure, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { checkNode, type Models, modelSettings, openInProcess } from "../in-process.ts";
 import { localEntryPoints, remoteEntryPoints, showTurn } from "../parity-entry-points.ts";
@@ -41,7 +41,7 @@ person sees. Its sessions are deleted at the end.
   --out FILE             where the baseline is written (./${RESULTS})
   --help                 this page
 
-Exit codes: 0 no difference, 1 a difference, 2 wrong usage, 3 the gateway cannot be reached or refuses.
+Exit codes: 0 no difference, 1 a difference, 2 wrong usage, 3 the gateway cannot be reached or refuses, 130 interrupted.
 `;
 
 /** `turnpike parity`. Returns the exit code. @throws Failure */
@@ -52,14 +52,16 @@ export async function parity(args: string[]): Promise<number> {
     return EXIT.complete;
   }
   checkNode();
-  // What was made for the run goes at the exit.
-  exitOnSignals("SIGINT");
+  const interrupting = new AbortController();
+  // Once: after a second one nothing is waited for.
+  process.once("SIGINT", () => interrupting.abort(new Failure(EXIT.cancelled, "interrupted")));
   const sources = readSources();
   checkSettings(sources);
   const choice = chooseGateway({ gatewayUrl: flags["gateway-url"], token: flags.token }, sources);
-  const options = { models: modelSettings(sources), model: flags.model ?? DEMO, only: flags.only ?? [] };
+  const { signal } = interrupting;
+  const options = { models: modelSettings(sources), model: flags.model ?? DEMO, only: flags.only ?? [], signal };
   if (choice.kind === "remote") return tell(await compareWith(choice, options), choice.baseUrl, flags.out);
-  await using own = await TemporaryGateway.start();
+  await using own = await TemporaryGateway.start(signal);
   return tell(await compareWith(own, options), "its own", flags.out);
 }
 
@@ -71,9 +73,9 @@ function checkSettings({ devVars }: Sources): void {
   );
 }
 
-type CompareOptions = { models: Models; model: string; only: readonly string[] };
+type CompareOptions = { models: Models; model: string; only: readonly string[]; signal: AbortSignal };
 
-async function compareWith(address: Address, { models, model, only }: CompareOptions): Promise<ParityReport> {
+async function compareWith(address: Address, { models, model, only, signal }: CompareOptions): Promise<ParityReport> {
   // Short, for below it lie sockets, whose paths may not be long.
   using homeFolder = new TemporaryFolder("parity-");
   using cacheFolder = new TemporaryFolder("parity-cache-");
@@ -82,12 +84,12 @@ async function compareWith(address: Address, { models, model, only }: CompareOpt
   const local = await openInProcess({ home, models, holder: "turnpike parity" });
   try {
     // One that cannot be used is told in one line, and not as a difference of everything.
-    await remote.listSessions({ limit: 1 });
+    await remote.listSessions({ limit: 1 }, { signal });
     const entryPoints = [
       ...(callsHere(model, models) ? localEntryPoints({ gateway: local, home, cache, models }) : []),
       ...remoteEntryPoints({ address, gateway: remote, home, cache }),
     ];
-    return await runParity({ ...choose(only, entryPoints, scenesFor(model)), model, show: showTurn });
+    return await runParity({ ...choose(only, entryPoints, scenesFor(model)), model, show: showTurn, signal });
   } catch (thrown) {
     throw refusalOf(thrown);
   } finally {

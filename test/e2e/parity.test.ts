@@ -1,0 +1,225 @@
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { watch } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { json } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { EVENT_TYPES } from "../../src/protocol/events.ts";
+import { sessionPage } from "../../src/protocol/rest.ts";
+import { type GatewayProcess, PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";
+import { encodeEvent, message, type Reply, text, toolUse } from "../support/messages-script.ts";
+import { RunningProcess, runProcess } from "../support/run-process.ts";
+import { type Tampering, TamperingProxy } from "../support/tampering-proxy.ts";
+
+const PATHS = ["direct", "in-process", "CLI in-process", "REST", "SSE", "WebSocket", "client", "CLI remote"];
+
+let gateway: GatewayProcess;
+let folder: string;
+beforeAll(async () => {
+  gateway = await startGateway();
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "parity-test-")));
+});
+afterAll(async () => {
+  await gateway[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+const MAIN = join(PROJECT_ROOT, "src/cli/main.ts");
+
+function parity(args: string[], env: Record<string, string> = {}) {
+  return runProcess(process.execPath, [MAIN, "parity", ...args], { cwd: folder, env });
+}
+
+const withGateway = (url = gateway.url) => ["--gateway-url", url, "--token", gateway.token];
+
+/** The table that was printed: the cells of each line by its name. */
+function tableIn(stdout: string): Map<string, string[]> {
+  const lines = stdout.split("\n\n")[0]?.split("\n") ?? [];
+  return new Map(lines.map((line) => line.split(/ {2,}/)).map(([name = "", ...cells]) => [name, cells]));
+}
+
+/** The differences that were printed. */
+const differencesIn = (stdout: string) => stdout.split("\n").filter((line) => line.startsWith("  "));
+
+/** What is left in a folder for temporary files that is not of the runtime or the compiler. */
+const leftIn = (path: string) => readdirSync(path).filter((name) => /^(parity|turnpike)/.test(name));
+
+async function sessionsLeft(): Promise<unknown[]> {
+  const headers = { authorization: `Bearer ${gateway.token}` };
+  const response = await fetch(`${gateway.url}/api/v1/sessions`, { headers });
+  return sessionPage.parse(await response.json()).sessions;
+}
+
+describe("turnpike parity", () => {
+  test("[PARITY1] [PARITY8] [PARITY9] [PARITY11] [TURN1] [EVENT1] by itself: every path brings the same, of every type", async () => {
+    const own = join(folder, "t");
+    mkdirSync(own);
+    const { code, stdout, stderr } = await parity([], { TMPDIR: own });
+    expect({ code, stderr, differences: differencesIn(stdout) }).toEqual({ code: 0, stderr: "", differences: [] });
+    const rows = tableIn(stdout);
+    expect(rows.get("compared")).toEqual(PATHS);
+    for (const name of ["baseline", "regression", "answers", "order", "files", "shown", ...EVENT_TYPES]) {
+      expect(rows.get(name), name).toEqual(PATHS.map(() => "ok"));
+    }
+    expect(rows.get("many turns")).toEqual(["–", "ok", "–", "ok", "ok", "ok", "ok", "–"]);
+    expect(rows.get("AUTH_REQUIRED")).toEqual(["not there yet"]);
+    expect(stdout).toContain("\n– direct (it keeps no session): queue, client's file, many turns\n");
+
+    const results = JSON.parse(readFileSync(join(folder, "baseline_comparison_results.json"), "utf8"));
+    expect(results).toMatchObject({
+      prompt: "Write a summary of what you can do to work_products/summary.md",
+      model: "demo",
+      equal: true,
+    });
+    expect(results.entry_points.map(({ name }: { name: string }) => name)).toEqual(PATHS);
+    for (const one of results.entry_points) {
+      expect(one).toMatchObject({
+        status: "complete",
+        tool_calls: [{ name: "write", is_error: false, duration_seconds: expect.any(Number) }],
+        output_paths: ["work_products/summary.md"],
+        duration_seconds: expect.any(Number),
+        divergences: [],
+      });
+    }
+    expect(leftIn(own)).toEqual([]);
+  });
+
+  test("[PARITY9] against a gateway, whose sessions are left as they were", async () => {
+    const out = join(folder, "out.json");
+    const { code, stdout } = await parity([...withGateway(), "--only", "baseline", "--out", out]);
+    expect({ code, differences: differencesIn(stdout) }).toEqual({ code: 0, differences: [] });
+    expect(JSON.parse(readFileSync(out, "utf8"))).toMatchObject({ gateway: gateway.url, equal: true });
+    expect(await sessionsLeft()).toEqual([]);
+  });
+
+  test.for<[string, Tampering, string, RegExp]>([
+    [
+      "a character of an event in a stream",
+      {
+        agent: "turnpike-parity/SSE",
+        body: (piece) => piece.replace('"content":"hello world"', '"content":"hello w0rld"'),
+      },
+      "SSE",
+      /event 4 TOOL_CALL: data\.input\.content, character 7: expected "hello world", found "hello w0rld"/,
+    ],
+    [
+      "a frame that is lost",
+      { agent: "turnpike-parity/WebSocket", frame: (frame) => (frame.includes('"TOOL_RESULT"') ? null : frame) },
+      "WebSocket",
+      /socket, event 5 TOOL_RESULT: missing: /,
+    ],
+    [
+      "a result that is not what happened",
+      {
+        agent: "turnpike-parity/WebSocket",
+        frame: (frame) => frame.replace('"response_text":"Done', '"response_text":"Gone'),
+      },
+      "WebSocket",
+      /the turn's result, against its events: response_text, character 0: expected "Done: 1 steps/,
+    ],
+    [
+      "the bytes of a file",
+      {
+        agent: "turnpike-parity/REST",
+        body: (piece, path) => (path.endsWith("/files/work_products/test.txt") ? "hello_world" : piece),
+      },
+      "REST",
+      /against its WORK_PRODUCT: sha256, character 0: /,
+    ],
+  ])("[PARITY7] exits with 1 when one path is made to differ: %s", async ([, tampering, path, told]) => {
+    await using proxy = await TamperingProxy.before(gateway.url, tampering);
+    const { code, stdout } = await parity([...withGateway(proxy.url), "--only", "regression"]);
+    expect(code).toBe(1);
+    const differences = differencesIn(stdout);
+    expect(differences).toContainEqual(expect.stringMatching(told));
+    expect(differences.filter((line) => !line.startsWith(`  ${path}, regression: `))).toEqual([]);
+    const others = PATHS.map((name) => (name === path ? "differs" : "ok"));
+    expect(tableIn(stdout).get("regression")).toEqual(others);
+    expect(await sessionsLeft()).toEqual([]);
+  });
+
+  test("[PARITY9] an interrupt ends it, and nothing of it is left", async () => {
+    const own = join(folder, "i");
+    mkdirSync(own);
+    await using running = new RunningProcess(process.execPath, [MAIN, "parity"], { cwd: folder, env: { TMPDIR: own } });
+    // Its cache is made when its gateway is there and all begins.
+    for await (const { filename } of watch(own)) if (filename?.startsWith("parity-cache-")) break;
+    running.child.kill("SIGINT");
+    expect(await running.outcome()).toBe(130);
+    expect(running).toMatchObject({ stdout: "", stderr: "turnpike: interrupted\n" });
+    expect(leftIn(own)).toEqual([]);
+  });
+
+  test("[PARITY7] 2 for wrong usage, in one line", async () => {
+    for (const args of [["--frob"], ["a"], ["--token", "x"], [...withGateway(), "--only", "nothing"]]) {
+      const { code, stdout, stderr } = await parity(args);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toMatch(/^turnpike: [^\n]+\n$/);
+    }
+    expect(await parity(["--help"])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^Usage: turnpike parity/),
+    });
+  });
+
+  test("[PARITY7] 3 for a gateway that is not there, or refuses, in one line", async () => {
+    for (const args of [
+      ["--gateway-url", "http://127.0.0.1:1", "--token", "x"],
+      ["--gateway-url", gateway.url, "--token", "wrong"],
+    ]) {
+      const { code, stdout, stderr } = await parity(args);
+      expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
+      expect(stderr).toMatch(/^turnpike: [^\n]+\n$/);
+    }
+  });
+});
+
+const call = z.object({ messages: z.array(z.object({ role: z.string(), content: z.unknown() })) });
+
+/** A model that does what it is asked, each time in other words and with other ids. */
+async function startWordyModel() {
+  let calls = 0;
+  const answerTo = (body: unknown): Reply => {
+    const { messages } = call.parse(body);
+    calls++;
+    const last = JSON.stringify(messages.at(-1));
+    if (last.includes("tool_result")) return message([text(`That is done${"!".repeat(calls % 7)}`)]);
+    const [path, content] = last.includes("test.txt")
+      ? ["work_products/test.txt", "hello world"]
+      : ["work_products/summary.md", `Version ${calls} of what I can do.`];
+    return message([text(`Let me see (${calls}).`), toolUse(`toolu_${calls}`, "write", { path, content })]);
+  };
+  const server = createServer(async (incoming, outgoing) => {
+    const reply = answerTo(await json(incoming));
+    outgoing.writeHead(200, { "content-type": "text/event-stream" }).end(reply.map(encodeEvent).join(""));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("not listening");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, "close");
+    },
+  };
+}
+
+test("[PARITY10] with a model that chooses its words, what must be equal is, and the rest is told", async () => {
+  await using model = await startWordyModel();
+  const { code, stdout } = await parity(["--model", "claude-wordy"], {
+    ANTHROPIC_BASE_URL: model.url,
+    ANTHROPIC_API_KEY: "test-api-key",
+  });
+  expect({ code, end: stdout.trimEnd().split("\n").at(-1) }).toEqual({ code: 0, end: "No difference." });
+  const rows = tableIn(stdout);
+  expect(rows.get("baseline")).toEqual(PATHS.map(() => "ok"));
+  expect(rows.get("regression")).toEqual(PATHS.map(() => "ok"));
+  expect(rows.has("TEXT")).toBe(false);
+  for (const path of PATHS) expect(stdout).toMatch(new RegExp(`\\n  baseline, ${path}: complete in .*, 1 tool call, `));
+});
