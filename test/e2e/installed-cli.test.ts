@@ -133,7 +133,7 @@ describe.runIf(older !== null)(`on Node ${older?.version} (needs a Node below 24
     });
     expect(await turnpike("resume", sessionId)).toMatchObject({ code: 0 });
     expect(await turnpike("cancel", sessionId)).toMatchObject({ code: 0 });
-    expect(await turnpike("rm", sessionId)).toMatchObject({ code: 0 });
+    expect(await turnpike("rm", sessionId, "--yes")).toMatchObject({ code: 0 });
   });
 
   test("[PACK2] --help and --version", async () => {
