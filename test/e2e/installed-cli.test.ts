@@ -153,7 +153,7 @@ describe.runIf(older !== null)(`on Node ${older?.version} (needs a Node below 24
       const { code, stdout, stderr } = await installed.run(node, args, { env: { TURNPIKE_HOME: home } });
       expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
       expect(stderr).toMatch(/^turnpike: in-process needs Node 24 or newer [^\n]+\n$/);
-      expect(existsSync(home)).toBe(false);
+      expect(existsSync(join(home, "sessions"))).toBe(false);
     },
   );
 });
