@@ -1,9 +1,7 @@
-import { fileURLToPath } from "node:url";
 import type { Gateway } from "../client/gateway.ts";
-import { runDirect } from "../local/run-direct.ts";
 import type { Program } from "../parity/command-line.ts";
 import { commandLineEntryPoint } from "../parity/command-line-entry-point.ts";
-import { directEntryPoint } from "../parity/direct-entry-point.ts";
+import { directEntryPoint, type RunDirect } from "../parity/direct-entry-point.ts";
 import type { EntryPoint, Show, Shown } from "../parity/entry-point.ts";
 import { gatewayEntryPoint } from "../parity/gateway-entry-point.ts";
 import { restEntryPoint } from "../parity/rest-entry-point.ts";
@@ -54,7 +52,7 @@ export type LocalOptions = Folders & { gateway: Gateway; models: Models };
 /** The ways that need no network. */
 export function localEntryPoints({ gateway, models, ...folders }: LocalOptions): EntryPoint[] {
   return [
-    directEntryPoint((options, message) => runDirect({ ...options, models }, message)),
+    directEntryPoint(directWith(models)),
     gatewayEntryPoint("in-process", gateway),
     commandLineEntryPoint({
       name: "CLI in-process",
@@ -65,6 +63,14 @@ export function localEntryPoints({ gateway, models, ...folders }: LocalOptions):
       remove: (sessionId) => gateway.deleteSession(sessionId),
     }),
   ];
+}
+
+/** Loaded only now, as all that needs a newer Node than a remote gateway does. */
+function directWith(models: Models): RunDirect {
+  return async function* (options, message) {
+    const { runDirect } = await import("../local/run-direct.ts");
+    yield* runDirect({ ...options, models }, message);
+  };
 }
 
 function isTooLong({ name }: Scene): string | null {
@@ -80,7 +86,7 @@ const SETTINGS = /^(GATEWAY_TOKEN|TURNPIKE_.*)$/;
 /** This program, run with other settings. Most of what it does is to start, which a cache makes twice as fast. */
 function commandLine(settings: Record<string, string>, { home, cache }: Folders): Program {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !SETTINGS.test(name)));
-  const main = process.argv[1] ?? fileURLToPath(import.meta.url);
+  const [, main = "turnpike"] = process.argv;
   const env = { ...inherited, ...settings, TURNPIKE_HOME: home, NODE_COMPILE_CACHE: cache };
   return { command: [process.execPath, main], env, cwd: home };
 }

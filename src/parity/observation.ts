@@ -66,7 +66,7 @@ export function ofTurns(events: readonly Event[]): Event[] {
 }
 
 /** The events that belong to no turn. */
-export function ofNoTurn(events: readonly Event[]): Event[] {
+function ofNoTurn(events: readonly Event[]): Event[] {
   return events.filter(({ turn_id }) => turn_id === null);
 }
 

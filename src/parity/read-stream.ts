@@ -117,11 +117,11 @@ class StreamReader {
   }
 }
 
-export function isBlock(event: Event): event is BlockEvent {
+function isBlock(event: Event): event is BlockEvent {
   return event.type === "TEXT" || event.type === "THINKING";
 }
 
-export function textOf(block: BlockEvent): string {
+function textOf(block: BlockEvent): string {
   return block.type === "TEXT" ? block.data.text : block.data.thinking;
 }
 
