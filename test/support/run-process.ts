@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,7 +22,10 @@ export class RunningProcess implements AsyncDisposable {
   #heard: () => void = () => undefined;
 
   constructor(command: string, args: string[], { cwd, env, input }: ProcessOptions) {
-    this.child = spawn(command, args, { cwd, env: { ...cleanEnvironment(), ...env }, detached: true });
+    // So that nothing which is tested finds the sessions of whoever runs the tests.
+    const home = join(tmpdir(), `turnpike-test-home-${randomUUID()}`);
+    const ownEnv = { ...cleanEnvironment(), TURNPIKE_HOME: home, ...env };
+    this.child = spawn(command, args, { cwd, env: ownEnv, detached: true });
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text;
       this.#heard();
@@ -30,7 +34,10 @@ export class RunningProcess implements AsyncDisposable {
       this.stderr += text;
       this.#heard();
     });
-    this.ended = once(this.child, "close").then(() => this.#heard());
+    this.ended = once(this.child, "close").then(() => {
+      rmSync(home, { recursive: true, force: true });
+      this.#heard();
+    });
     if (input !== undefined) this.child.stdin?.end(input);
   }
 
@@ -112,13 +119,8 @@ async function processesOf(group: number): Promise<string[]> {
   return text.split("\n").filter((line) => new RegExp(`^\\s*${group}\\s+[^Z]`).test(line));
 }
 
-/** So that nothing which is tested finds the sessions of whoever runs the tests. */
-const HOME = join(tmpdir(), `turnpike-test-home-${process.pid}`);
-process.once("exit", () => rmSync(HOME, { recursive: true, force: true }));
-
 const SETTINGS = /^(GATEWAY_|TURNPIKE_|ANTHROPIC_|PORT$|NO_COLOR$|npm_)/;
 
 function cleanEnvironment(): Record<string, string | undefined> {
-  const others = Object.entries(process.env).filter(([name]) => !SETTINGS.test(name));
-  return { ...Object.fromEntries(others), TURNPIKE_HOME: HOME };
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !SETTINGS.test(name)));
 }
