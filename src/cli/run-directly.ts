@@ -6,7 +6,7 @@ import { EXIT, Failure, usageFailure } from "./failure.ts";
 import { checkNode, modelSettings, workspaceFolder } from "./in-process.ts";
 import { cancelOnInterrupt } from "./interrupts.ts";
 import { refusalOf } from "./refusal.ts";
-import { readSources } from "./settings.ts";
+import { homeSetting, readSources } from "./settings.ts";
 import { createRenderer, print } from "./terminal.ts";
 import { exitCodeOf } from "./turn-exit.ts";
 import type { TurnFlags } from "./turn-flags.ts";
@@ -33,7 +33,9 @@ export async function runDirectly(flags: TurnFlags, text: string): Promise<numbe
   const cancel = async () => abort.abort();
   try {
     return await cancelOnInterrupt({ renderer, cancel, leaving: "left before its end" }, async () => {
-      const options = { workspace, models: modelSettings(readSources()), model: flags.model, signal: abort.signal };
+      const sources = readSources();
+      const place = { workspace, home: homeSetting(sources) };
+      const options = { ...place, models: modelSettings(sources), model: flags.model, signal: abort.signal };
       for await (const event of runDirect(options, { user_input: text, ...flags.message })) {
         print(...renderer.render(event));
         if (event.type === "ITERATION_END") return exitCodeOf(event.data.status);

@@ -2,7 +2,7 @@ import { isAbsolute } from "node:path";
 import { GatewayError } from "../protocol/errors.ts";
 import { sessionOfWorkspaceDir } from "../protocol/paths.ts";
 import { Directory } from "./directory.ts";
-import type { Home } from "./home.ts";
+import { type Home, isExposed } from "./home.ts";
 import { openDirectory } from "./session-directory.ts";
 import { readStored } from "./stored-session.ts";
 
@@ -32,8 +32,14 @@ export function chooseWorkspace(home: Home, workspaceDir: string | undefined): C
 /** The real path of a directory that an agent may work in. */
 function directoryAt(home: Home, path: string): string {
   const { root } = Directory.open(path);
-  if (!home.isExposedBy(root)) return root;
-  throw new GatewayError("path_refused", `An agent may not work in ${root}: there it could change ${home.root}.`);
+  refuseExposed(home.root, root);
+  return root;
+}
+
+/** Both are real paths. @throws GatewayError `path_refused` where the agent could change what the gateway keeps */
+export function refuseExposed(home: string, directory: string): void {
+  if (!isExposed(home, directory)) return;
+  throw new GatewayError("path_refused", `An agent may not work in ${directory}: there it could change ${home}.`);
 }
 
 /** Null for a session that is not there, or whose files are not its own. */

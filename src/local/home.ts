@@ -1,6 +1,7 @@
-import { mkdirSync, realpathSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { hasCode } from "./error-codes.ts";
 
 /** Where this machine's own sessions are kept: `TURNPIKE_HOME`, or `~/.turnpike`. */
 export function homeFolder(setting: string | undefined): string {
@@ -59,16 +60,27 @@ export class Home {
   doorOf(sessionId: string): string {
     return join(this.root, "doors", sessionId.slice(-16));
   }
+}
 
-  /** Whether whoever may change a directory (a real path) could change what the gateway keeps. */
-  isExposedBy(directory: string): boolean {
-    return isWithin(this.root, directory) || (isWithin(directory, this.root) && !isWithin(directory, this.#sessions));
-  }
+/**
+ * Whether whoever may change a directory could change what the gateway keeps in its home; both by their real paths. The
+ * files of its sessions are none of that.
+ */
+export function isExposed(home: string, directory: string): boolean {
+  return isWithin(home, directory) || (isWithin(directory, home) && !isWithin(directory, join(home, "sessions")));
 }
 
 /** Makes a folder for its owner alone, with those above it, where there is none. */
 export function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  // Node's own way to make those above tries for ever where nothing can be made, as below /proc.
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (thrown) {
+    // Another process may have made it meanwhile.
+    if (!hasCode(thrown, "EEXIST")) throw thrown;
+  }
 }
 
 function isWithin(inner: string, outer: string): boolean {

@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,6 +23,7 @@ import { startTurn } from "../session/start-turn.ts";
 import { StoredTurn } from "../session/stored-turn.ts";
 import { findTurn, insertTurn, type NewTurn, type TurnRow } from "../session/turn-table.ts";
 import { createToolRegistry } from "../tools/registry.ts";
+import { refuseExposed } from "./choose-workspace.ts";
 import { Directory } from "./directory.ts";
 import { DirectoryWorkspace } from "./directory-workspace.ts";
 import { EventFeed } from "./event-feed.ts";
@@ -32,6 +34,8 @@ import { parseBody } from "./parse-body.ts";
 export type DirectOptions = {
   /** The directory that the agent works in. */
   workspace: string;
+  /** Where this machine's own sessions are kept: no directory for an agent to work in. */
+  home?: string | undefined;
   /** What SESSION_INFO says that the workspace is; by default the directory's path. */
   workspaceDir?: string | undefined;
   models: ModelVariables;
@@ -51,6 +55,7 @@ export async function* runDirect(options: DirectOptions, message: SubmitTurnBody
   const body = parseBody(submitTurnBody, message);
   requireInput(body);
   const directory = Directory.open(options.workspace);
+  if (options.home !== undefined && existsSync(options.home)) refuseExposed(realpathSync(options.home), directory.root);
   const stages = await mkdtemp(join(tmpdir(), "turnpike-direct-"));
   const database = new DatabaseSync(":memory:");
   try {

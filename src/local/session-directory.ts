@@ -1,3 +1,4 @@
+import { GatewayError } from "../protocol/errors.ts";
 import type { Settings } from "../session/settings.ts";
 import { Directory } from "./directory.ts";
 import type { Home } from "./home.ts";
@@ -7,7 +8,10 @@ export function folderOf(home: Home, { directory, session_id }: Settings): strin
   return directory ?? home.filesOf(session_id);
 }
 
-/** @throws GatewayError `path_refused` where there is no such directory any more */
+/** @throws GatewayError `path_refused` where there is no such directory any more, or a link in its place */
 export function openDirectory(home: Home, settings: Settings): Directory {
-  return Directory.open(folderOf(home, settings));
+  const folder = folderOf(home, settings);
+  const directory = Directory.open(folder);
+  if (directory.root === folder) return directory;
+  throw new GatewayError("path_refused", `There is a link in the place of the directory ${JSON.stringify(folder)}.`);
 }

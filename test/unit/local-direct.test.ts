@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
@@ -56,6 +56,15 @@ async function leftBy(run: () => Promise<void>): Promise<string[]> {
 }
 
 describe("a direct turn", () => {
+  test("[LOCAL7] does not work where the home is", async () => {
+    using folder = new TemporaryFolder();
+    const home = join(folder.path, "home");
+    mkdirSync(home);
+    for (const workspace of [folder.path, home]) {
+      await expect(direct("Say 'hi'", { workspace, home })).rejects.toMatchObject({ code: "path_refused" });
+    }
+  });
+
   test.each([
     "Say 'hi'",
     "Think for 5 words, then write 'x' to work_products/a.txt, then read work_products/a.txt, then count to 9 at 2 ms",

@@ -111,6 +111,22 @@ describe("where a session's files lie", () => {
       await next.deleteSession(session_id);
     }));
 
+  test("[DIR12] a link that took the directory's place since is not followed", () =>
+    withHome(async ({ folder, gateway, open }) => {
+      const [directory, elsewhere] = [join(folder, "project"), join(folder, "elsewhere")];
+      for (const path of [directory, elsewhere]) mkdirSync(path);
+      const { session_id } = await gateway.createSession({ workspace_dir: directory });
+      await gateway.close();
+      rmSync(directory, { recursive: true });
+      symlinkSync(elsewhere, directory);
+      const next = open();
+      const write = next.runQuery(session_id, { user_input: "Write 'x' to a.txt" });
+      await expect(write).rejects.toMatchObject({ code: "path_refused" });
+      const put = next.writeFile(session_id, "a.txt", new Uint8Array());
+      await expect(put).rejects.toMatchObject({ code: "path_refused" });
+      expect(readdirSync(elsewhere)).toEqual([]);
+    }));
+
   test("[LOCAL11] the home is its owner's alone, whatever it lies in", () =>
     withHome(async ({ home, gateway }) => {
       mkdirSync(home, { mode: 0o755 });

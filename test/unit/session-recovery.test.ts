@@ -259,9 +259,9 @@ describe("a session", () => {
     world.submit("go");
     await gate.reached;
     const before = world.log();
-    world.session.stop();
+    const stopped = world.session.stop();
     gate.open();
-    await new Promise(setImmediate);
+    await stopped;
     world.session.resume();
     expect(world.log()).toEqual(before);
     expect(world.session.describe().status).toBe("running");
