@@ -1,14 +1,14 @@
 /** One thing that was measured again and again, in milliseconds. */
 export type Row = { name: string; runs: number; min_ms: number; median_ms: number; p90_ms: number };
 
-/** What a figure found, and what it had to stay below: the best of the rows that `row` begins the names of. */
+/** What was found, and the median that one of the rows whose names begin with `row` has to stay below. */
 export type Figure = { title: string; rows: Row[]; target?: { row: string; median_below_ms: number } };
 
 /** Sums up the measurements of a row. @param samples at least one, in milliseconds */
 export function summarize(name: string, samples: readonly number[]): Row {
   const sorted = [...samples].sort((a, b) => a - b);
-  const at = (share: number) => round(sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN);
-  return { name, runs: sorted.length, min_ms: at(0.000_001), median_ms: at(0.5), p90_ms: at(0.9) };
+  const at = (share: number) => round(sorted[Math.max(1, Math.ceil(share * sorted.length)) - 1] ?? Number.NaN);
+  return { name, runs: sorted.length, min_ms: at(0), median_ms: at(0.5), p90_ms: at(0.9) };
 }
 
 function round(ms: number): number {
