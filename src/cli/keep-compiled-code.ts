@@ -11,10 +11,10 @@ export function keepCompiledCode(): void {
   // Node has this from 22.1 on.
   if (module.enableCompileCache === undefined) return;
   try {
-    const home = homeSetting(readSources());
-    // Node would make it for everyone to read.
-    makeFolder(home);
-    module.enableCompileCache(join(home, "compiled"));
+    const folder = join(homeSetting(readSources()), "compiled");
+    // Node would make it, and the home, for everyone to read.
+    makeFolder(folder);
+    module.enableCompileCache(folder);
   } catch {
     // Settings and a home that cannot be used are told of by the command, if it needs them.
   }
