@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { GatewayError, toGatewayError } from "../protocol/errors.ts";
@@ -9,6 +9,7 @@ import { DOOR_REQUEST_MAX_BYTES, DOOR_REQUEST_TIMEOUT_MS, NEVER_ACKED_MAX_BYTES 
 import type { Cancelled } from "../protocol/rest.ts";
 import { type DoorAnswer, type DoorRequest, LineReader, parseAnswer, parseRequest } from "./door-wire.ts";
 import { hasCode } from "./error-codes.ts";
+import { makeFolder } from "./home.ts";
 
 /** The part of a held session that other processes may use. */
 export type DoorSession = {
@@ -48,7 +49,7 @@ export async function openDoor(
   { requestTimeoutMs = DOOR_REQUEST_TIMEOUT_MS }: DoorOptions = {},
 ): Promise<AsyncDisposable> {
   const address = addressOf(path);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   // Left there by a process that was killed: nobody else opens doors to a session that this one holds.
   rmSync(path, { force: true });
   const visits = new Set<Visit>();

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
 import type { SessionQuery } from "../client/gateway.ts";
@@ -8,6 +8,7 @@ import { PAGE_DEFAULT, PAGE_MAX, TITLE_MAX_CHARS, USER_ID_MAX_CHARS } from "../p
 import { type Session, type SessionPage, sessionStatus } from "../protocol/rest.ts";
 import { foldTitle, parseSessionCursor, parseSummary, toSessionPage } from "../protocol/session-list.ts";
 import { hasCode } from "./error-codes.ts";
+import { makeFolder } from "./home.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
 
 /** A row without a summary is a tombstone: it stays, so that a late write cannot bring the session back. */
@@ -139,7 +140,7 @@ export class SessionIndex implements Disposable {
  * that another process is switching too, so of those that come first some would fail.
  */
 function makeIndex(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   const draft = `${path}.${randomUUID()}`;
   try {
     writeFileSync(draft, "", { flag: "wx", mode: 0o600 });

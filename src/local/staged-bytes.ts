@@ -1,10 +1,10 @@
-import { mkdirSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TOOL_FILE_MAX_BYTES } from "../protocol/limits.ts";
 import { systemCode } from "./directory-error.ts";
 import type { Disk } from "./disk.ts";
 import { collect } from "./file-version.ts";
+import { makeFolder } from "./home.ts";
 
 /** The bytes of calls that are not applied yet, in a folder of the gateway's own: one file for each file they write. */
 export class StagedBytes {
@@ -19,7 +19,7 @@ export class StagedBytes {
   /** Stores these, so that they outlive a power failure. */
   async put(files: { name: string; bytes: Uint8Array }[]): Promise<void> {
     if (files.length === 0) return;
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    makeFolder(this.#folder);
     for (const { name, bytes } of files) await this.#put(name, bytes);
     const folder = this.#disk.openFolder(this.#folder);
     try {

@@ -1,7 +1,7 @@
 /** One thing that was measured again and again, in milliseconds. */
 export type Row = { name: string; runs: number; min_ms: number; median_ms: number; p90_ms: number };
 
-/** What was found, and the median that one of the rows whose names begin with `row` has to stay below. */
+/** What was found, and what the median of one row has to stay below. */
 export type Figure = { title: string; rows: Row[]; target?: { row: string; median_below_ms: number } };
 
 /** Sums up the measurements of a row. @param samples at least one, in milliseconds */
@@ -18,7 +18,7 @@ function round(ms: number): number {
 /** Whether a figure stayed below its target; one without a target always does. */
 export function meetsTarget({ rows, target }: Figure): boolean {
   if (target === undefined) return true;
-  return rows.some(({ name, median_ms }) => name.startsWith(target.row) && median_ms < target.median_below_ms);
+  return rows.some(({ name, median_ms }) => name === target.row && median_ms < target.median_below_ms);
 }
 
 /** A figure for a person at a terminal. */
@@ -39,6 +39,8 @@ export function tableOf(figure: Figure): string {
   const verdict =
     target === undefined
       ? []
-      : [`target: a median below ${target.median_below_ms} ms: ${meetsTarget(figure) ? "met" : "MISSED"}`];
+      : [
+          `target for ${target.row}: a median below ${target.median_below_ms} ms: ${meetsTarget(figure) ? "met" : "MISSED"}`,
+        ];
   return [`${title}, in ms`, ...lines, ...verdict].join("\n");
 }
