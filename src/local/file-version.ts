@@ -43,7 +43,7 @@ export async function collect(chunks: AsyncIterable<Uint8Array>, maxBytes: numbe
     size += chunk.byteLength;
     if (size > maxBytes) return null;
   }
-  return Buffer.concat(kept);
+  return joined(kept, size);
 }
 
 function collectSync(chunks: Iterable<Uint8Array>, maxBytes: number): Uint8Array | null {
@@ -54,5 +54,16 @@ function collectSync(chunks: Iterable<Uint8Array>, maxBytes: number): Uint8Array
     size += chunk.byteLength;
     if (size > maxBytes) return null;
   }
-  return Buffer.concat(kept);
+  return joined(kept, size);
+}
+
+/** Not `Buffer.concat`: what tools are given is a plain Uint8Array, as elsewhere. */
+function joined(chunks: Uint8Array[], size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
 }
