@@ -1,14 +1,14 @@
 import type { Gateway } from "../client/gateway.ts";
-import type { Program } from "../parity/command-line.ts";
-import { commandLineEntryPoint } from "../parity/command-line-entry-point.ts";
-import { directEntryPoint, type RunDirect } from "../parity/direct-entry-point.ts";
-import type { EntryPoint, Show, Shown } from "../parity/entry-point.ts";
-import { gatewayEntryPoint } from "../parity/gateway-entry-point.ts";
-import { restEntryPoint } from "../parity/rest-entry-point.ts";
-import type { Address } from "../parity/rest-session.ts";
+import type { Program } from "../parity/entry-points/command-line.ts";
+import { commandLineEntryPoint } from "../parity/entry-points/command-line-entry-point.ts";
+import { directEntryPoint, type RunDirect } from "../parity/entry-points/direct-entry-point.ts";
+import type { EntryPoint, Show, Shown } from "../parity/entry-points/entry-point.ts";
+import { gatewayEntryPoint } from "../parity/entry-points/gateway-entry-point.ts";
+import { restEntryPoint } from "../parity/entry-points/rest-entry-point.ts";
+import type { Address } from "../parity/entry-points/rest-session.ts";
+import { sseEntryPoint } from "../parity/entry-points/sse-entry-point.ts";
+import { webSocketEntryPoint } from "../parity/entry-points/web-socket-entry-point.ts";
 import { MANY_TURNS, type Scene } from "../parity/scenes.ts";
-import { sseEntryPoint } from "../parity/sse-entry-point.ts";
-import { webSocketEntryPoint } from "../parity/web-socket-entry-point.ts";
 import type { Models } from "./in-process.ts";
 import { Renderer } from "./render.ts";
 

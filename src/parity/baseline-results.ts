@@ -1,5 +1,5 @@
-import { readViews, turnsIn } from "./observation.ts";
-import { resultOfEvents } from "./result-of-events.ts";
+import { readViews, turnsIn } from "./compare/observation.ts";
+import { resultOfEvents } from "./compare/result-of-events.ts";
 import type { ParityReport } from "./run-parity.ts";
 import { BASELINE } from "./scenes.ts";
 

@@ -1,10 +1,8 @@
 import { performance } from "node:perf_hooks";
 import { hexSha256 } from "../protocol/sha256.ts";
-import type { Conversation, EntryPoint, OpenOptions, Said, Show, Shown, View } from "./entry-point.ts";
-import { maskTimes } from "./mask-times.ts";
-import { type FileSeen, type Observation, turnsIn } from "./observation.ts";
-import { playStep } from "./play-step.ts";
-import { type Scene, turnsOf } from "./scenes.ts";
+import { type FileSeen, type Observation, turnsIn } from "./compare/observation.ts";
+import type { Conversation, EntryPoint, OpenOptions, Said, Show, Shown, View } from "./entry-points/entry-point.ts";
+import { type Scene, type Step, turnsOf } from "./scenes.ts";
 
 export type PlayOptions = {
   model: string;
@@ -97,6 +95,57 @@ async function play(
   }
 }
 
+/** Does one step of a scene. Returns what came of its turns, in the order in which they were asked for. */
+async function playStep(conversation: Conversation, step: Step): Promise<Said[]> {
+  switch (step.do) {
+    case "put":
+      await conversation.put(step.path, new TextEncoder().encode(step.text));
+      return [];
+    case "say":
+      return [await sayAndCancel(conversation, step)];
+    case "queue":
+      return await queue(conversation, step);
+  }
+}
+
+async function sayAndCancel(conversation: Conversation, step: Extract<Step, { do: "say" }>): Promise<Said> {
+  const { prompt, cancel = false, resultOnly = false } = step;
+  const cancelling = meanwhile(() => conversation.cancel());
+  const said = await conversation.say(prompt, { resultOnly, ...(cancel ? { onToolCall: cancelling.begin } : {}) });
+  await cancelling.settled();
+  return said;
+}
+
+/** Whatever the machine's pace: each step is taken when the one before was seen. */
+async function queue(conversation: Conversation, { behind, prompt }: Extract<Step, { do: "queue" }>): Promise<Said[]> {
+  const running = Promise.withResolvers<void>();
+  const cancelling = meanwhile(() => conversation.cancel());
+  const first = conversation.say(behind, { onToolCall: running.resolve });
+  const second = Promise.race([running.promise, first]).then(() =>
+    conversation.say(prompt, { onQueued: cancelling.begin }),
+  );
+  const said = await Promise.all([first, second]);
+  await cancelling.settled();
+  return said;
+}
+
+/** Something that is done while something else is waited for; what it throws is thrown when it is asked for. */
+function meanwhile(act: () => Promise<void>) {
+  let outcome: Promise<{ thrown: unknown } | null> = Promise.resolve(null);
+  return {
+    begin(): void {
+      outcome = act().then(
+        () => null,
+        (thrown: unknown) => ({ thrown }),
+      );
+    },
+    async settled(): Promise<void> {
+      const failed = await outcome;
+      if (failed !== null) throw failed.thrown;
+    },
+  };
+}
+
 /** The view that the turns brought by themselves. */
 function turnView(said: readonly Said[]): View[] {
   const streams = said.flatMap(({ events }) => (events === null ? [] : [events]));
@@ -126,6 +175,17 @@ function joined(shown: readonly Shown[]): Shown {
     stdout: shown.map(({ stdout }) => stdout).join(""),
     stderr: shown.map(({ stderr }) => stderr).join(""),
   });
+}
+
+/** The lines in which a client says how long something takes, and nothing else: a text of the model's stays as it is. */
+const LINES: readonly RegExp[] = [
+  /^(trying again in )\d+\.\d( s \()/gm,
+  /^((?:complete|failed|cancelled|refused|max_iterations|budget_exceeded)(?: \(\w+\))? in )\d+\.\d( s, )/gm,
+];
+
+/** What was shown without how long things took. */
+export function maskTimes({ stdout, stderr }: Shown): Shown {
+  return { stdout, stderr: LINES.reduce((text, line) => text.replace(line, "$1#$2"), stderr) };
 }
 
 async function filesSeen(conversation: Conversation): Promise<FileSeen[]> {

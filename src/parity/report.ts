@@ -1,8 +1,8 @@
 import { EVENT_TYPES, type EventType } from "../protocol/events.ts";
-import type { Check, Divergence, Observation } from "./observation.ts";
+import { type Check, type Divergence, type Observation, readViews, turnsIn } from "./compare/observation.ts";
+import { resultOfEvents } from "./compare/result-of-events.ts";
 import { DEMO, type ParityReport } from "./run-parity.ts";
 import { BASELINE, MANY_TURNS, REGRESSION } from "./scenes.ts";
-import { tellingOf } from "./telling.ts";
 
 /** Types that the contract has a place for, and that nothing sends so far. */
 const PLANNED_TYPES = ["AUTH_REQUIRED"] as const;
@@ -103,4 +103,17 @@ function tellings({ model, observations }: ParityReport): string[] {
       return `  ${scene}, ${entry}: ${status} in ${observation.seconds.toFixed(1)} s, ${calls}, made ${made}`;
     }),
   ];
+}
+
+/** What an entry point's turns came to, in figures that a model is free in. */
+type Telling = { status: string; toolCalls: number; characters: number; paths: string[] };
+
+function tellingOf({ views }: Observation): Telling {
+  const results = turnsIn(readViews(views)[0]?.events ?? []).flatMap((turn) => resultOfEvents(turn) ?? []);
+  return {
+    status: results.map(({ status }) => status).join(", ") || "no end",
+    toolCalls: results.reduce((count, { tool_calls }) => count + tool_calls, 0),
+    characters: results.reduce((count, { response_text }) => count + response_text.length, 0),
+    paths: [...new Set(results.flatMap(({ work_products }) => work_products))],
+  };
 }

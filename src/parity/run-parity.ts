@@ -1,8 +1,8 @@
 import { EVENT_TYPES } from "../protocol/events.ts";
-import { askedFaults } from "./asked-faults.ts";
-import { compare, contradictions } from "./compare.ts";
-import type { EntryPoint, Show } from "./entry-point.ts";
-import type { Divergence, Observation } from "./observation.ts";
+import { askedFaults } from "./compare/asked-faults.ts";
+import { compare, contradictions } from "./compare/compare.ts";
+import type { Divergence, Observation } from "./compare/observation.ts";
+import type { EntryPoint, Show } from "./entry-points/entry-point.ts";
 import { playScene } from "./play-scene.ts";
 import { SCENES, type Scene } from "./scenes.ts";
 

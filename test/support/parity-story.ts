@@ -1,5 +1,5 @@
-import type { Shown, View } from "../../src/parity/entry-point.ts";
-import type { Observation } from "../../src/parity/observation.ts";
+import type { Observation } from "../../src/parity/compare/observation.ts";
+import type { Shown, View } from "../../src/parity/entry-points/entry-point.ts";
 import { formatCursor } from "../../src/protocol/cursors.ts";
 import type { Event, EventOf, NewEvent } from "../../src/protocol/events.ts";
 import { traceIdOf } from "../../src/protocol/ids.ts";

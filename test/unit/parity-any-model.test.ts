@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { askedFaults } from "../../src/parity/asked-faults.ts";
-import { contradictions } from "../../src/parity/compare.ts";
-import type { Observation } from "../../src/parity/observation.ts";
+import { askedFaults } from "../../src/parity/compare/asked-faults.ts";
+import { contradictions } from "../../src/parity/compare/compare.ts";
+import type { Observation } from "../../src/parity/compare/observation.ts";
 import { scenesFor } from "../../src/parity/run-parity.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import { hexSha256 } from "../../src/protocol/sha256.ts";

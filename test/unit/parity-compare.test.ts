@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compare } from "../../src/parity/compare.ts";
-import type { Observation } from "../../src/parity/observation.ts";
+import { compare } from "../../src/parity/compare/compare.ts";
+import type { Observation } from "../../src/parity/compare/observation.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import {
   type Block,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { baselineResults } from "../../src/parity/baseline-results.ts";
-import type { Observation } from "../../src/parity/observation.ts";
+import type { Observation } from "../../src/parity/compare/observation.ts";
 import { reportLines, reportTable } from "../../src/parity/report.ts";
 import type { ParityReport } from "../../src/parity/run-parity.ts";
 import { SCENES } from "../../src/parity/scenes.ts";

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readEventStream } from "../../src/parity/event-stream.ts";
-import { maskTimes } from "../../src/parity/mask-times.ts";
-import { normalise } from "../../src/parity/normalise.ts";
-import { readStream } from "../../src/parity/read-stream.ts";
-import { turnFaults } from "../../src/parity/turn-faults.ts";
+import { normalise } from "../../src/parity/compare/normalise.ts";
+import { readStream } from "../../src/parity/compare/read-stream.ts";
+import { turnFaults } from "../../src/parity/compare/turn-faults.ts";
+import { readEventStream } from "../../src/parity/entry-points/event-stream.ts";
+import { maskTimes } from "../../src/parity/play-scene.ts";
 import type { Event, EventOf } from "../../src/protocol/events.ts";
 import { circumstances, madeFile, type Story, tell } from "../support/parity-story.ts";
 

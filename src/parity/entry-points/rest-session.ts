@@ -1,7 +1,7 @@
-import { type Fetch, HttpClient, readBytes, readError } from "../client/http.ts";
-import type { Event } from "../protocol/events.ts";
-import { API_BASE, filePath } from "../protocol/paths.ts";
-import { cancelled, eventPage, fileInfo, filePage, type Session, session } from "../protocol/rest.ts";
+import { type Fetch, HttpClient, readBytes, readError } from "../../client/http.ts";
+import type { Event } from "../../protocol/events.ts";
+import { API_BASE, filePath } from "../../protocol/paths.ts";
+import { cancelled, eventPage, fileInfo, filePage, type Session, session } from "../../protocol/rest.ts";
 import type { OpenOptions } from "./entry-point.ts";
 
 /** Where a gateway is, and whom it is told is asking. */

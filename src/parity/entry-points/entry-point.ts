@@ -1,6 +1,6 @@
-import type { Event } from "../protocol/events.ts";
-import type { TurnResult } from "../protocol/rest.ts";
-import type { Scene } from "./scenes.ts";
+import type { Event } from "../../protocol/events.ts";
+import type { TurnResult } from "../../protocol/rest.ts";
+import type { Scene } from "../scenes.ts";
 
 /** What a person sees. */
 export type Shown = { stdout: string; stderr: string };

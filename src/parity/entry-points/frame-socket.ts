@@ -1,6 +1,6 @@
-import { openSocket, type Socket } from "../client/connection.ts";
-import type { Event } from "../protocol/events.ts";
-import { type ClientFrame, type ControlFrame, type ServerFrame, serverFrame } from "../protocol/frames.ts";
+import { openSocket, type Socket } from "../../client/connection.ts";
+import type { Event } from "../../protocol/events.ts";
+import { type ClientFrame, type ControlFrame, type ServerFrame, serverFrame } from "../../protocol/frames.ts";
 
 type Frame<T extends ControlFrame["type"]> = Extract<ControlFrame, { type: T }>;
 

@@ -1,4 +1,4 @@
-import type { Event } from "../protocol/events.ts";
+import type { Event } from "../../protocol/events.ts";
 import type { SayOptions } from "./entry-point.ts";
 
 /** What `say` tells of while its turn runs, found in the turn's events; each once. */

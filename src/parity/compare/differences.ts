@@ -1,5 +1,5 @@
-import type { EventType } from "../protocol/events.ts";
-import { canonicalJson } from "../protocol/json.ts";
+import type { EventType } from "../../protocol/events.ts";
+import { canonicalJson } from "../../protocol/json.ts";
 import type { NormalEvent } from "./normalise.ts";
 
 /** How one event differs from what was expected in its place. */

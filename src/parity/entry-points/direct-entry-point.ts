@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative, sep } from "node:path";
-import type { Event } from "../protocol/events.ts";
-import type { SubmitTurnBody } from "../protocol/rest.ts";
+import type { Event } from "../../protocol/events.ts";
+import type { SubmitTurnBody } from "../../protocol/rest.ts";
+import { turnsOf } from "../scenes.ts";
 import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions } from "./entry-point.ts";
-import { turnsOf } from "./scenes.ts";
 import { signalsOf } from "./signals-of.ts";
 
 /** Runs one turn through the engine; aborting cancels it, and its events still come to their end. */

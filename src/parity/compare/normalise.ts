@@ -1,4 +1,4 @@
-import type { Event, EventType } from "../protocol/events.ts";
+import type { Event, EventType } from "../../protocol/events.ts";
 
 /** An event as it is compared between sessions: what no two sessions share has a name instead. */
 export type NormalEvent = { seq: number; type: EventType; turn: string | null; data: Record<string, unknown> };

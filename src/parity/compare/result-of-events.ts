@@ -1,5 +1,5 @@
-import type { Event } from "../protocol/events.ts";
-import type { TurnResult } from "../protocol/rest.ts";
+import type { Event } from "../../protocol/events.ts";
+import type { TurnResult } from "../../protocol/rest.ts";
 
 /**
  * The result that a turn's events come to (SPEC.md, TURN14 to TURN17), but for what stands in no event. Takes whole

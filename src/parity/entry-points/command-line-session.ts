@@ -1,4 +1,4 @@
-import { type Output, type Program, runProgram } from "./command-line.ts";
+import { type Output, type Program, runCommandLine } from "./command-line.ts";
 
 /** What `turnpike run` says of itself and not of the turn: each is a line of its own on stderr. */
 const ABOUT_ITSELF: readonly RegExp[] = [/^session session_\w+\n/m, /^folder .*\n/m, /^cancelling \(.*\)\n/m];
@@ -30,7 +30,7 @@ export class CommandLineSession {
     const place = this.#id === null ? ["--model", this.#model] : ["--session", this.#id];
     let interrupt = () => {};
     try {
-      const output = await runProgram(this.#program, ["run", prompt, ...place, ...this.#flags], {
+      const output = await runCommandLine(this.#program, ["run", prompt, ...place, ...this.#flags], {
         signal: this.#signal,
         onOutput: (stdout, stderr) => {
           this.#id ??= /^session (session_\w+)\n/m.exec(stderr)?.[1] ?? null;
@@ -55,6 +55,6 @@ export class CommandLineSession {
 
   /** The session's whole log, as JSON. */
   async resume(id: string): Promise<Output> {
-    return await runProgram(this.#program, ["resume", id, "--all", "--json"], { signal: this.#signal });
+    return await runCommandLine(this.#program, ["resume", id, "--all", "--json"], { signal: this.#signal });
   }
 }

@@ -1,9 +1,9 @@
-import { type Event, event as eventSchema } from "../protocol/events.ts";
-import { fileInfo } from "../protocol/rest.ts";
+import { type Event, event as eventSchema } from "../../protocol/events.ts";
+import { fileInfo } from "../../protocol/rest.ts";
+import type { Scene } from "../scenes.ts";
 import { type Program, runToSuccess } from "./command-line.ts";
 import { CommandLineSession } from "./command-line-session.ts";
 import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
-import type { Scene } from "./scenes.ts";
 
 export type CommandLineOptions = {
   name: string;

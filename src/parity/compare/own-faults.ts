@@ -1,5 +1,5 @@
-import type { Event } from "../protocol/events.ts";
-import { canonicalJson } from "../protocol/json.ts";
+import type { Event } from "../../protocol/events.ts";
+import { canonicalJson } from "../../protocol/json.ts";
 import { firstDifference } from "./differences.ts";
 import { type Divergence, type Observation, ofTurns, type ReadView, turnsIn } from "./observation.ts";
 import { exitCodeOf, resultOfEvents } from "./result-of-events.ts";

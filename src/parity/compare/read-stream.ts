@@ -1,5 +1,5 @@
-import { formatCursor, parseCursor } from "../protocol/cursors.ts";
-import type { Event, EventOf, EventType } from "../protocol/events.ts";
+import { formatCursor, parseCursor } from "../../protocol/cursors.ts";
+import type { Event, EventOf, EventType } from "../../protocol/events.ts";
 
 /** What is wrong with one path by itself, whatever the others bring. */
 export type Fault = { seq: number; type: EventType; text: string };

@@ -1,5 +1,5 @@
-import type { Gateway } from "../client/gateway.ts";
-import type { Event } from "../protocol/events.ts";
+import type { Gateway } from "../../client/gateway.ts";
+import type { Event } from "../../protocol/events.ts";
 import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
 import { FollowedLog, leavingWith } from "./followed-log.ts";
 import { signalsOf } from "./signals-of.ts";

@@ -1,5 +1,5 @@
+import { canonicalJson } from "../../protocol/json.ts";
 import { eventDifferences, firstDifference } from "./differences.ts";
-import { mostCommon } from "./most-common.ts";
 import type { NormalEvent } from "./normalise.ts";
 import { type Divergence, type NormalView, normalView, type Observation, readViews } from "./observation.ts";
 import { label, ownFaults } from "./own-faults.ts";
@@ -84,4 +84,10 @@ function shownDivergences(
     const text = firstDifference(expected, one);
     return text === "" ? [] : [{ entry, scene, check: "shown" as const, text: `shown ${timing}: ${text}` }];
   });
+}
+
+/** What most have; where several things are had by as many, the one that comes first. */
+function mostCommon<T>(values: readonly T[]): T | undefined {
+  const groups = [...Map.groupBy(values, (value) => canonicalJson(value)).values()];
+  return groups.reduce<T[]>((most, group) => (group.length > most.length ? group : most), [])[0];
 }

@@ -1,4 +1,4 @@
-import { type Event, event as eventSchema } from "../protocol/events.ts";
+import { type Event, event as eventSchema } from "../../protocol/events.ts";
 
 const LINE_END = /\r\n|\n|\r/;
 

@@ -1,5 +1,5 @@
-import type { Event, EventType } from "../protocol/events.ts";
-import type { Ending, Shown, View } from "./entry-point.ts";
+import type { Event, EventType } from "../../protocol/events.ts";
+import type { Ending, Shown, View } from "../entry-points/entry-point.ts";
 import { type NormalEvent, normalise } from "./normalise.ts";
 import { type Fault, readStream } from "./read-stream.ts";
 import { turnFaults } from "./turn-faults.ts";

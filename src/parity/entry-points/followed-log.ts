@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Event } from "../protocol/events.ts";
+import type { Event } from "../../protocol/events.ts";
 
 /** A stream that has brought nothing new for this long is taken to bring nothing more. */
 const QUIET_MS = 5_000;

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { readAnswer, readError } from "../client/http.ts";
-import type { Event } from "../protocol/events.ts";
-import { WAIT_MAX_SECONDS } from "../protocol/limits.ts";
-import { type TurnResult, turnResult } from "../protocol/rest.ts";
+import { readAnswer, readError } from "../../client/http.ts";
+import type { Event } from "../../protocol/events.ts";
+import { WAIT_MAX_SECONDS } from "../../protocol/limits.ts";
+import { type TurnResult, turnResult } from "../../protocol/rest.ts";
 import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
 import { type Address, RestSession } from "./rest-session.ts";
 import { signalsOf } from "./signals-of.ts";

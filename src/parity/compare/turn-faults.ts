@@ -1,5 +1,5 @@
-import type { Event, EventOf } from "../protocol/events.ts";
-import { traceIdOf } from "../protocol/ids.ts";
+import type { Event, EventOf } from "../../protocol/events.ts";
+import { traceIdOf } from "../../protocol/ids.ts";
 import type { Fault } from "./read-stream.ts";
 
 /** What a model call that did not come to its end leaves behind may follow no result. */

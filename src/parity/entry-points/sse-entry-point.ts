@@ -1,4 +1,4 @@
-import type { Event } from "../protocol/events.ts";
+import type { Event } from "../../protocol/events.ts";
 import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
 import { readEventStream } from "./event-stream.ts";
 import { FollowedLog, leavingWith } from "./followed-log.ts";

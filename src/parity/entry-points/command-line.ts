@@ -16,7 +16,7 @@ export type RunOptions = {
 };
 
 /** Runs a program to its end. @throws the signal's reason if it is killed because of that */
-export async function runProgram(
+export async function runCommandLine(
   { command: [file, ...first], env, cwd }: Program,
   args: readonly string[],
   { signal, input, onOutput, onStart }: RunOptions,
@@ -50,7 +50,7 @@ export async function runProgram(
 
 /** What a program printed where it was to succeed. @throws Error with what it said instead */
 export async function runToSuccess(program: Program, args: readonly string[], options: RunOptions): Promise<Buffer> {
-  const { code, stdout, stderr } = await runProgram(program, args, options);
+  const { code, stdout, stderr } = await runCommandLine(program, args, options);
   if (code !== 0) throw new Error(`${args.slice(0, 2).join(" ")} ended with ${code}: ${stderr.trim()}`);
   return stdout;
 }

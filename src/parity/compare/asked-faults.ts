@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
+import type { Scene } from "../scenes.ts";
 import { firstDifference } from "./differences.ts";
 import { type Divergence, type Observation, readViews, turnsIn } from "./observation.ts";
 import { resultOfEvents } from "./result-of-events.ts";
-import type { Scene } from "./scenes.ts";
 
 /** What an entry point did not do of what the scene asks for; that all others did as little makes it no better. */
 export function askedFaults({ asks }: Scene, { entry, scene, views, files, failure }: Observation): Divergence[] {
