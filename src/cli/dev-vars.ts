@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { linkSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { usageFailure } from "./failure.ts";
+import { hasCode } from "../local/error-codes.ts";
+import { reasonOf, usageFailure } from "./failure.ts";
 
 /** NAME=value, the value bare or in quotes that close on the same line, with a comment after it or not. */
 const ASSIGNMENT = /^(?:export\s+)?[A-Za-z_]\w*\s*=\s*(?:"[^"]*"|'[^']*'|`[^`]*`|[^\s"'`#][^#]*)?\s*(?:#.*)?$/;
@@ -32,8 +33,8 @@ export function readDevVars(root: string): Variables | null {
   try {
     text = readFileSync(join(root, ".dev.vars"), "utf8");
   } catch (thrown) {
-    if (isErrorCode(thrown, "ENOENT")) return null;
-    throw usageFailure(`.dev.vars cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`);
+    if (hasCode(thrown, "ENOENT")) return null;
+    throw usageFailure(`.dev.vars cannot be read: ${reasonOf(thrown)}`);
   }
   return parseDevVars(text);
 }
@@ -53,14 +54,9 @@ export function createDevVars(root: string): Variables {
     // Unlike a rename, a link never replaces a file that another start made meanwhile.
     linkSync(draft, path);
   } catch (thrown) {
-    if (!isErrorCode(thrown, "EEXIST")) throw thrown;
+    if (!hasCode(thrown, "EEXIST")) throw thrown;
   } finally {
     unlinkSync(draft);
   }
   return readDevVars(root) ?? {};
-}
-
-/** Whether an error of Node's carries this code, such as `ENOENT`. */
-export function isErrorCode(thrown: unknown, code: string): boolean {
-  return thrown instanceof Error && "code" in thrown && thrown.code === code;
 }

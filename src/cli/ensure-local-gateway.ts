@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { makeFolder } from "../local/home.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import { health } from "../protocol/rest.ts";
-import { EXIT, Failure } from "./failure.ts";
+import { EXIT, Failure, reasonOf } from "./failure.ts";
 import { refusalOfNode } from "./in-process.ts";
 import { PROJECT_ROOT, readSources, type Sources, setting } from "./settings.ts";
 
@@ -79,10 +80,10 @@ function refusalToStart(): string | null {
 function spawnDetached(args: string[], state: string, log: string): ChildProcess {
   let output: number;
   try {
-    mkdirSync(state, { recursive: true, mode: 0o700 });
+    makeFolder(state);
     output = openSync(log, "a", 0o600);
   } catch (thrown) {
-    throw new Failure(EXIT.usage, `${log} cannot be written: ${thrown instanceof Error ? thrown.message : thrown}`);
+    throw new Failure(EXIT.usage, `${log} cannot be written: ${reasonOf(thrown)}`);
   }
   const child = spawn(process.execPath, [join(PROJECT_ROOT, "src/cli/start.ts"), ...args], {
     cwd: PROJECT_ROOT,

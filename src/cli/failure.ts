@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { sanitize } from "./sanitize.ts";
 
 /** What the process says to its caller (SPEC.md, CLI3). */
 export const EXIT = { complete: 0, failed: 1, usage: 2, refused: 3, cancelled: 130 } as const;
@@ -19,6 +20,11 @@ export function usageFailure(message: string): Failure {
   return new Failure(EXIT.usage, message);
 }
 
+/** Why something failed, in its own words. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** Lets the hooks on exit run where a signal asks for the end. */
 export function exitOnSignals(...signals: NodeJS.Signals[]): void {
   for (const signal of signals) process.on(signal, () => process.exit(128 + constants.signals[signal]));
@@ -28,7 +34,7 @@ export function exitOnSignals(...signals: NodeJS.Signals[]): void {
 export async function runProgram(program: () => Promise<number>): Promise<void> {
   const exitCode = await program().catch((thrown: unknown) => {
     if (!(thrown instanceof Failure)) throw thrown;
-    process.stderr.write(`turnpike: ${thrown.message}\n`);
+    process.stderr.write(`turnpike: ${sanitize(thrown.message)}\n`);
     return thrown.exitCode;
   });
   process.stdout.write("", () => process.exit(exitCode));

@@ -6,7 +6,6 @@ import { EXIT } from "./failure.ts";
 import { cancelOnInterrupt } from "./interrupts.ts";
 import type { OpenGateway } from "./open-gateway.ts";
 import type { Renderer } from "./render.ts";
-import { sanitize } from "./sanitize.ts";
 import { cursorPath, ShownCursor } from "./shown-cursor.ts";
 import { print } from "./terminal.ts";
 import { exitCodeOf } from "./turn-exit.ts";
@@ -91,5 +90,5 @@ function isThrough({ status, last_seq }: Session, shown: number): boolean {
 }
 
 function inputOf(event: Event, renderer: Renderer) {
-  return event.type === "USER_INPUT" ? [renderer.note(`> ${sanitize(event.data.text)}`)] : [];
+  return event.type === "USER_INPUT" ? [renderer.note(`> ${event.data.text}`)] : [];
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { replaceFile } from "./replace-file.ts";
+import { keepFile } from "./keep-file.ts";
 
 const MAX_LINES = 1_000;
 
@@ -22,5 +22,5 @@ export function readHistory(path: string): string[] {
 export function addToHistory(path: string, line: string): void {
   const lines = readHistory(path);
   if (lines.at(-1) === line) return;
-  replaceFile(path, `${[...lines, line].slice(-MAX_LINES).join("\n")}\n`);
+  keepFile(path, `${[...lines, line].slice(-MAX_LINES).join("\n")}\n`);
 }

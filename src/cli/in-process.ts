@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import type { InProcessGateway, InProcessOptions } from "../local/in-process-gateway.ts";
-import { EXIT, Failure, usageFailure } from "./failure.ts";
+import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
 import { type Sources, setting } from "./settings.ts";
 
 export type Models = InProcessOptions["models"];
@@ -50,6 +50,6 @@ export function workspaceFolder(path: string): string {
     return realpathSync(path);
   } catch (thrown) {
     if (thrown instanceof Failure) throw thrown;
-    throw usageFailure(`--workspace ${path} cannot be used: ${thrown instanceof Error ? thrown.message : thrown}`);
+    throw usageFailure(`--workspace ${path} cannot be used: ${reasonOf(thrown)}`);
   }
 }

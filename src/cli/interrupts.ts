@@ -1,4 +1,4 @@
-import { EXIT } from "./failure.ts";
+import { EXIT, reasonOf } from "./failure.ts";
 import type { Renderer } from "./render.ts";
 import { print } from "./terminal.ts";
 
@@ -27,7 +27,7 @@ export async function cancelOnInterrupt<T>(
     cancelled.catch((thrown: unknown) => {
       // The end may have come first, and with it the end of the connection.
       if (state === "ended") return;
-      print(renderer.error(`could not cancel: ${thrown instanceof Error ? thrown.message : thrown}`));
+      print(renderer.error(`could not cancel: ${reasonOf(thrown)}`));
     });
   };
   process.on("SIGINT", onInterrupt);

@@ -4,10 +4,11 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
+import { hasCode } from "../local/error-codes.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import { health } from "../protocol/rest.ts";
-import { isErrorCode, type Variables } from "./dev-vars.ts";
-import { EXIT, Failure } from "./failure.ts";
+import type { Variables } from "./dev-vars.ts";
+import { EXIT, Failure, reasonOf } from "./failure.ts";
 import { claimState, isMigrated } from "./state-folder.ts";
 
 const HOST = "127.0.0.1";
@@ -49,7 +50,7 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
   const [{ unstable_DevEnv }] = await Promise.all([import("wrangler"), migrate(root, state)]);
 
   const environment = new unstable_DevEnv();
-  const failure = (event: unknown) => new Failure(EXIT.failed, `The Worker's runtime failed: ${reasonOf(event)}`);
+  const failure = (event: unknown) => new Failure(EXIT.failed, `The Worker's runtime failed: ${reasonOfEvent(event)}`);
   const failed = new Promise<Failure>((resolve) => {
     environment.on("error", (event) => resolve(failure(event)));
     environment.on("buildFailed", (event) => resolve(failure(event)));
@@ -86,9 +87,8 @@ async function checkPort(port: number): Promise<void> {
     server.listen(port, HOST);
     await once(server, "listening");
   } catch (thrown) {
-    if (isErrorCode(thrown, "EADDRINUSE"))
-      throw new Failure(EXIT.failed, `Port ${port} is in use. Name another: --port N`);
-    throw new Failure(EXIT.failed, `Port ${port} cannot be used: ${thrown instanceof Error ? thrown.message : thrown}`);
+    if (hasCode(thrown, "EADDRINUSE")) throw new Failure(EXIT.failed, `Port ${port} is in use. Name another: --port N`);
+    throw new Failure(EXIT.failed, `Port ${port} cannot be used: ${reasonOf(thrown)}`);
   }
   server.close();
   await once(server, "close");
@@ -136,7 +136,7 @@ async function migrate(root: string, state: string): Promise<void> {
 async function modelInUse(url: string): Promise<string> {
   const signal = AbortSignal.timeout(START_TIMEOUT_MS);
   const response = await fetch(`${url}${API_BASE}/health`, { signal }).catch((thrown: unknown) => {
-    throw new Failure(EXIT.failed, `The Worker does not answer: ${thrown instanceof Error ? thrown.message : thrown}`);
+    throw new Failure(EXIT.failed, `The Worker does not answer: ${reasonOf(thrown)}`);
   });
   const answer = health.safeParse(await response.json().catch(() => null));
   if (!answer.success) throw new Failure(EXIT.failed, `The Worker does not start: it answers HTTP ${response.status}.`);
@@ -144,7 +144,7 @@ async function modelInUse(url: string): Promise<string> {
 }
 
 /** The first line of what wrangler reports as an event; the rest of it stands in its log. */
-function reasonOf(event: unknown): string {
+function reasonOfEvent(event: unknown): string {
   if (event instanceof Error) return firstLine(event.message);
   if (typeof event !== "object" || event === null) return String(event);
   const reason = "reason" in event ? String(event.reason) : "unknown";

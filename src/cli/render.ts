@@ -1,5 +1,5 @@
 import type { Event, EventOf } from "../protocol/events.ts";
-import { sanitize } from "./sanitize.ts";
+import { jsonLine, sanitize, sanitizeLine } from "./sanitize.ts";
 
 /** Text for one of the two streams, in the order in which it is to be written. */
 export type Output = { to: "stdout" | "stderr"; text: string };
@@ -26,6 +26,10 @@ export class Renderer {
   readonly #options: RenderOptions;
   /** The stream whose last line is not ended yet. */
   #midLine: Output["to"] | null = null;
+  /** Whether the text so far ends without a line feed. */
+  #endsMidLine = false;
+  /** What in a pipe comes before the next text. */
+  #textBreak: "" | "\n" = "";
   /** How many characters of each block of the running step were shown. */
   readonly #shown = new Map<number, number>();
 
@@ -34,7 +38,7 @@ export class Renderer {
   }
 
   render(event: Event): Output[] {
-    if (this.#options.json) return [{ to: "stdout", text: `${JSON.stringify(event)}\n` }];
+    if (this.#options.json) return [{ to: "stdout", text: jsonLine(event) }];
     switch (event.type) {
       case "SESSION_INFO":
       case "USER_INPUT":
@@ -47,21 +51,26 @@ export class Renderer {
         return this.#thinking(event);
       case "TOOL_CALL": {
         const { name, input } = event.data;
-        const tool = sanitize(name);
+        const tool = sanitizeLine(name);
         return [this.#line(`${this.#style("cyan", tool)} ${this.#clip(JSON.stringify(input), tool.length + 1)}`)];
       }
       case "TOOL_RESULT":
         return this.#preview(event.data.content_preview, event.data.is_error);
       case "WORK_PRODUCT":
-        return [this.#line(`${this.#style("green", sanitize(event.data.path))} (${event.data.size} bytes)`)];
+        return [this.#line(`${this.#style("green", sanitizeLine(event.data.path))} (${event.data.size} bytes)`)];
       case "ERROR":
         return [
           ...this.#discarded(event.data.discard),
-          this.#line(this.#style("red", `error: ${sanitize(event.data.message)} (${event.data.code})`)),
+          this.error(`error: ${event.data.message} (${sanitizeLine(event.data.code)})`),
         ];
       case "ITERATION_END":
         return this.#end(event.data);
     }
+  }
+
+  /** Says that another turn comes: in a pipe its text will begin a line of its own. */
+  beginTurn(): void {
+    this.#textBreak = this.#endsMidLine ? "\n" : "";
   }
 
   /** A line about the program itself, such as the id of a new session. */
@@ -71,7 +80,7 @@ export class Renderer {
 
   /** A failure that is no event. */
   error(text: string): Output {
-    return this.#line(this.#style("red", sanitize(text)));
+    return this.#line(this.#style("red", text));
   }
 
   #status(data: EventOf<"STATUS">["data"]): Output[] {
@@ -79,13 +88,15 @@ export class Renderer {
       case "queued":
         return [this.note(`queued at position ${data.position}`)];
       case "retrying": {
-        const why = `${data.code}, attempt ${data.attempt}`;
+        const why = `${sanitizeLine(data.code)}, attempt ${data.attempt}`;
         return [...this.#discarded(data.discard), this.note(`trying again in ${seconds(data.delay_seconds)} (${why})`)];
       }
       case "resumed":
         return [...this.#discarded(data.discard), this.note("resumed after an interruption")];
       case "file_changed":
-        return [this.note(`${sanitize(data.path)} was ${data.sha256 === null ? "removed" : "changed"} by a client`)];
+        return [
+          this.note(`${sanitizeLine(data.path)} was ${data.sha256 === null ? "removed" : "changed"} by a client`),
+        ];
       case "processing":
       case "deleted":
         return [];
@@ -95,7 +106,9 @@ export class Renderer {
   #text({ seq, data }: EventOf<"TEXT">): Output[] {
     if (data.text === "") return [];
     this.#count(seq, data.text);
-    const text = this.#options.stdout.isTTY ? sanitize(data.text) : data.text;
+    const text = this.#options.stdout.isTTY ? sanitize(data.text) : `${this.#textBreak}${data.text}`;
+    this.#textBreak = "";
+    this.#endsMidLine = !text.endsWith("\n");
     return [this.#write("stdout", text)];
   }
 
@@ -106,13 +119,13 @@ export class Renderer {
       return [this.note("thinking …")];
     }
     this.#count(seq, data.thinking);
-    const outputs = data.thinking === "" ? [] : [this.#write("stderr", this.#style("dim", sanitize(data.thinking)))];
+    const outputs = data.thinking === "" ? [] : [this.#write("stderr", this.#style("dim", data.thinking))];
     if (data.done && this.#midLine === "stderr") outputs.push(this.#newLine());
     return outputs;
   }
 
   #preview(content: string, isError: boolean): Output[] {
-    const lines = sanitize(content).split("\n");
+    const lines = content.split("\n");
     const shown = lines.slice(0, PREVIEW_LINES).map((line) => this.#clip(line, 2));
     if (lines.length > PREVIEW_LINES) shown.push(`… ${lines.length - PREVIEW_LINES} more lines`);
     return shown.map((line) => this.#line(`  ${this.#style(isError ? "red" : "dim", line)}`));
@@ -122,7 +135,7 @@ export class Renderer {
     const tools = `${tool_calls} ${tool_calls === 1 ? "tool" : "tools"}`;
     const read = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
     const tokens = `${read} tokens in, ${usage.output_tokens} out`;
-    const reason = status === "complete" || stop_reason === null ? "" : ` (${stop_reason})`;
+    const reason = status === "complete" || stop_reason === null ? "" : ` (${sanitizeLine(stop_reason)})`;
     const style = status === "complete" || status === "cancelled" ? "dim" : "red";
     const outputs: Output[] = [];
     // On a terminal the text ends its line; in a pipe it stays exactly what the model said.
@@ -166,7 +179,9 @@ export class Renderer {
     return { to, text: breaks ? `\n${text}` : text };
   }
 
-  #style(style: Style, text: string): string {
+  /** Nothing from elsewhere is written past this and `#clip` but the text of the model, which has its own way. */
+  #style(style: Style, from: string): string {
+    const text = sanitize(from);
     return this.#options.stderr.color ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
   }
 

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseCursor } from "../protocol/cursors.ts";
 import type { Event } from "../protocol/events.ts";
+import { keepFile } from "./keep-file.ts";
 import type { OpenGateway } from "./open-gateway.ts";
-import { replaceFile } from "./replace-file.ts";
 
 const WRITE_EVERY_MS = 250;
 
@@ -53,7 +53,7 @@ export class ShownCursor {
 
   #write(): void {
     if (this.#unwritten === null) return;
-    if (replaceFile(this.#path, this.#unwritten)) this.#unwritten = null;
+    if (keepFile(this.#path, this.#unwritten)) this.#unwritten = null;
   }
 }
 

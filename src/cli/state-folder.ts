@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { isErrorCode } from "./dev-vars.ts";
-import { EXIT, Failure, usageFailure } from "./failure.ts";
+import { hasCode } from "../local/error-codes.ts";
+import { makeFolder } from "../local/home.ts";
+import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
 
 /** Where wrangler keeps the local D1 databases, below the state folder. */
 const D1_FOLDER = "v3/d1/miniflare-D1DatabaseObject";
@@ -13,17 +14,15 @@ const D1_FOLDER = "v3/d1/miniflare-D1DatabaseObject";
  */
 export function claimState(state: string): void {
   try {
-    mkdirSync(state, { recursive: true, mode: 0o700 });
+    makeFolder(state);
     const claim = new DatabaseSync(join(state, "claim.sqlite"), { timeout: 0 });
     claim.exec("BEGIN EXCLUSIVE");
     // Closing the database would end the claim, and so would its collection as garbage.
     process.once("exit", () => claim.close());
   } catch (thrown) {
-    if (isErrorCode(thrown, "ERR_SQLITE_ERROR"))
+    if (hasCode(thrown, "ERR_SQLITE_ERROR"))
       throw new Failure(EXIT.failed, `Another gateway is using the state in ${state}.`);
-    throw usageFailure(
-      `The state folder ${state} cannot be used: ${thrown instanceof Error ? thrown.message : thrown}`,
-    );
+    throw usageFailure(`The state folder ${state} cannot be used: ${reasonOf(thrown)}`);
   }
 }
 

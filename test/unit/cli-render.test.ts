@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Renderer, type RenderOptions } from "../../src/cli/render.ts";
-import type { Event, NewEvent } from "../../src/protocol/events.ts";
+import type { Event, EventOf, NewEvent } from "../../src/protocol/events.ts";
 
 const PIPES: RenderOptions = {
   json: false,
@@ -14,6 +14,13 @@ const TERMINAL: RenderOptions = {
   stdout: { isTTY: true },
   stderr: { isTTY: true, color: false, columns: 40 },
 };
+
+/** What makes a terminal show text in another order than it has. */
+const BIDI = [0x061c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069];
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+const OBEYED = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: an escape begins each
+const OUR_STYLES = /\x1b\[(?:0|2|31|32|36)m/g;
 
 function at(seq: number, event: NewEvent): Event {
   return {
@@ -43,6 +50,14 @@ const result = (seq: number, content: string, isError = false) =>
       time_offset: 0.2,
     },
   });
+const statusOf = (seq: number, data: EventOf<"STATUS">["data"]) => at(seq, { type: "STATUS", data });
+const product = (seq: number, path: string) =>
+  at(seq, {
+    type: "WORK_PRODUCT",
+    data: { path, workspace_path: path, size: 11, content_type: "text/plain", sha256: "0", url: "/x" },
+  });
+const error = (seq: number, message: string, code: string) =>
+  at(seq, { type: "ERROR", data: { message, error: message, code, retryable: false } });
 const end = (seq: number, status: "complete" | "failed" | "cancelled" = "complete", stopReason = "end_turn") =>
   at(seq, {
     type: "ITERATION_END",
@@ -83,18 +98,8 @@ describe("what a turn looks like", () => {
   });
 
   test("[CLI6] tool calls, results, work products and the end are told on stderr", () => {
-    const product = at(4, {
-      type: "WORK_PRODUCT",
-      data: {
-        path: "work_products/a.txt",
-        workspace_path: "work_products/a.txt",
-        size: 11,
-        content_type: "text/plain",
-        sha256: "0",
-        url: "/x",
-      },
-    });
-    expect(shown(PIPES, call(2, { path: "a.txt" }), result(3, "wrote 11 bytes"), product, end(5))).toEqual(
+    const made = product(4, "work_products/a.txt");
+    expect(shown(PIPES, call(2, { path: "a.txt" }), result(3, "wrote 11 bytes"), made, end(5))).toEqual(
       expect.objectContaining({
         stdout: "",
         stderr: [
@@ -135,15 +140,12 @@ describe("what a turn looks like", () => {
   });
 
   test("[CLI6] a failure is told with its code", () => {
-    const error = at(2, {
-      type: "ERROR",
-      data: { message: "no key", error: "no key", code: "authentication_error", retryable: false },
-    });
-    expect(shown(PIPES, error, end(3, "failed", "error")).stderr).toBe(
+    const failure = error(2, "no key", "authentication_error");
+    expect(shown(PIPES, failure, end(3, "failed", "error")).stderr).toBe(
       "error: no key (authentication_error)\nfailed (error) in 1.3 s, 1 tool, 10 tokens in, 5 out\n",
     );
     const colored = { ...TERMINAL, stderr: { ...TERMINAL.stderr, color: true } };
-    expect(shown(colored, error).stderr).toContain("\x1b[31merror: no key");
+    expect(shown(colored, failure).stderr).toContain("\x1b[31merror: no key");
   });
 
   test("[CLI6] on one terminal, text and the lines about it do not run into each other", () => {
@@ -155,19 +157,61 @@ describe("what a turn looks like", () => {
     );
   });
 
-  test("[CLI1] no text of a model or a tool can command the terminal", () => {
-    const hostile = "\x1b[2J\x1b]0;title\x07\x9b31m\r\x00ok\tfine";
-    const { both } = shown(
-      { ...TERMINAL, thinking: true },
-      text(1, hostile),
-      thinking(2, hostile),
-      call(3, { [hostile]: hostile }, hostile),
-      result(4, hostile),
-      at(5, { type: "ERROR", data: { message: hostile, error: hostile, code: "x", retryable: false } }),
+  test("[CLI23] what a terminal would obey is left out, and the rest of the text stays", () => {
+    const hostile = "\x1b[2J\x1b]0;title\x07\x9b31m\r\x00\u202ek\u2066\u200fo\tfine";
+    const { stdout, stderr } = shown(TERMINAL, text(1, hostile), product(2, hostile), error(3, hostile, hostile));
+    const harmless = "[2J]0;title31mko\tfine";
+    expect(stdout).toBe(harmless);
+    const onOneLine = harmless.replace("\t", " ");
+    expect(stderr).toBe(`\n${onOneLine} (11 bytes)\nerror: ${harmless} (${onOneLine})\n`);
+  });
+
+  test("[CLI23] whatever stands in an event, a terminal is not told what to do", () => {
+    const hostile = fc.string({
+      unit: fc.oneof(fc.nat(0x9f), fc.constantFrom(...BIDI)).map((c) => String.fromCharCode(c)),
+    });
+    const modes = fc.record({ json: fc.boolean(), thinking: fc.boolean(), color: fc.boolean() });
+    fc.assert(
+      fc.property(hostile, modes, (it, { json, thinking: loud, color }) => {
+        const options = { ...TERMINAL, json, thinking: loud, stderr: { ...TERMINAL.stderr, color } };
+        const events = [
+          text(1, it),
+          thinking(2, it),
+          call(3, { [it]: it }, it),
+          result(4, it),
+          product(5, it),
+          error(6, it, it),
+          statusOf(7, { status: "retrying", attempt: 2, code: it, delay_seconds: 1, discard: [1] }),
+          statusOf(8, { status: "file_changed", path: it, sha256: null }),
+          end(9, "failed", it),
+        ];
+        const renderer = new Renderer(options);
+        const outputs = [...events.flatMap((event) => renderer.render(event)), renderer.note(it), renderer.error(it)];
+        for (const { text } of outputs) expect(text.replace(OUR_STYLES, "")).not.toMatch(OBEYED);
+        if (!json) return;
+        const lines = outputs.filter(({ to }) => to === "stdout").map(({ text }) => JSON.parse(text));
+        expect(lines).toEqual(events);
+      }),
     );
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
-    expect(both).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
-    expect(both).toContain("ok\tfine");
+  });
+
+  test("[CLI7] in a pipe the texts of two turns are lines of their own", () => {
+    const turns = [[text(1, "a")], [error(2, "no", "x")], [text(3, "b\n")], [text(4, "c"), call(5, {}), text(6, "d")]];
+    const talk = (options: RenderOptions) => {
+      const renderer = new Renderer(options);
+      const outputs = turns.flatMap((events) => {
+        renderer.beginTurn();
+        return [...events, end(9)].flatMap((event) => renderer.render(event));
+      });
+      return outputs
+        .filter(({ to }) => to === "stdout")
+        .map((output) => output.text)
+        .join("");
+    };
+    expect(talk(PIPES)).toBe("a\nb\ncd");
+    expect(talk({ ...PIPES, stderr: TERMINAL.stderr })).toBe("a\nb\ncd");
+    // There a turn ends its last line itself.
+    expect(talk(TERMINAL)).toBe("a\nb\ncd\n");
   });
 
   test("[CLI2] with --json each event is one line, and nothing else is printed", () => {

@@ -84,6 +84,7 @@ function leaveOnInterrupts(lines: Interface, { renderer }: Conversation): void {
 /** A message that came to nothing is told, and the next one may be typed. */
 async function sayOrTell(conversation: Conversation, message: string): Promise<void> {
   try {
+    conversation.renderer.beginTurn();
     await conversation.say(message);
   } catch (thrown) {
     if (!(thrown instanceof Failure)) throw thrown;

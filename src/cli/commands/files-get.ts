@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
-import { isErrorCode } from "../dev-vars.ts";
-import { EXIT, usageFailure } from "../failure.ts";
+import { hasCode } from "../../local/error-codes.ts";
+import { EXIT, reasonOf, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { GATEWAY_OPTIONS, gatewayFlagsOf } from "../gateway-flags.ts";
 import { sanitize } from "../sanitize.ts";
@@ -48,7 +48,7 @@ function writeFile(path: string, bytes: Uint8Array, force: boolean): void {
   try {
     writeFileSync(path, bytes, { flag: force ? "w" : "wx" });
   } catch (thrown) {
-    if (isErrorCode(thrown, "EEXIST")) throw usageFailure(`There is a ${path} already; --force overwrites it.`);
-    throw usageFailure(`${path} cannot be written: ${thrown instanceof Error ? thrown.message : thrown}`);
+    if (hasCode(thrown, "EEXIST")) throw usageFailure(`There is a ${path} already; --force overwrites it.`);
+    throw usageFailure(`${path} cannot be written: ${reasonOf(thrown)}`);
   }
 }

@@ -3,7 +3,7 @@ import { EXIT } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { GATEWAY_OPTIONS, gatewayFlagsOf } from "../gateway-flags.ts";
 import { noSession } from "../refusal.ts";
-import { sanitizeLine } from "../sanitize.ts";
+import { jsonLine, sanitizeLine } from "../sanitize.ts";
 import { sessionAnd } from "../session-argument.ts";
 import { table, timeOf } from "../table.ts";
 import { withGateway } from "../with-gateway.ts";
@@ -28,9 +28,7 @@ export async function listFiles(args: string[]): Promise<number> {
         cursor = next_cursor;
       } while (cursor !== null);
       process.stdout.write(
-        values.json
-          ? found.map((file) => `${JSON.stringify(file)}\n`).join("")
-          : table(["MODIFIED", "BYTES", "PATH"], found.map(rowOf)),
+        values.json ? found.map(jsonLine).join("") : table(["MODIFIED", "BYTES", "PATH"], found.map(rowOf)),
       );
       return EXIT.complete;
     },

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { FILE_MAX_BYTES } from "../../protocol/limits.ts";
-import { EXIT, Failure, usageFailure } from "../failure.ts";
+import { EXIT, Failure, reasonOf, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { GATEWAY_OPTIONS, gatewayFlagsOf } from "../gateway-flags.ts";
 import { noSession } from "../refusal.ts";
@@ -42,7 +42,7 @@ async function readSource(file: string): Promise<Uint8Array> {
     }
   } catch (thrown) {
     if (thrown instanceof Failure) throw thrown;
-    throw usageFailure(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : thrown}`);
+    throw usageFailure(`${file} cannot be read: ${reasonOf(thrown)}`);
   }
   return Buffer.concat(chunks);
 }

@@ -1,11 +1,12 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { makeFolder } from "../local/home.ts";
 
 /** Writes a file whole or not at all, for its owner alone. Returns whether it could; never throws. */
-export function replaceFile(path: string, text: string): boolean {
+export function keepFile(path: string, text: string): boolean {
   const draft = `${path}.${process.pid}`;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     writeFileSync(draft, text, { mode: 0o600 });
     renameSync(draft, path);
     return true;
