@@ -1,12 +1,14 @@
 import { usageFailure } from "./failure.ts";
 import { checkToken, portSetting, type Sources, setting } from "./settings.ts";
 
+/** The names of this machine, as a URL has them. */
+const LOOPBACK = ["127.0.0.1", "[::1]", "localhost"];
+
 /** The flags of every command that say where the sessions are. */
 export type GatewayFlags = {
   gatewayUrl?: string | undefined;
   token?: string | undefined;
   useGateway?: boolean;
-  noFallback?: boolean;
 };
 
 /** The flags of a command that runs turns, as far as they matter for where they run. */
@@ -14,6 +16,7 @@ export type PlaceFlags = GatewayFlags & {
   session?: string | undefined;
   workspace?: string | undefined;
   approve?: string | undefined;
+  noFallback?: boolean;
 };
 
 export type Choice =
@@ -49,12 +52,11 @@ export function chooseGateway(flags: PlaceFlags, sources: Sources): Choice {
     const named = flags.gatewayUrl === undefined ? "TURNPIKE_GATEWAY_URL" : "--gateway-url";
     throw usageFailure(`--workspace is for an agent on this machine; it does not go with ${named}.`);
   }
-  const token = setting("TURNPIKE_TOKEN", flags.token, sources) ?? setting("GATEWAY_TOKEN", undefined, sources);
-  if (token === undefined) throw usageFailure("A token is needed: --token, TURNPIKE_TOKEN or GATEWAY_TOKEN.");
+  const address = checkAddress(url);
   return {
     kind: "remote",
-    baseUrl: checkAddress(url),
-    token: checkToken("The token", token),
+    baseUrl: address.href.replace(/\/+$/, ""),
+    token: checkToken("The token", tokenFor(address, flags, sources)),
     mayFallBack: session === undefined && !flags.noFallback,
   };
 }
@@ -66,12 +68,13 @@ export function chooseGateway(flags: PlaceFlags, sources: Sources): Choice {
  */
 export function checkDirect(flags: PlaceFlags): void {
   checkApproval(flags);
-  const { session, useGateway, gatewayUrl, token } = flags;
+  const { session, useGateway, gatewayUrl, token, noFallback } = flags;
   refuseTogether("--direct", {
     "--session": session,
     "--use-gateway": useGateway,
     "--gateway-url": gatewayUrl,
     "--token": token,
+    "--no-fallback": noFallback,
   });
 }
 
@@ -105,8 +108,19 @@ function refuseTogether(flag: string, others: Record<string, string | boolean | 
   }
 }
 
-/** The address as requests begin with it. */
-function checkAddress(text: string): string {
+/** The token that is shown to the gateway at an address. @throws Failure if there is none */
+function tokenFor({ hostname }: URL, flags: GatewayFlags, sources: Sources): string {
+  const { env, devVars } = sources;
+  // What the gateway of this machine takes is told to no other.
+  const isHere = LOOPBACK.includes(hostname);
+  const ofGateway = setting("GATEWAY_TOKEN", undefined, isHere ? sources : { env, devVars: null });
+  const token = setting("TURNPIKE_TOKEN", flags.token, sources) ?? ofGateway;
+  if (token !== undefined) return token;
+  const kept = devVars?.["GATEWAY_TOKEN"] ? "; the one in .dev.vars is this machine's" : "";
+  throw usageFailure(`A token is needed: --token, TURNPIKE_TOKEN or GATEWAY_TOKEN${kept}.`);
+}
+
+function checkAddress(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw usageFailure(`The gateway's address must begin with http:// or https://, not "${text}".`);
@@ -114,5 +128,5 @@ function checkAddress(text: string): string {
   // The address itself is not shown: it may hold a password.
   if (url.username !== "" || url.password !== "") throw usageFailure("The gateway's address must hold no user.");
   if (url.search !== "" || url.hash !== "") throw usageFailure(`The gateway's address must end with its path: ${text}`);
-  return url.href.replace(/\/+$/, "");
+  return url;
 }

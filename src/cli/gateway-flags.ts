@@ -5,7 +5,6 @@ export const GATEWAY_OPTIONS = {
   "gateway-url": { type: "string" },
   token: { type: "string" },
   "use-gateway": { type: "boolean" },
-  "no-fallback": { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -20,7 +19,6 @@ type Values = {
   "gateway-url"?: string | undefined;
   token?: string | undefined;
   "use-gateway"?: boolean | undefined;
-  "no-fallback"?: boolean | undefined;
 };
 
 /** What was given for them. */
@@ -29,6 +27,5 @@ export function gatewayFlagsOf(values: Values): GatewayFlags {
     gatewayUrl: values["gateway-url"],
     token: values.token,
     useGateway: values["use-gateway"] ?? false,
-    noFallback: values["no-fallback"] ?? false,
   };
 }

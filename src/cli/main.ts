@@ -36,6 +36,7 @@ the one that npm start runs.
 `;
 
 async function main([name, ...args]: string[]): Promise<number> {
+  if (name === "help") return await main([...args, "--help"]);
   if (name === undefined || name === "--help" || name === "-h") {
     process[name === undefined ? "stderr" : "stdout"].write(HELP);
     return name === undefined ? EXIT.usage : EXIT.complete;

@@ -57,12 +57,7 @@ export async function openLocal({
 }: OpenOptions): Promise<OpenGateway & { gateway: InProcessGateway }> {
   const home = homeSetting(sources);
   const gateway = await openInProcess({ home, models: modelSettings(sources), holder });
-  const [{ Home }, { holderOf }] = await Promise.all([import("../local/home.ts"), import("../local/session-claim.ts")]);
-  const otherHolder = (sessionId: string) => {
-    const by = holderOf(Home.open(home).stateOf(sessionId))?.by;
-    return by == null || by.pid === process.pid ? null : `process ${by.pid} (${by.holder})`;
-  };
-  return { gateway, address: null, home, otherHolder };
+  return { gateway, address: null, home, otherHolder: (sessionId) => gateway.holderOf(sessionId) };
 }
 
 /**

@@ -9,6 +9,7 @@ const OPTIONS = {
   session: { type: "string" },
   workspace: { type: "string" },
   approve: { type: "string" },
+  "no-fallback": { type: "boolean" },
   model: { type: "string" },
   "force-complex": { type: "boolean" },
   "on-busy": { type: "string" },
@@ -21,7 +22,7 @@ const OPTIONS = {
 export const TURN_FLAGS_HELP = `  --session ID           continue this session; without it a new one is made
   --workspace DIR        let the agent work on this directory; without it, in a fresh folder
   --approve allow        what the agent writes in DIR is not asked for (for now there is nothing else)
-  --model M              the model of a new session
+  --model M              the model of a new session (GATEWAY_MODEL); without an ANTHROPIC_API_KEY the demo model answers
   --force-complex        do not begin on the session's fast model
   --on-busy MODE         while a turn runs: enqueue (the default) or reject
   --thinking             show the text of thinking
@@ -55,6 +56,7 @@ export function parseTurnFlags(args: string[]): TurnFlags {
     session: values.session,
     workspace: values.workspace,
     approve: values.approve,
+    noFallback: values["no-fallback"] ?? false,
     direct: values.direct ?? false,
     model: values.model,
     thinking: values.thinking ?? false,

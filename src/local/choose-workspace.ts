@@ -39,7 +39,8 @@ function directoryAt(home: Home, path: string): string {
 /** Both are real paths. @throws GatewayError `path_refused` where the agent could change what the gateway keeps */
 export function refuseExposed(home: string, directory: string): void {
   if (!isExposed(home, directory)) return;
-  throw new GatewayError("path_refused", `An agent may not work in ${directory}: there it could change ${home}.`);
+  const there = directory === home ? "what the gateway keeps" : home;
+  throw new GatewayError("path_refused", `An agent may not work in ${directory}: there it could change ${there}.`);
 }
 
 /** Null for a session that is not there, or whose files are not its own. */

@@ -27,6 +27,7 @@ import { DirectoryFiles } from "./directory-files.ts";
 import { cancelThroughDoor, followDoor } from "./door.ts";
 import { HeldSessions } from "./held-sessions.ts";
 import { parseBody } from "./parse-body.ts";
+import { holderOf } from "./session-claim.ts";
 import { openDirectory } from "./session-directory.ts";
 
 export type InProcessOptions = {
@@ -145,6 +146,13 @@ export class InProcessGateway implements Gateway {
       const status = d1 === "ok" && r2 === "ok" ? "healthy" : "unhealthy";
       return { status, version: readVersion(), model: this.defaultModel, checks: { d1, r2 } };
     });
+  }
+
+  /** The other process that holds a session, such as `process 17 (turnpike chat)`; null where none does. */
+  holderOf(sessionId: string): string | null {
+    const held = holderOf(this.#open().home.stateOf(sessionId));
+    if (held === null || held.by?.pid === process.pid) return null;
+    return held.by === null ? "another process" : `process ${held.by.pid} (${held.by.holder})`;
   }
 
   /** Gives its sessions back. A turn that runs stops here, and goes on when its session is opened again. */

@@ -55,7 +55,7 @@ describe("a new session at an address where nothing answers", () => {
   test("[CLI12] a chat goes on in this process too", async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const { code, stdout, stderr } = await cli.run(["chat", ...to(url)], { input: "Say 'a'\nSay 'b'\n" });
-    expect({ code, stdout }).toEqual({ code: 0, stdout: "ab" });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "a\nb" });
     expect(stderr.match(/no gateway answers/g)).toHaveLength(1);
     expect(cli.sessions).toEqual([sessionIn(stderr)]);
   });

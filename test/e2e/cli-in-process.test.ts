@@ -230,7 +230,7 @@ describe("a session that another process holds", () => {
     return { first, sessionId: sessionIn(first.stderr) };
   }
 
-  test("[CLI26] takes no message, and says who holds it", async () => {
+  test("[CLI26] [CLI28] takes no message, and says who holds it", async () => {
     const { first, sessionId } = await startWaiting();
     await using _ = first;
     const { code, stdout, stderr } = await cli.run(["run", "Say 'x'", "--session", sessionId]);
@@ -238,7 +238,7 @@ describe("a session that another process holds", () => {
     expect(stderr).toMatch(/^turnpike: [^\n]+ \(session_busy\)\n$/);
     expect(stderr).toContain(`process ${first.group} (turnpike run)`);
     expect(stderr).toContain(`turnpike resume ${sessionId}`);
-    expect((await cli.run(["sessions", "--status", "running"])).stdout).toContain(sessionId);
+    expect((await cli.run(["sessions", "--status", "running"])).stdout).toContain(`${sessionId}  running  `);
   });
 
   test("[CLI18] [CLI20] is followed live by resume, and its turn can be cancelled from a third", async () => {
@@ -281,7 +281,7 @@ describe("a session that another process holds", () => {
 });
 
 describe("a turn that was interrupted", () => {
-  test("[CLI18] [CLI19] goes on with resume, which shows what was not shown yet", async () => {
+  test("[CLI18] [CLI19] [CLI28] goes on with resume, which shows what was not shown yet", async () => {
     const script = "Write 'a' to a.txt, then append 'b' to a.txt, then count to 200 at 10 ms";
     await using first = cli.start(["run", script]);
     await first.printed(({ stdout }) => stdout.includes("1 2 3 "));
@@ -289,7 +289,11 @@ describe("a turn that was interrupted", () => {
     // What is kept is in the middle of the text now.
     while (!cli.read(cli.home, "cursors", sessionId).includes("~")) await new Promise(setImmediate);
     await first.killGroup("SIGKILL");
-    expect((await cli.run(["sessions", "--status", "running"])).stdout).toContain(sessionId);
+    expect(await cli.run(["sessions", "--status", "running"])).toMatchObject({
+      stdout: expect.stringContaining(`${sessionId}  interrupted  `),
+      stderr: "what was interrupted goes on with turnpike resume ID\n",
+    });
+    expect((await cli.run(["sessions", "--status", "running", "--json"])).stdout).toContain('"status":"running"');
 
     const { code, stdout, stderr } = await cli.run(["resume", sessionId]);
     expect(code).toBe(0);

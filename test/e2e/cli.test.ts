@@ -142,7 +142,13 @@ describe("turnpike run", () => {
 
   test("[CLI4] --help shows the flags", async () => {
     const commands = ["run", "chat", "sessions", "resume", "cancel", "rm", "files"];
-    for (const args of [["--help"], ["files", "ls", "--help"], ...commands.map((command) => [command, "-h"])]) {
+    for (const args of [
+      ["--help"],
+      ["help"],
+      ["help", "run"],
+      ["files", "ls", "--help"],
+      ...commands.map((command) => [command, "-h"]),
+    ]) {
       expect(await turnpike(args)).toMatchObject({
         code: 0,
         stderr: "",
@@ -223,7 +229,7 @@ describe("turnpike chat", () => {
     const input = "Write 'b' to b.txt\n\n  Say 'heard'  \nFail with 400\nRead b.txt\nexit\nSay 'never'\n";
     const { code, stdout, stderr } = await turnpike(["chat", "--model", "demo"], { input });
     expect(code).toBe(0);
-    expect(stdout).toBe("Done: 1 steps. (demo model)heardDone: 1 steps. (demo model)");
+    expect(stdout).toBe("Done: 1 steps. (demo model)\nheard\nDone: 1 steps. (demo model)");
     expect(stderr.match(/^complete /gm)).toHaveLength(3);
     expect(stderr.match(/^failed /gm)).toHaveLength(1);
     expect(stderr.match(/^session /gm)).toHaveLength(1);

@@ -31,6 +31,41 @@ describe("where the sessions are", () => {
     });
   });
 
+  test.each([
+    "http://127.0.0.1:8787",
+    "http://127.1",
+    "http://[::1]:1/under",
+    "http://LOCALHOST:8787",
+    "https://localhost",
+  ])("[CLI27] the gateway's own token of .dev.vars goes to this machine: %s", (gatewayUrl) => {
+    const devVars = { GATEWAY_TOKEN: "own" };
+    expect(chooseGateway({ gatewayUrl }, { env: {}, devVars })).toMatchObject({ token: "own" });
+    expect(chooseGateway({ gatewayUrl }, { env: { GATEWAY_TOKEN: "env" }, devVars })).toMatchObject({ token: "env" });
+  });
+
+  test.each([
+    "http://example.com",
+    "https://127.0.0.1.example.com",
+    "http://localhost.example.com",
+    "http://10.0.0.1",
+    "http://0.0.0.0",
+  ])("[CLI27] and to no other: %s", (gatewayUrl) => {
+    const devVars = { GATEWAY_TOKEN: "own" };
+    expect(() => chooseGateway({ gatewayUrl }, { env: {}, devVars })).toThrow(
+      wrong("A token is needed: --token, TURNPIKE_TOKEN or GATEWAY_TOKEN; the one in .dev.vars is this machine's."),
+    );
+    expect(() => chooseGateway({}, { env: { TURNPIKE_GATEWAY_URL: gatewayUrl }, devVars })).toThrow(
+      wrong(/is this machine's\.$/),
+    );
+    expect(chooseGateway({ gatewayUrl }, { env: { GATEWAY_TOKEN: "env" }, devVars })).toMatchObject({ token: "env" });
+    expect(chooseGateway({ gatewayUrl, token: "t" }, { env: {}, devVars })).toMatchObject({ token: "t" });
+    expect(chooseGateway({ gatewayUrl }, { env: {}, devVars: { ...devVars, TURNPIKE_TOKEN: "client" } })).toMatchObject(
+      {
+        token: "client",
+      },
+    );
+  });
+
   test("[CLI12] only a new session may begin elsewhere, unless --no-fallback", () => {
     expect(chooseGateway({}, REMOTE)).toMatchObject({ mayFallBack: true });
     expect(chooseGateway({ noFallback: true }, REMOTE)).toMatchObject({ mayFallBack: false });
@@ -53,7 +88,7 @@ describe("where the sessions are", () => {
   });
 
   test("[CLI16] --direct goes before what the environment names", () => {
-    expect(() => checkDirect({ noFallback: true })).not.toThrow();
+    expect(() => checkDirect({})).not.toThrow();
     expect(() => checkDirect({ workspace: "x", approve: "allow" })).not.toThrow();
   });
 });
@@ -92,6 +127,7 @@ test.each<[PlaceFlags, string]>([
   [{ useGateway: true }, "--direct does not go with --use-gateway."],
   [{ gatewayUrl: "http://x" }, "--direct does not go with --gateway-url."],
   [{ token: "x" }, "--direct does not go with --token."],
+  [{ noFallback: true }, "--direct does not go with --no-fallback."],
   [{ workspace: "x" }, "--workspace DIR needs --approve allow for now: to be asked before each write comes later."],
 ])("[CLI10] --direct with %j is wrong usage: %s", (flags, message) => {
   expect(() => checkDirect(flags)).toThrow(wrong(message));

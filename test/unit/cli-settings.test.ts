@@ -1,4 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { cancel } from "../../src/cli/commands/cancel.ts";
+import { files } from "../../src/cli/commands/files.ts";
+import { resume } from "../../src/cli/commands/resume.ts";
+import { rm } from "../../src/cli/commands/rm.ts";
+import { sessions } from "../../src/cli/commands/sessions.ts";
 import { portSetting, type Sources, setting } from "../../src/cli/settings.ts";
 import { parseTurnFlags } from "../../src/cli/turn-flags.ts";
 
@@ -35,6 +40,17 @@ describe("flags", () => {
         positionals: ["hi"],
       },
     );
+  });
+
+  test("[CLI4] --no-fallback is for those that may begin a session, and refused by others", async () => {
+    expect(parseTurnFlags(["hi", "--no-fallback"])).toMatchObject({ noFallback: true });
+    const nowhere = ["--gateway-url", "nowhere"];
+    const refused = expect.objectContaining({ message: "Unknown option '--no-fallback'", exitCode: 2 });
+    for (const command of [sessions, resume, cancel, rm]) {
+      await expect(command(["--no-fallback", ...nowhere])).rejects.toEqual(refused);
+    }
+    for (const action of ["ls", "get", "put"])
+      await expect(files([action, "--no-fallback", ...nowhere])).rejects.toEqual(refused);
   });
 
   test.each([

@@ -8,8 +8,8 @@ const HELP = `Usage: turnpike run "MESSAGE" [flags]
 Sends a message and shows the turn. The model's text goes to stdout, everything else to stderr. Ctrl-C cancels the
 turn, a second one leaves at once.
 
-${TURN_FLAGS_HELP}  --direct               one turn straight through the engine, of which no session is kept (for development)
-
+  --direct               one turn straight through the engine, of which no session is kept (for development)
+${TURN_FLAGS_HELP}
 Exit codes: 0 complete, 1 the turn failed, 2 wrong usage, 3 the gateway cannot be reached or refuses, or another
 process holds the session, 130 cancelled.
 `;

@@ -5,8 +5,9 @@ import { EXIT, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { GATEWAY_FLAGS_HELP, GATEWAY_OPTIONS, gatewayFlagsOf } from "../gateway-flags.ts";
 import type { OpenGateway } from "../open-gateway.ts";
-import { sanitizeLine } from "../sanitize.ts";
+import { jsonLine, sanitizeLine } from "../sanitize.ts";
 import { table, timeOf } from "../table.ts";
+import { createRenderer, print } from "../terminal.ts";
 import { withGateway } from "../with-gateway.ts";
 
 const OPTIONS = {
@@ -17,9 +18,11 @@ const OPTIONS = {
   json: { type: "boolean" },
 } as const;
 
+const INTERRUPTED = "interrupted";
+
 const HELP = `Usage: turnpike sessions [flags]
 
-Lists the sessions, newest activity first.
+Lists the sessions, newest activity first. What was interrupted goes on with turnpike resume ID.
 
   --status S             only those that are ${sessionStatus.options.join(", ")}
   --q TEXT               only those whose title holds this text
@@ -45,11 +48,8 @@ export async function sessions(args: string[]): Promise<number> {
   };
   return await withGateway(gatewayFlagsOf(values), { holder: "turnpike sessions" }, async (opened) => {
     const found = await listSessions(opened, query, limit);
-    process.stdout.write(
-      values.json
-        ? found.map((session) => `${JSON.stringify(session)}\n`).join("")
-        : table(["SESSION", "STATUS", "UPDATED", "TITLE"], found.map(rowOf)),
-    );
+    if (values.json) process.stdout.write(found.map(jsonLine).join(""));
+    else await show(opened, found);
     return EXIT.complete;
   });
 }
@@ -73,6 +73,23 @@ async function listSessions({ gateway }: OpenGateway, query: SessionQuery, limit
   return found;
 }
 
-function rowOf({ session_id, status, updated_at, title }: Session): string[] {
-  return [session_id, status, timeOf(updated_at), sanitizeLine(title ?? "")];
+async function show(opened: OpenGateway, found: Session[]): Promise<void> {
+  const shown = found.map(async (session) => ({ ...session, status: await statusOf(opened, session) }));
+  const rows = (await Promise.all(shown)).map(({ session_id, status, updated_at, title }) => {
+    return [session_id, status, timeOf(updated_at), sanitizeLine(title ?? "")];
+  });
+  process.stdout.write(table(["SESSION", "STATUS", "UPDATED", "TITLE"], rows));
+  if (!rows.some(([, status]) => status === INTERRUPTED)) return;
+  const renderer = createRenderer({ json: false, thinking: false });
+  print(renderer.note("what was interrupted goes on with turnpike resume ID"));
+}
+
+/** Of a session of this machine also whether it was left while a turn of it ran, or waited. */
+async function statusOf({ gateway, address, otherHolder }: OpenGateway, session: Session): Promise<string> {
+  const { session_id } = session;
+  const isLeft = ({ status }: Session) => status === "running" || status === "queued";
+  if (address !== null || !isLeft(session) || otherHolder(session_id) !== null) return session.status;
+  // Whoever held it may have come to the end of the turn meanwhile.
+  const now = await gateway.resumeSession(session_id);
+  return isLeft(now) ? INTERRUPTED : now.status;
 }
