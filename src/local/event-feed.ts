@@ -75,7 +75,8 @@ export class EventFeed {
         }
         for (let event = await live?.next(); event !== undefined; event = await live?.next()) {
           cursor = event.cursor;
-          yield event;
+          // Its own: what one reader does with an event is nothing to another.
+          yield structuredClone(event);
         }
       } finally {
         if (live !== null) this.#readers.delete(live);

@@ -206,6 +206,7 @@ export class LocalSession {
   /** Stops what runs, which goes on at the next opening, and gives the session back. */
   async close(why: GatewayError): Promise<void> {
     await this.#stop(why);
+    this.#session.forgiveStart();
     await this.#session.index.flush();
     this.#held.database.close();
     this.#held.claim.release();

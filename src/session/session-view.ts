@@ -16,7 +16,8 @@ export function viewSession(settings: Settings, open: readonly OpenTurn[], log: 
     status: active !== undefined ? "running" : queued.length > 0 ? "queued" : "idle",
     workspace_dir: workspaceDir(settings),
     model,
-    metadata,
+    // What is given away may be changed by whoever has it.
+    metadata: structuredClone(metadata),
     created_at: toTimestamp(created_at),
     updated_at: toTimestamp(Math.max(changed_at, log.lastAt ?? 0)),
     last_seq: log.lastSeq,

@@ -209,6 +209,11 @@ export class Session {
     await this.#loop?.ended;
   }
 
+  /** Once it was stopped: the host goes in order, so that a turn which is left was not interrupted by a crash. */
+  forgiveStart(): void {
+    this.#queue.forgiveStart();
+  }
+
   /** Runs the turns, one after the other, until none is left. There is one loop. */
   #drive(): void {
     if (this.#loop !== null || this.#stopped) return;

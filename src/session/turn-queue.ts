@@ -35,6 +35,8 @@ export class TurnQueue {
   readonly #options: TurnQueueOptions;
   #active: OpenTurn | null;
   #queued: OpenTurn[];
+  /** The turn of which a start was counted. */
+  #recovered: string | null = null;
 
   constructor(options: TurnQueueOptions) {
     this.#options = options;
@@ -157,6 +159,15 @@ export class TurnQueue {
       updateTurn(sql, turn.turn_id, { starts: turn.starts + 1 });
       onStart(requestOf(turn).user_input);
     });
+    this.#recovered = turn.turn_id;
+  }
+
+  /** Takes the count of a start back: what is left here in order was no crash, and is no sign of one to come. */
+  forgiveStart(): void {
+    if (this.#active === null || this.#active.turn_id !== this.#recovered) return;
+    const { starts } = this.#stored(this.#active);
+    if (starts > 0) updateTurn(this.#options.sql, this.#active.turn_id, { starts: starts - 1 });
+    this.#recovered = null;
   }
 
   #stored({ turn_id }: OpenTurn): TurnRow {
