@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { hasCode } from "../local/error-codes.ts";
+import { hasSqliteCode, SQLITE } from "../local/error-codes.ts";
 import { makeFolder } from "../local/home.ts";
 import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
 
@@ -20,7 +20,7 @@ export function claimState(state: string): void {
     // Closing the database would end the claim, and so would its collection as garbage.
     process.once("exit", () => claim.close());
   } catch (thrown) {
-    if (hasCode(thrown, "ERR_SQLITE_ERROR"))
+    if (hasSqliteCode(thrown, SQLITE.busy))
       throw new Failure(EXIT.failed, `Another gateway is using the state in ${state}.`);
     throw usageFailure(`The state folder ${state} cannot be used: ${reasonOf(thrown)}`);
   }

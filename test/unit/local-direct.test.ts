@@ -60,8 +60,14 @@ describe("a direct turn", () => {
     using folder = new TemporaryFolder();
     const home = join(folder.path, "home");
     mkdirSync(home);
-    for (const workspace of [folder.path, home]) {
-      await expect(direct("Say 'hi'", { workspace, home })).rejects.toMatchObject({ code: "path_refused" });
+    for (const [workspace, kept] of [
+      [folder.path, home],
+      [home, "what the gateway keeps"],
+    ] as const) {
+      await expect(direct("Say 'hi'", { workspace, home })).rejects.toMatchObject({
+        code: "path_refused",
+        message: `An agent may not work in ${workspace}: there it could change ${kept}.`,
+      });
     }
   });
 
