@@ -101,7 +101,9 @@ describe("on the Node of the tests", () => {
   test("[PACK7] what was compiled is kept for the next start, for its owner alone", async () => {
     using folder = new TemporaryFolder();
     const home = join(folder.path, "home");
-    const run = async () => await installed.run(PINNED_NODE, ["run", "Say 'x'"], { env: { TURNPIKE_HOME: home } });
+    // In the place of the one that tested processes share.
+    const env = { TURNPIKE_HOME: home, NODE_COMPILE_CACHE: "" };
+    const run = async () => await installed.run(PINNED_NODE, ["run", "Say 'x'"], { env });
     expect(await run()).toMatchObject({ code: 0, stdout: "x" });
     for (const path of [home, join(home, "compiled")]) expect(statSync(path).mode & 0o777).toBe(0o700);
     const kept = () => readdirSync(join(home, "compiled"), { recursive: true }).sort();
@@ -115,7 +117,7 @@ describe("on the Node of the tests", () => {
     using home = new TemporaryFolder();
     writeFileSync(join(home.path, "compiled"), "in the way");
     const { code, stdout } = await installed.run(PINNED_NODE, ["run", "Say 'x'"], {
-      env: { TURNPIKE_HOME: home.path },
+      env: { TURNPIKE_HOME: home.path, NODE_COMPILE_CACHE: "" },
     });
     expect({ code, stdout }).toEqual({ code: 0, stdout: "x" });
   });
