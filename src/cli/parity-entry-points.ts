@@ -24,13 +24,11 @@ export const showTurn: Show = (events, { thinking }) => {
   return shown;
 };
 
-/** Two folders: where sessions are kept, and where the command lines that are started keep what Node has compiled. */
-export type Folders = { home: string; cache: string };
-
-export type RemoteOptions = Folders & { address: Address; gateway: Gateway };
+/** `home` is where sessions are kept, and what Node has compiled of the command lines that are started. */
+export type RemoteOptions = { home: string; address: Address; gateway: Gateway };
 
 /** The ways to a gateway on the network. */
-export function remoteEntryPoints({ address, gateway, ...folders }: RemoteOptions): EntryPoint[] {
+export function remoteEntryPoints({ address, gateway, home }: RemoteOptions): EntryPoint[] {
   const settings = { TURNPIKE_GATEWAY_URL: address.baseUrl, TURNPIKE_TOKEN: address.token };
   return [
     restEntryPoint(address),
@@ -39,7 +37,7 @@ export function remoteEntryPoints({ address, gateway, ...folders }: RemoteOption
     gatewayEntryPoint("client", gateway),
     commandLineEntryPoint({
       name: "CLI remote",
-      program: commandLine(settings, folders),
+      program: commandLine(settings, home),
       flags: ["--no-fallback"],
       leavesOut: isTooLong,
       remove: (sessionId) => gateway.deleteSession(sessionId),
@@ -47,16 +45,16 @@ export function remoteEntryPoints({ address, gateway, ...folders }: RemoteOption
   ];
 }
 
-export type LocalOptions = Folders & { gateway: Gateway; models: Models };
+export type LocalOptions = { home: string; gateway: Gateway; models: Models };
 
 /** The ways that need no network. */
-export function localEntryPoints({ gateway, models, ...folders }: LocalOptions): EntryPoint[] {
+export function localEntryPoints({ gateway, models, home }: LocalOptions): EntryPoint[] {
   return [
     directEntryPoint(directWith(models)),
     gatewayEntryPoint("in-process", gateway),
     commandLineEntryPoint({
       name: "CLI in-process",
-      program: commandLine({}, folders),
+      program: commandLine({}, home),
       flags: [],
       leavesOut: (scene) =>
         isTooLong(scene) ?? (queues(scene) ? "a session is held by the process that runs a turn" : null),
@@ -83,10 +81,9 @@ function queues({ steps }: Scene): boolean {
 
 const SETTINGS = /^(GATEWAY_TOKEN|TURNPIKE_.*)$/;
 
-/** This program, run with other settings. Most of what it does is to start, which a cache makes twice as fast. */
-function commandLine(settings: Record<string, string>, { home, cache }: Folders): Program {
+/** This program, run with other settings. */
+function commandLine(settings: Record<string, string>, home: string): Program {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !SETTINGS.test(name)));
   const [, main = "turnpike"] = process.argv;
-  const env = { ...inherited, ...settings, TURNPIKE_HOME: home, NODE_COMPILE_CACHE: cache };
-  return { command: [process.execPath, main], env, cwd: home };
+  return { command: [process.execPath, main], env: { ...inherited, ...settings, TURNPIKE_HOME: home }, cwd: home };
 }

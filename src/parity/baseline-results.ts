@@ -1,15 +1,16 @@
-import { readViews, turnsIn } from "./compare/observation.ts";
+import { type Divergence, type Observation, readViews, turnsIn } from "./compare/observation.ts";
 import { resultOfEvents } from "./compare/result-of-events.ts";
 import type { ParityReport } from "./run-parity.ts";
 import { BASELINE } from "./scenes.ts";
 
 /** The baseline as it is written to `baseline_comparison_results.json`; null where it was not played. */
 export function baselineResults(
-  { model, scenes, observations, divergences }: ParityReport,
+  { model, entries, scenes, observations, leftOut, divergences }: ParityReport,
   { gateway, at }: { gateway: string; at: string },
 ) {
   const scene = scenes.find(({ name }) => name === BASELINE);
-  if (scene === undefined) return null;
+  const played = observations.filter((observation) => observation.scene === BASELINE);
+  if (scene === undefined || played.length === 0) return null;
   const differences = divergences.filter((one) => one.scene === BASELINE);
   return {
     prompt: scene.steps.flatMap((step) => (step.do === "put" ? [] : [step.prompt])).join("\n"),
@@ -17,21 +18,25 @@ export function baselineResults(
     gateway,
     at,
     equal: differences.length === 0,
-    entry_points: observations
-      .filter((observation) => observation.scene === BASELINE)
-      .map(({ entry, views, files, seconds, failure }) => {
-        const events = readViews(views)[0]?.events ?? [];
-        const [result] = turnsIn(events).flatMap((turn) => resultOfEvents(turn) ?? []);
-        return {
-          name: entry,
-          status: result?.status ?? failure ?? "no end",
-          tool_calls: toolCallsIn(events),
-          output_paths: result?.work_products ?? [],
-          files,
-          duration_seconds: Number(seconds.toFixed(3)),
-          divergences: differences.filter((one) => one.entry === entry).map(({ check, text }) => ({ check, text })),
-        };
-      }),
+    entry_points: entries.map((name) => {
+      const observation = played.find(({ entry }) => entry === name);
+      if (observation !== undefined) return { name, ...resultsOf(observation, differences) };
+      const left = leftOut.find(({ entry, scene }) => entry === name && scene === BASELINE);
+      return { name, left_out: left?.why ?? "it was not played" };
+    }),
+  };
+}
+
+function resultsOf({ entry, views, files, seconds, failure }: Observation, differences: readonly Divergence[]) {
+  const events = readViews(views)[0]?.events ?? [];
+  const [result] = turnsIn(events).flatMap((turn) => resultOfEvents(turn) ?? []);
+  return {
+    status: result?.status ?? failure ?? "no end",
+    tool_calls: toolCallsIn(events),
+    output_paths: result?.work_products ?? [],
+    files,
+    duration_seconds: Number(seconds.toFixed(3)),
+    divergences: differences.filter((one) => one.entry === entry).map(({ check, text }) => ({ check, text })),
   };
 }
 

@@ -57,8 +57,9 @@ const brings = (type: EventType) => (observation: Observation) =>
 function gives(check: (typeof OTHER_CHECKS)[number]): (observation: Observation) => boolean {
   switch (check) {
     case "answers":
-    case "order":
       return () => true;
+    case "order":
+      return ({ views }) => views.some(({ streams }) => streams.flat().length > 0);
     case "result":
       return ({ endings }) => endings.length > 0;
     case "files":
@@ -70,6 +71,7 @@ function gives(check: (typeof OTHER_CHECKS)[number]): (observation: Observation)
 
 function secondsOf({ observations }: ParityReport, entry: string): string {
   const own = observations.filter((observation) => observation.entry === entry);
+  if (own.length === 0) return "–";
   return own.reduce((sum, { seconds }) => sum + seconds, 0).toFixed(1);
 }
 

@@ -3,6 +3,7 @@ import { askedFaults } from "./compare/asked-faults.ts";
 import { compare, contradictions } from "./compare/compare.ts";
 import type { Divergence, Observation } from "./compare/observation.ts";
 import type { EntryPoint, Show } from "./entry-points/entry-point.ts";
+import { type LeftOut, leftOutOf } from "./left-out.ts";
 import { playScene } from "./play-scene.ts";
 import { SCENES, type Scene } from "./scenes.ts";
 
@@ -21,8 +22,6 @@ export type ParityOptions = {
   signal: AbortSignal;
 };
 
-export type LeftOut = { entry: string; scene: string; why: string };
-
 export type ParityReport = {
   model: string;
   entries: readonly string[];
@@ -38,13 +37,20 @@ export function scenesFor(model: string): readonly Scene[] {
 }
 
 /**
- * Plays every scene through every entry point, which all begin at once, and compares what they brought.
+ * Plays every scene that two entry points or more can play through each of them, which all begin at once, and compares what they brought.
  *
  * @throws the signal's reason, once what was made is removed
  */
 export async function runParity(options: ParityOptions): Promise<ParityReport> {
   const { entryPoints, scenes, model } = options;
-  const lanes = await Promise.all(entryPoints.map((entryPoint) => playAll(entryPoint, options)));
+  const leftOut = leftOutOf(entryPoints, scenes);
+  const lanes = await Promise.all(
+    entryPoints.map((entryPoint) => {
+      const left = new Set(leftOut.flatMap(({ entry, scene }) => (entry === entryPoint.name ? [scene] : [])));
+      const own = scenes.filter(({ name }) => !left.has(name));
+      return playAll(entryPoint, own, options);
+    }),
+  );
   options.signal.throwIfAborted();
   const observations = lanes.flat();
   const compared = scenes.flatMap((scene) => {
@@ -52,21 +58,19 @@ export async function runParity(options: ParityOptions): Promise<ParityReport> {
     const differences = model === DEMO ? compare(ofScene) : contradictions(ofScene);
     return [...differences, ...ofScene.flatMap((observation) => askedFaults(scene, observation))];
   });
-  const leftOut = entryPoints.flatMap(({ name, leavesOut }) =>
-    scenes.flatMap((scene) => {
-      const why = leavesOut(scene);
-      return why === null ? [] : [{ entry: name, scene: scene.name, why }];
-    }),
-  );
   const divergences = [...compared, ...(scenes === SCENES ? missingTypes(observations) : [])];
   return { model, entries: entryPoints.map(({ name }) => name), scenes, observations, leftOut, divergences };
 }
 
-async function playAll(entryPoint: EntryPoint, { scenes, model, show, signal }: ParityOptions): Promise<Observation[]> {
+async function playAll(
+  entryPoint: EntryPoint,
+  scenes: readonly Scene[],
+  { model, show, signal }: ParityOptions,
+): Promise<Observation[]> {
   const timeoutMs = model === DEMO ? DEMO_TIMEOUT_MS : MODEL_TIMEOUT_MS;
   const observations: Observation[] = [];
   for (const scene of scenes) {
-    if (entryPoint.leavesOut(scene) !== null || signal.aborted) continue;
+    if (signal.aborted) break;
     observations.push(await playScene(entryPoint, scene, { model, show, timeoutMs, signal }));
   }
   return observations;

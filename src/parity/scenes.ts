@@ -46,7 +46,10 @@ const LONG_JOB: readonly Step[] = [
   say("Say 'The job is done. 🎬'"),
 ];
 
-/** Everything that is compared, each type of event in at least one scene, which `run-parity.ts` makes sure of. */
+/**
+ * Everything that is compared, each type of event in at least one scene, which `run-parity.ts` makes sure of. As much in
+ * a scene as a turn can hold, for each is some ten processes of the command line.
+ */
 export const SCENES: readonly Scene[] = [
   {
     name: BASELINE,
@@ -60,14 +63,23 @@ export const SCENES: readonly Scene[] = [
   },
   {
     name: "text",
+    // What is said of a step that is dropped takes a moment, so that each client is there to see it.
     steps: [
-      say('Say "🦉 naïve Ελληνικά 日本語 \\u0000\\t\\"quoted\\"\\n", then list ., then say \'\', then count to 400'),
+      say(
+        [
+          'Say "🦉 naïve Ελληνικά 日本語 \\u0000\\t\\"quoted\\"\\n"',
+          "Think for 30 words",
+          "List .",
+          "Think for 6 words at 30 ms",
+          "Cut after 5 words 1 times",
+          "Fail with 529 2 times",
+          "Say ''",
+          "Count to 400",
+        ].join("\n"),
+      ),
     ],
-  },
-  {
-    name: "thinking",
-    steps: [say("Think for 30 words, then list ., then think for 5 words, then say 'So be it.'")],
     thinking: true,
+    replayTellsMore: true,
   },
   {
     name: "tools",
@@ -82,41 +94,24 @@ export const SCENES: readonly Scene[] = [
           "Run 'ls'",
           "Replace 'first' with 'second' in notes/a.txt",
           "Search for 'line' in .",
+          "Think for 3 words",
           "Wait 0.01 seconds",
           "Delete notes/a.txt",
           "Read notes/a.txt",
-        ].join("\n"),
-      ),
-    ],
-  },
-  {
-    name: "work products",
-    steps: [
-      say(
-        [
           "At once: Write 'a,b' to work_products/table.csv & Write '{}' to work_products/deep/er/data.json",
           "Append '\n1,2' to work_products/table.csv",
           "Write '日本' to \"work_products/naïve name #1?.txt\"",
-          "Write 'not for people' to draft.txt",
           "Delete work_products/deep/er/data.json",
-        ].join("; "),
+          "Say 'I would rather not go on', then stop with refusal",
+        ].join("\n"),
       ),
     ],
-  },
-  {
-    name: "retries",
-    // What is said of a step that is dropped takes a moment, so that each client is there to see it.
-    steps: [
-      say("Think for 6 words at 30 ms, then cut after 5 words 1 times, then fail with 529 2 times, then say 'at last'"),
-    ],
-    replayTellsMore: true,
   },
   {
     name: "error",
     steps: [say("Write 'kept' to kept.txt, then say 'lost', then fail with 400")],
     replayTellsMore: true,
   },
-  { name: "refusal", steps: [say("Say 'I would rather not', then stop with refusal")] },
   { name: "cancel", steps: [{ do: "say", prompt: "Say 'begun', then wait 60 seconds", cancel: true }] },
   { name: "queue", steps: [{ do: "queue", behind: "Wait 60 seconds", prompt: "Say 'my turn'" }] },
   {

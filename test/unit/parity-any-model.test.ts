@@ -3,6 +3,7 @@ import { askedFaults } from "../../src/parity/compare/asked-faults.ts";
 import { contradictions } from "../../src/parity/compare/compare.ts";
 import type { Observation } from "../../src/parity/compare/observation.ts";
 import { scenesFor } from "../../src/parity/run-parity.ts";
+import { SCENES, turnsOf } from "../../src/parity/scenes.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import { hexSha256 } from "../../src/protocol/sha256.ts";
 import { circumstances, madeFile, observed, tell } from "../support/parity-story.ts";
@@ -41,6 +42,23 @@ describe("with any model", () => {
     expect(askedFaults(regression, failed)).toMatchObject([
       { check: "result", text: "status: expected complete, found failed" },
     ]);
+  });
+
+  test("[PARITY10] [PARITY11] a path that brought nothing, or not every turn, is not equal", async () => {
+    const nothing = { ...(await did("hello world")), views: [] };
+    const empty = { ...nothing, views: [{ name: "log", timing: "live", scope: "log", streams: [[]] } as const] };
+    const told = [{ entry: "one", scene: "regression", check: "answers", text: "brought 0 of 1 turns" }];
+    expect(askedFaults(regression, nothing)).toEqual(told);
+    expect(askedFaults(regression, empty)).toEqual([{ ...told[0], text: "log: brought 0 of 1 turns" }]);
+    const [view] = (await did("hello world")).views;
+    if (view === undefined) throw new Error("There is no view.");
+    const half = { ...nothing, views: [view, ...empty.views] };
+    expect(askedFaults(regression, half)).toMatchObject([{ check: "answers", text: "log: brought 0 of 1 turns" }]);
+    for (const scene of SCENES) {
+      expect(askedFaults({ ...scene, asks: {} }, { ...nothing, files: [] }), scene.name).toMatchObject([
+        { check: "answers", text: `brought 0 of ${turnsOf(scene)} turns` },
+      ]);
+    }
   });
 
   test("[PARITY10] the shape of a turn must be right", async () => {

@@ -219,6 +219,7 @@ describe("what an entry point contradicts itself in", () => {
       { trace_id: "0" },
       { duration_seconds: 9 },
       { turn_id: b.turn },
+      { session_id: b.session },
     ]) {
       expect(told(change)).toHaveLength(1);
     }

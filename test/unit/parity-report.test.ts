@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parityText } from "../../src/cli/commands/parity.ts";
 import { baselineResults } from "../../src/parity/baseline-results.ts";
 import type { Observation } from "../../src/parity/compare/observation.ts";
 import { reportLines, reportTable } from "../../src/parity/report.ts";
@@ -26,6 +27,8 @@ const report = (change: Partial<ParityReport> = {}): ParityReport => ({
   ...change,
 });
 
+const ABOUT = { gateway: "http://127.0.0.1:8787", at: "2026-10-01T00:00:00.000Z" };
+
 const rowsOf = (of: ParityReport) => Object.fromEntries(reportTable(of).rows.map(([name, ...cells]) => [name, cells]));
 
 describe("the table", () => {
@@ -48,6 +51,24 @@ describe("the table", () => {
     expect(reportLines(report())).toContain("– two (it keeps no session): queue");
   });
 
+  test("[PARITY11] what failed at its first request shows no order that is right", () => {
+    const failed = { ...observed("two", []), views: [], scene: "baseline", failure: "failed: refused" };
+    const divergences = [{ entry: "two", scene: "baseline", check: "answers" as const, text: "failed: refused" }];
+    const rows = rowsOf(report({ observations: [played("one"), failed], divergences }));
+    expect(rows).toMatchObject({ answers: ["ok", "differs"], order: ["ok", "–"] });
+  });
+
+  test("[PARITY11] a path that plays nothing keeps its column, and the reason is told", () => {
+    const leftOut = [{ entry: "two", scene: "baseline", why: "it has no key" }];
+    const without = report({ observations: [played("one")], leftOut });
+    expect(reportTable(without).heads).toEqual(["compared", "one", "two"]);
+    for (const [name, _one, two] of reportTable(without).rows) {
+      if (name !== "AUTH_REQUIRED") expect(two, name).toBe("–");
+    }
+    expect(reportLines(without)).toContain("– two (it has no key): baseline");
+    expect(baselineResults(without, ABOUT)?.entry_points[1]).toEqual({ name: "two", left_out: "it has no key" });
+  });
+
   test("[PARITY7] each difference shows where it belongs, and in full below", () => {
     const differing = report({
       divergences: [
@@ -68,13 +89,20 @@ describe("the table", () => {
   });
 });
 
-describe("baseline_comparison_results.json", () => {
-  const about = { gateway: "http://127.0.0.1:8787", at: "2026-10-01T00:00:00.000Z" };
+test("[PARITY7] [CLI23] nothing that a gateway says reaches the terminal as a command or a line of its own", () => {
+  const text = "failed: \x1b]0;PWN\x07\u009b2J\nNo difference.\u202e";
+  const differing = report({ divergences: [{ entry: "two", scene: "baseline", check: "answers", text }] });
+  const printed = parityText(differing);
+  expect(printed).toContain("\n  two, baseline: failed: ]0;PWN2J No difference.");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there
+  expect(printed).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
+});
 
+describe("baseline_comparison_results.json", () => {
   test("[PARITY8] holds each path's tool calls, output paths, status, duration and differences", () => {
     const divergence = { entry: "two", scene: "baseline", check: "TEXT" as const, text: "a word" };
-    const results = baselineResults(report({ divergences: [divergence, { ...divergence, scene: "text" }] }), about);
-    expect(results).toMatchObject({ ...about, model: "demo", equal: false });
+    const results = baselineResults(report({ divergences: [divergence, { ...divergence, scene: "text" }] }), ABOUT);
+    expect(results).toMatchObject({ ...ABOUT, model: "demo", equal: false });
     expect(results?.prompt).toBe("Write a summary of what you can do to work_products/summary.md");
     expect(results?.entry_points).toEqual([
       expect.objectContaining({ name: "one", divergences: [] }),
@@ -98,7 +126,7 @@ describe("baseline_comparison_results.json", () => {
   });
 
   test("[PARITY8] is not written where the baseline was not played", () => {
-    expect(baselineResults(report({ scenes: [] }), about)).toBeNull();
+    expect(baselineResults(report({ scenes: [] }), ABOUT)).toBeNull();
   });
 });
 

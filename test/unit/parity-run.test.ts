@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { choosePaths } from "../../src/cli/choose-paths.ts";
 import { showTurn } from "../../src/cli/parity-entry-points.ts";
 import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 import { runDirect } from "../../src/local/run-direct.ts";
@@ -69,7 +70,7 @@ describe("without a network", () => {
   });
 
   test("[PARITY11] what an entry point leaves out is told with the reason", async () => {
-    const { leftOut } = await run([direct], only("queue", REGRESSION));
+    const { leftOut } = await run([direct, inProcess, altered((event) => event)], only("queue", REGRESSION));
     expect(leftOut).toEqual([{ entry: "direct", scene: "queue", why: "it keeps no session" }]);
   });
 });
@@ -151,6 +152,58 @@ test("[PARITY9] a comparison that is broken off removes what it made", async () 
 });
 
 test("[PARITY1] a type of event that nothing brought is a difference", async () => {
-  const { divergences } = await run([]);
-  expect(divergences.map(({ check }) => check)).toEqual(EVENT_TYPES);
+  const broken = (name: string): EntryPoint => ({
+    name,
+    leavesOut: () => null,
+    open: () => Promise.reject(new Error("out of order")),
+  });
+  const { divergences } = await run([broken("one"), broken("two")]);
+  expect(divergences.filter(({ entry }) => entry === "all").map(({ check }) => check)).toEqual(EVENT_TYPES);
+});
+
+describe("a comparison of nothing", () => {
+  test("[PARITY11] a scene that only one path could play is not played, and shown as left out", async () => {
+    const report = await run([direct, inProcess], only("queue", REGRESSION));
+    expect(report.leftOut).toEqual([
+      { entry: "direct", scene: "queue", why: "it keeps no session" },
+      { entry: "in-process", scene: "queue", why: "no other path plays it" },
+    ]);
+    expect(report.observations.map(({ scene }) => scene)).toEqual([REGRESSION, REGRESSION]);
+    expect((await run([direct, inProcess], only("queue"))).observations).toEqual([]);
+  });
+
+  test("[PARITY11] one that was asked for by its name is refused, and so is one of no scene at all", () => {
+    const refused = (...names: string[]) => {
+      try {
+        choosePaths(names, [direct, inProcess, { ...direct, name: "third" }], SCENES);
+        return null;
+      } catch (thrown) {
+        return thrown;
+      }
+    };
+    expect(refused("direct", MANY_TURNS)).toMatchObject({
+      exitCode: 2,
+      message: 'Fewer than two paths play "many turns" (direct: it keeps no session).',
+    });
+    expect(refused("direct", REGRESSION)).toMatchObject({
+      exitCode: 2,
+      message: 'Fewer than two paths play "regression" (direct: no other path plays it).',
+    });
+    expect(refused("direct", "in-process", REGRESSION, MANY_TURNS)).toMatchObject({
+      exitCode: 2,
+      message:
+        'Fewer than two paths play "many turns" (direct: it keeps no session; in-process: no other path plays it).',
+    });
+    expect(refused("direct")).toMatchObject({
+      exitCode: 2,
+      message: "Fewer than two paths play any scene (direct: no other path plays it; direct: it keeps no session).",
+    });
+    expect(refused("nothing")).toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(/^--only knows no "nothing"; there are: direct, in-process, third, baseline, /),
+    });
+    for (const names of [[], ["direct", "third"], ["direct", "in-process"], ["in-process", "third", REGRESSION]]) {
+      expect(refused(...names), names.join()).toBeNull();
+    }
+  });
 });

@@ -2,17 +2,17 @@ import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { ExternalGateway } from "../../client/external-gateway.ts";
 import { baselineResults } from "../../parity/baseline-results.ts";
-import type { EntryPoint } from "../../parity/entry-points/entry-point.ts";
 import type { Address } from "../../parity/entry-points/rest-session.ts";
 import { reportLines, reportTable } from "../../parity/report.ts";
 import { DEMO, type ParityReport, runParity, scenesFor } from "../../parity/run-parity.ts";
-import type { Scene } from "../../parity/scenes.ts";
 import { chooseGateway } from "../choose-gateway.ts";
+import { choosePaths } from "../choose-paths.ts";
 import { EXIT, Failure, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { checkNode, type Models, modelSettings, openInProcess } from "../in-process.ts";
 import { localEntryPoints, remoteEntryPoints, showTurn } from "../parity-entry-points.ts";
 import { refusalOf } from "../refusal.ts";
+import { sanitizeLine } from "../sanitize.ts";
 import { readSources, type Sources } from "../settings.ts";
 import { table } from "../table.ts";
 import { TemporaryFolder } from "../temporary-folder.ts";
@@ -77,19 +77,20 @@ type CompareOptions = { models: Models; model: string; only: readonly string[]; 
 
 async function compareWith(address: Address, { models, model, only, signal }: CompareOptions): Promise<ParityReport> {
   // Short, for below it lie sockets, whose paths may not be long.
-  using homeFolder = new TemporaryFolder("parity-");
-  using cacheFolder = new TemporaryFolder("parity-cache-");
-  const [home, cache] = [homeFolder.path, cacheFolder.path];
+  using folder = new TemporaryFolder("parity-");
+  const home = folder.path;
   const remote = new ExternalGateway(address);
   const local = await openInProcess({ home, models, holder: "turnpike parity" });
   try {
     // One that cannot be used is told in one line, and not as a difference of everything.
     await remote.listSessions({ limit: 1 }, { signal });
+    const why = refusalOfModel(model, models);
+    const here = localEntryPoints({ gateway: local, home, models });
     const entryPoints = [
-      ...(callsHere(model, models) ? localEntryPoints({ gateway: local, home, cache, models }) : []),
-      ...remoteEntryPoints({ address, gateway: remote, home, cache }),
+      ...here.map((entryPoint) => (why === null ? entryPoint : { ...entryPoint, leavesOut: () => why })),
+      ...remoteEntryPoints({ address, gateway: remote, home }),
     ];
-    return await runParity({ ...choose(only, entryPoints, scenesFor(model)), model, show: showTurn, signal });
+    return await runParity({ ...choosePaths(only, entryPoints, scenesFor(model)), model, show: showTurn, signal });
   } catch (thrown) {
     throw refusalOf(thrown);
   } finally {
@@ -97,35 +98,24 @@ async function compareWith(address: Address, { models, model, only, signal }: Co
   }
 }
 
-/** Whether this process can call the model; else only what reaches the gateway can be compared. */
-function callsHere(model: string, { ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL }: Models): boolean {
-  if (model === DEMO || ANTHROPIC_API_KEY || ANTHROPIC_BASE_URL) return true;
-  process.stderr.write(`Without an ANTHROPIC_API_KEY here, ${model} is compared over the gateway alone.\n`);
-  return false;
-}
-
-/** What `--only` names: some entry points, or scenes, or some of both. @throws Failure */
-function choose(only: readonly string[], entryPoints: readonly EntryPoint[], scenes: readonly Scene[]) {
-  const named = (all: readonly { name: string }[]) => all.map(({ name }) => name).filter((name) => only.includes(name));
-  const [someEntryPoints, someScenes] = [named(entryPoints), named(scenes)];
-  const unknown = only.find((name) => !someEntryPoints.includes(name) && !someScenes.includes(name));
-  if (unknown !== undefined) {
-    const known = [...entryPoints, ...scenes].map(({ name }) => name).join(", ");
-    throw usageFailure(`--only knows no "${unknown}"; there are: ${known}.`);
-  }
-  return {
-    entryPoints: someEntryPoints.length === 0 ? entryPoints : entryPoints.filter(({ name }) => only.includes(name)),
-    scenes: someScenes.length === 0 ? scenes : scenes.filter(({ name }) => only.includes(name)),
-  };
+/** Why this process cannot call the model; null if it can. */
+function refusalOfModel(model: string, { ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL }: Models): string | null {
+  if (model === DEMO || ANTHROPIC_API_KEY || ANTHROPIC_BASE_URL) return null;
+  return `without an ANTHROPIC_API_KEY here it cannot call ${model}`;
 }
 
 /** Prints the comparison and writes the baseline. Returns the exit code. @throws Failure */
 function tell(report: ParityReport, gateway: string, out = RESULTS): number {
-  const { heads, rows } = reportTable(report);
-  process.stdout.write(`${table(heads, rows)}\n${reportLines(report).join("\n")}\n`);
+  process.stdout.write(parityText(report));
   const baseline = baselineResults(report, { gateway, at: new Date().toISOString() });
   if (baseline !== null) writeResults(resolve(out), `${JSON.stringify(baseline, null, 2)}\n`);
   return report.divergences.length === 0 ? EXIT.complete : EXIT.failed;
+}
+
+/** A comparison as a person reads it, whatever a gateway says in it. */
+export function parityText(report: ParityReport): string {
+  const { heads, rows } = reportTable(report);
+  return `${table(heads, rows)}\n${reportLines(report).map(sanitizeLine).join("\n")}\n`;
 }
 
 function writeResults(path: string, text: string): void {

@@ -58,7 +58,9 @@ function comparable({ type, turn_id, timestamp, data }: Event) {
 }
 
 function endingFaults({ endings }: Observation, views: readonly ReadView[]): Told[] {
-  const turns = new Map(turnsIn(views[0]?.events ?? []).map((turn) => [turn[0]?.turn_id ?? "", turn]));
+  const events = views[0]?.events ?? [];
+  const session_id = events.flatMap(({ type, data }) => (type === "SESSION_INFO" ? [data.session_id] : []))[0];
+  const turns = new Map(turnsIn(events).map((turn) => [turn[0]?.turn_id ?? "", turn]));
   return endings.flatMap((ending): Told[] => {
     const turnId = ending.kind === "result" ? ending.result.turn_id : (ending.turnId ?? "");
     const expected = resultOfEvents(turns.get(turnId) ?? []);
@@ -69,8 +71,8 @@ function endingFaults({ endings }: Observation, views: readonly ReadView[]): Tol
         ? []
         : [{ check: "result", text: `exit code: expected ${code} for ${expected.status}, found ${ending.code}` }];
     }
-    const { session_id, turn_id, ...found } = ending.result;
-    const text = firstDifference({ ...expected, pending_inputs: [] }, found);
+    const { turn_id, ...found } = ending.result;
+    const text = firstDifference({ ...expected, session_id, pending_inputs: [] }, found);
     return text === "" ? [] : [{ check: "result", text: `the turn's result, against its events: ${text}` }];
   });
 }
