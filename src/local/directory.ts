@@ -161,12 +161,17 @@ export class Directory {
     options: ReplaceOptions,
   ): Promise<boolean> {
     return this.#within(path, async (held) => {
-      const place = followPath(held, path, { root: this.root, last: "follow", make: true });
-      if (place === null || place === "folder") throw inTheWay(path);
-      const before = place.found?.stats ?? null;
-      if (before !== null && !before.isFile() && !before.isDirectory()) throw noRegularFile(path);
-
-      return replaceFile(this.disk, held, { path, name: place.name, before }, bytes, options);
+      let done = false;
+      try {
+        const place = followPath(held, path, { root: this.root, last: "follow", make: true });
+        if (place === null || place === "folder") throw inTheWay(path);
+        const before = place.found?.stats ?? null;
+        if (before !== null && !before.isFile() && !before.isDirectory()) throw noRegularFile(path);
+        done = await replaceFile(this.disk, held, { path, name: place.name, before }, bytes, options);
+        return done;
+      } finally {
+        if (!done) held.unmake();
+      }
     });
   }
 
@@ -193,7 +198,7 @@ export class Directory {
       }
       held.change(() => this.disk.unlink(held.at(name)));
       await held.sync();
-      held.prune({ made: false });
+      held.prune();
       await held.sync();
       return true;
     });
@@ -204,7 +209,7 @@ export class Directory {
     return this.#within(path, async (held) => {
       const place = followPath(held, path, { root: this.root, last: "keep" });
       if (place === "folder" || (place !== null && place.found !== null)) return;
-      held.prune({ made: false });
+      held.prune();
       await held.sync();
     });
   }

@@ -106,7 +106,14 @@ export class HeldFolders implements Disposable {
       if (systemCode(thrown) !== "EEXIST") throw thrown;
       made = false;
     }
-    this.enter(name, made);
+    const depth = this.#open.length;
+    try {
+      this.enter(name, made);
+    } catch (thrown) {
+      // One that cannot be opened is not held, so that nothing else would remove it.
+      if (made && this.#open.length === depth) this.#removeFolder(name);
+      throw thrown;
+    }
   }
 
   /** Opens a file of the innermost folder for reading. @throws where it is a link */
@@ -145,18 +152,35 @@ export class HeldFolders implements Disposable {
     for (const { fd } of changed) await this.#disk.fsyncFolder(fd);
   }
 
-  /** Removes the innermost folder if it is empty, and so on outwards, never the root. Only those `made` here, if asked. */
-  prune({ made }: { made: boolean }): void {
-    for (let last = this.#open.at(-1); last !== undefined && !this.isRoot; last = this.#open.at(-1)) {
-      if (made && !last.made) return;
+  /** Removes the innermost folder if it is empty, and so on outwards, never the root. */
+  prune(): void {
+    while (!this.isRoot) {
+      const name = this.#open.at(-1)?.name ?? "";
       this.leave();
-      try {
-        this.change(() => this.#disk.rmdir(this.at(last.name)));
-      } catch (thrown) {
-        // Something lies in it, or the system says no for another reason: it stays as it is.
-        if (systemCode(thrown) === null) throw thrown;
-        return;
+      if (!this.#removeFolder(name)) return;
+    }
+  }
+
+  /** The same for those that were made on the way. What made them needless is the failure to hear of. */
+  unmake(): void {
+    try {
+      for (let last = this.#open.at(-1); last?.made; last = this.#open.at(-1)) {
+        this.leave();
+        if (!this.#removeFolder(last.name)) return;
       }
+    } catch (thrown) {
+      console.error("directory: a folder stays behind:", systemCode(thrown) ?? thrown);
+    }
+  }
+
+  /** Removes a folder of the innermost one; false where it stays: something lies in it, or the system says no. */
+  #removeFolder(name: string): boolean {
+    try {
+      this.change(() => this.#disk.rmdir(this.at(name)));
+      return true;
+    } catch (thrown) {
+      if (systemCode(thrown) === null) throw thrown;
+      return false;
     }
   }
 

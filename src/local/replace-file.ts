@@ -80,7 +80,6 @@ export function versionAt(disk: Disk, held: HeldFolders, name: string): string |
 function tidy(disk: Disk, held: HeldFolders, temporaryFile: string): void {
   try {
     held.change(() => disk.unlink(held.at(temporaryFile)));
-    held.prune({ made: true });
   } catch (thrown) {
     console.error("directory: a temporary file stays behind:", systemCode(thrown) ?? thrown);
   }

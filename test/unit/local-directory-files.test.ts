@@ -102,6 +102,22 @@ describe("a client's file", () => {
     await expect(full.write("new/b", bytesOf("two"))).rejects.toThrow('no space left on the disk for "new/b"');
     expect(place.tree()).toEqual({ a: "one" });
   });
+
+  test("[DIR7] [DIR10] leaves no folder that was made for it, whichever step fails", async () => {
+    let failures = 0;
+    for (let failing = 0; failing <= failures; failing++) {
+      let left = failing;
+      const before = () => {
+        if (left-- === 0) throw Object.assign(new Error("ENOSPC: no space left"), { code: "ENOSPC" });
+      };
+      const full = new DirectoryFiles(place.directory({ before }));
+      await full.write("a/b/b/c", bytesOf("x")).catch(() => failures++);
+      // What fails once the file stands does not take it away again.
+      expect([{}, { "a/b/b/c": "x" }]).toContainEqual(place.tree());
+      rmSync(join(place.files, "a"), { recursive: true, force: true });
+    }
+    expect(failures).toBeGreaterThan(20);
+  });
 });
 
 describe("lists", () => {
