@@ -17,13 +17,16 @@ import { type Tampering, TamperingProxy } from "../support/tampering-proxy.ts";
 const PATHS = ["direct", "in-process", "CLI in-process", "REST", "SSE", "WebSocket", "client", "CLI remote"];
 
 let gateway: GatewayProcess;
+let model: WordyModel;
 let folder: string;
 beforeAll(async () => {
-  gateway = await startGateway();
+  model = await startWordyModel();
+  gateway = await startGateway({ env: model.env });
   folder = realpathSync(mkdtempSync(join(tmpdir(), "parity-test-")));
 });
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]();
+  await model[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
 
@@ -87,14 +90,6 @@ describe("turnpike parity", () => {
     expect(leftIn(own)).toEqual([]);
   });
 
-  test("[PARITY9] against a gateway, whose sessions are left as they were", async () => {
-    const out = join(folder, "out.json");
-    const { code, stdout } = await parity([...withGateway(), "--only", "baseline", "--out", out]);
-    expect({ code, differences: differencesIn(stdout) }).toEqual({ code: 0, differences: [] });
-    expect(JSON.parse(readFileSync(out, "utf8"))).toMatchObject({ gateway: gateway.url, equal: true });
-    expect(await sessionsLeft()).toEqual([]);
-  });
-
   test.for<[string, Tampering, string, RegExp]>([
     [
       "a character of an event in a stream",
@@ -131,8 +126,8 @@ describe("turnpike parity", () => {
     ],
   ])("[PARITY7] exits with 1 when one path is made to differ: %s", async ([, tampering, path, told]) => {
     await using proxy = await TamperingProxy.before(gateway.url, tampering);
-    // All of them once; to start processes takes long.
-    const paths = path === "SSE" ? PATHS : PATHS.filter((name) => !name.startsWith("CLI"));
+    // Two that tell what is right; a process once, for to start some takes long.
+    const paths = ["direct", "in-process", path, ...(path === "SSE" ? ["CLI remote"] : [])];
     const only = ["regression", ...paths].flatMap((name) => ["--only", name]);
     const { code, stdout } = await parity([...withGateway(proxy.url), ...only]);
     expect(code).toBe(1);
@@ -144,24 +139,26 @@ describe("turnpike parity", () => {
     expect(await sessionsLeft()).toEqual([]);
   });
 
-  test("[PARITY9] an interrupt ends it, and nothing of it is left", async () => {
-    const own = join(folder, "i");
+  test.for<[string, RegExp, () => string[]]>([
+    ["while its own gateway starts", /^turnpike-parity-state-/, () => []],
+    ["in the midst of it", /^turnpike-parity-(?!state-)/, withGateway],
+  ])("[PARITY9] an interrupt ends it, and nothing of it is left: %s", async ([when, sign, args]) => {
+    const own = join(folder, when);
     mkdirSync(own);
-    await using running = new RunningProcess(process.execPath, [MAIN, "parity"], { cwd: folder, env: { TMPDIR: own } });
-    // Its cache is made when its gateway is there and all begins.
-    for await (const { filename } of watch(own)) if (filename?.startsWith("parity-cache-")) break;
+    const options = { cwd: folder, env: { TMPDIR: own } };
+    await using running = new RunningProcess(process.execPath, [MAIN, "parity", ...args()], options);
+    for await (const { filename } of watch(own)) if (sign.test(filename ?? "")) break;
     running.child.kill("SIGINT");
     expect(await running.outcome()).toBe(130);
     expect(running).toMatchObject({ stdout: "", stderr: "turnpike: interrupted\n" });
     expect(leftIn(own)).toEqual([]);
+    expect(await sessionsLeft()).toEqual([]);
   });
 
-  test("[PARITY7] 2 for wrong usage, in one line", async () => {
-    for (const args of [["--frob"], ["a"], ["--token", "x"], [...withGateway(), "--only", "nothing"]]) {
-      const { code, stdout, stderr } = await parity(args);
-      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-      expect(stderr).toMatch(/^turnpike: [^\n]+\n$/);
-    }
+  test("[PARITY7] [PARITY11] 2 for wrong usage, such as a comparison of nothing, in one line", async () => {
+    const { code, stdout, stderr } = await parity([...withGateway(), "--only", "direct", "--only", "many turns"]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toBe('turnpike: Fewer than two paths play "many turns" (direct: it keeps no session).\n');
     expect(await parity(["--help"])).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^Usage: turnpike parity/),
@@ -182,8 +179,11 @@ describe("turnpike parity", () => {
 
 const call = z.object({ messages: z.array(z.object({ role: z.string(), content: z.unknown() })) });
 
+/** A model's server, and the settings that lead to it. */
+type WordyModel = AsyncDisposable & { env: Record<string, string> };
+
 /** A model that does what it is asked, each time in other words and with other ids. */
-async function startWordyModel() {
+async function startWordyModel(): Promise<WordyModel> {
   let calls = 0;
   const answerTo = (body: unknown): Reply => {
     const { messages } = call.parse(body);
@@ -203,8 +203,9 @@ async function startWordyModel() {
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("not listening");
+  const env = { ANTHROPIC_BASE_URL: `http://127.0.0.1:${address.port}`, ANTHROPIC_API_KEY: "test-api-key" };
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    env,
     async [Symbol.asyncDispose]() {
       server.close();
       server.closeAllConnections();
@@ -213,16 +214,35 @@ async function startWordyModel() {
   };
 }
 
-test("[PARITY10] with a model that chooses its words, what must be equal is, and the rest is told", async () => {
-  await using model = await startWordyModel();
-  const { code, stdout } = await parity(["--model", "claude-wordy"], {
-    ANTHROPIC_BASE_URL: model.url,
-    ANTHROPIC_API_KEY: "test-api-key",
+describe("with a model that chooses its words", () => {
+  const compareWith = async (paths: string[], env: Record<string, string>) => {
+    const out = join(folder, "wordy.json");
+    const only = paths.flatMap((name) => ["--only", name]);
+    const printed = await parity([...withGateway(), "--model", "claude-wordy", "--out", out, ...only], env);
+    return { ...printed, rows: tableIn(printed.stdout), results: JSON.parse(readFileSync(out, "utf8")) };
+  };
+
+  test("[PARITY9] [PARITY10] what must be equal is, the rest is told, and a gateway's sessions are left as they were", async () => {
+    const paths = ["direct", "in-process", "CLI in-process", "REST", "client"];
+    const { code, stdout, rows, results } = await compareWith(paths, model.env);
+    expect({ code, end: stdout.trimEnd().split("\n").at(-1) }).toEqual({ code: 0, end: "No difference." });
+    expect(rows.get("baseline")).toEqual(paths.map(() => "ok"));
+    expect(rows.get("regression")).toEqual(paths.map(() => "ok"));
+    expect(rows.has("TEXT")).toBe(false);
+    for (const path of paths) {
+      expect(stdout).toMatch(new RegExp(`\\n  baseline, ${path}: complete in .*, 1 tool call, `));
+    }
+    expect(results).toMatchObject({ gateway: gateway.url, equal: true });
+    expect(await sessionsLeft()).toEqual([]);
   });
-  expect({ code, end: stdout.trimEnd().split("\n").at(-1) }).toEqual({ code: 0, end: "No difference." });
-  const rows = tableIn(stdout);
-  expect(rows.get("baseline")).toEqual(PATHS.map(() => "ok"));
-  expect(rows.get("regression")).toEqual(PATHS.map(() => "ok"));
-  expect(rows.has("TEXT")).toBe(false);
-  for (const path of PATHS) expect(stdout).toMatch(new RegExp(`\\n  baseline, ${path}: complete in .*, 1 tool call, `));
+
+  test("[PARITY11] a path that has no key for it keeps its column, with the reason", async () => {
+    const { code, stdout, stderr, rows, results } = await compareWith(["direct", "REST", "client"], {});
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(rows.get("compared")).toEqual(["direct", "REST", "client"]);
+    expect(rows.get("baseline")).toEqual(["–", "ok", "ok"]);
+    const why = "without an ANTHROPIC_API_KEY here it cannot call claude-wordy";
+    expect(stdout).toContain(`\n– direct (${why}): baseline, regression\n`);
+    expect(results.entry_points[0]).toEqual({ name: "direct", left_out: why });
+  });
 });

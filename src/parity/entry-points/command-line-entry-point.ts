@@ -4,6 +4,7 @@ import type { Scene } from "../scenes.ts";
 import { type Program, runToSuccess } from "./command-line.ts";
 import { CommandLineSession } from "./command-line-session.ts";
 import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
+import { filesBelow } from "./files-below.ts";
 
 export type CommandLineOptions = {
   name: string;
@@ -55,6 +56,8 @@ class CommandLineConversation implements Conversation {
       if (/^[a-z_]+ \{/m.test(stderr)) onToolCall("seen");
       if (/^queued at position /m.test(stderr)) onQueued("seen");
     });
+    // Both to their end, also when one fails: until then the other may make its session.
+    await Promise.allSettled([printing, showing]);
     const [printed, seen] = await Promise.all([printing, showing]);
     const events = eventsIn(printed.stdout.toString());
     if (printed.code !== seen.code) throw new Error(`with --json the exit code is ${printed.code}, else ${seen.code}`);
@@ -88,6 +91,8 @@ class CommandLineConversation implements Conversation {
   async files(): Promise<Map<string, Uint8Array>> {
     const [id] = this.#ids();
     if (id === undefined) return new Map();
+    // What a person opens whom `run` has told of it. To read them by commands is a process each.
+    if (this.#printed.folder !== null) return await filesBelow(this.#printed.folder);
     const options = { signal: this.#signal };
     const list = await runToSuccess(this.#program, ["files", "ls", id, "--json"], options);
     const paths = linesOf(list.toString()).map((line) => fileInfo.parse(JSON.parse(line)).path);

@@ -12,6 +12,7 @@ export class CommandLineSession {
   /** What interrupts the processes that run, in the order of their start. */
   readonly #running = new Set<() => void>();
   #id: string | null = null;
+  #folder: string | null = null;
 
   constructor(program: Program, flags: readonly string[], model: string, signal: AbortSignal) {
     this.#program = program;
@@ -25,25 +26,42 @@ export class CommandLineSession {
     return this.#id;
   }
 
+  /** Where the session's files lie, if they lie in a folder here. */
+  get folder(): string | null {
+    return this.#folder;
+  }
+
   /** Runs a turn. Its stderr comes without what the program says of itself. */
   async run(prompt: string, onOutput: (output: { stdout: string; stderr: string }) => void): Promise<Output> {
     const place = this.#id === null ? ["--model", this.#model] : ["--session", this.#id];
+    this.#signal.throwIfAborted();
+    const killing = new AbortController();
+    // Not before it has told its session, which nobody could remove else.
+    const killIfKnown = () => {
+      if (this.#signal.aborted && this.#id !== null) killing.abort(this.#signal.reason);
+    };
+    this.#signal.addEventListener("abort", killIfKnown, { once: true });
     let interrupt = () => {};
     try {
       const output = await runCommandLine(this.#program, ["run", prompt, ...place, ...this.#flags], {
-        signal: this.#signal,
+        signal: killing.signal,
         onOutput: (stdout, stderr) => {
           this.#id ??= /^session (session_\w+)\n/m.exec(stderr)?.[1] ?? null;
+          this.#folder ??= /^folder (.*)\n/m.exec(stderr)?.[1] ?? null;
+          killIfKnown();
           onOutput({ stdout, stderr });
         },
         onStart: (stop) => {
           interrupt = stop;
           this.#running.add(interrupt);
+          process.once("exit", interrupt);
         },
       });
       return { ...output, stderr: ABOUT_ITSELF.reduce((text, line) => text.replace(line, ""), output.stderr) };
     } finally {
+      this.#signal.removeEventListener("abort", killIfKnown);
       this.#running.delete(interrupt);
+      process.off("exit", interrupt);
     }
   }
 

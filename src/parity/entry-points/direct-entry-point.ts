@@ -1,10 +1,11 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, relative, sep } from "node:path";
+import { join } from "node:path";
 import type { Event } from "../../protocol/events.ts";
 import type { SubmitTurnBody } from "../../protocol/rest.ts";
 import { turnsOf } from "../scenes.ts";
 import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions } from "./entry-point.ts";
+import { filesBelow } from "./files-below.ts";
 import { signalsOf } from "./signals-of.ts";
 
 /** Runs one turn through the engine; aborting cancels it, and its events still come to their end. */
@@ -63,13 +64,7 @@ class DirectConversation implements Conversation {
   }
 
   async files(): Promise<Map<string, Uint8Array>> {
-    const files = new Map<string, Uint8Array>();
-    for (const entry of await readdir(this.#workspace, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue;
-      const path = join(entry.parentPath, entry.name);
-      files.set(relative(this.#workspace, path).split(sep).join("/"), new Uint8Array(await readFile(path)));
-    }
-    return files;
+    return await filesBelow(this.#workspace);
   }
 
   async close(): Promise<void> {

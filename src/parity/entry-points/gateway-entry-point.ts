@@ -10,7 +10,8 @@ export function gatewayEntryPoint(name: string, gateway: Gateway): EntryPoint {
     name,
     leavesOut: () => null,
     open: async (options) => {
-      const { session_id } = await gateway.createSession({ model: options.model }, { signal: options.signal });
+      // Without the signal: of a session whose making is broken off nobody knows the id.
+      const { session_id } = await gateway.createSession({ model: options.model });
       return new GatewayConversation(gateway, session_id, options);
     },
   };

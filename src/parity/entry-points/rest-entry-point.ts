@@ -15,8 +15,8 @@ export function restEntryPoint(address: Address): EntryPoint {
   return {
     name: "REST",
     leavesOut: () => null,
-    open: async (options) =>
-      new RestConversation(await RestSession.create(address, "turnpike-parity/REST", options), options),
+    open: (options) =>
+      RestSession.open(address, "turnpike-parity/REST", options, (session) => new RestConversation(session, options)),
   };
 }
 

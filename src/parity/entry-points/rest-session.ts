@@ -22,20 +22,31 @@ export class RestSession {
     this.#signal = signal;
   }
 
-  /** `agent` says in the requests which entry point they come from. */
-  static async create(
+  /**
+   * A new session, and what begins with it; where that cannot begin, the session is removed. `agent` says in the requests
+   * which entry point they come from.
+   */
+  static async open<T>(
     { baseUrl, token }: Address,
     agent: string,
     { model, signal }: OpenOptions,
-  ): Promise<RestSession> {
+    begin: (session: RestSession) => T | Promise<T>,
+  ): Promise<T> {
     const asAgent: Fetch = (url, init) => {
       const headers = new Headers(init.headers);
       headers.set("user-agent", agent);
       return fetch(url, { ...init, headers });
     };
     const http = new HttpClient(baseUrl, token, asAgent);
-    const made = await http.call(session, { method: "POST", path: "/sessions", body: { model }, signal });
-    return new RestSession(http, made.session_id, signal);
+    // Without the signal: of a session whose making is broken off nobody knows the id.
+    const made = await http.call(session, { method: "POST", path: "/sessions", body: { model } });
+    const opened = new RestSession(http, made.session_id, signal);
+    try {
+      return await begin(opened);
+    } catch (thrown) {
+      await opened.delete();
+      throw thrown;
+    }
   }
 
   get path(): string {

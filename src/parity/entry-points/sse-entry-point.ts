@@ -10,10 +10,8 @@ export function sseEntryPoint(address: Address): EntryPoint {
   return {
     name: "SSE",
     leavesOut: () => null,
-    open: async (options) => {
-      const session = await RestSession.create(address, "turnpike-parity/SSE", options);
-      return await SseConversation.begin(session, options);
-    },
+    open: (options) =>
+      RestSession.open(address, "turnpike-parity/SSE", options, (session) => SseConversation.begin(session, options)),
   };
 }
 

@@ -11,10 +11,8 @@ export function webSocketEntryPoint(address: Address): EntryPoint {
   return {
     name: "WebSocket",
     leavesOut: () => null,
-    open: async (options) => {
-      const session = await RestSession.create(address, AGENT, options);
-      return await WebSocketConversation.begin(session, options);
-    },
+    open: (options) =>
+      RestSession.open(address, AGENT, options, (session) => WebSocketConversation.begin(session, options)),
   };
 }
 
