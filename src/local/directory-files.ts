@@ -10,6 +10,7 @@ import { workspacePath } from "../workspace/paths.ts";
 import type { Directory } from "./directory.ts";
 import { DirectoryError, inTheWay } from "./directory-error.ts";
 import { obstacleAt } from "./directory-obstacle.ts";
+import type { StagedBytes } from "./staged-bytes.ts";
 
 /** Where a page ended: at its last path. */
 const position = z.tuple([z.string()]);
@@ -17,9 +18,12 @@ const position = z.tuple([z.string()]);
 /** The files of a directory as the session's clients handle them. Paths come raw and go through the guard here. */
 export class DirectoryFiles {
   readonly #directory: Directory;
+  readonly #stages: StagedBytes | null;
 
-  constructor(directory: Directory) {
+  /** Where others may come to see the directory, `stages` tells the next opening of what a kill has left in it. */
+  constructor(directory: Directory, stages: StagedBytes | null = null) {
     this.#directory = directory;
+    this.#stages = stages;
   }
 
   /**
@@ -68,7 +72,7 @@ export class DirectoryFiles {
       const created = this.#directory.kindSync(path) !== "file";
       const obstacle = created ? obstacleAt(this.#directory, path) : null;
       if (obstacle !== null) throw inTheWay(obstacle);
-      await this.#directory.put(path, [bytes], { temporary: randomUUID() });
+      await this.#put(path, bytes);
       const info = await this.#find(path);
       // Whoever removes it this soon has changed it after us.
       if (info === null) throw new GatewayError("unavailable", "The file was removed as soon as it was written.");
@@ -83,6 +87,16 @@ export class DirectoryFiles {
         await this.#directory.copy(other, path, randomUUID());
       }
     });
+  }
+
+  async #put(path: string, bytes: Uint8Array): Promise<void> {
+    const temporary = randomUUID();
+    await this.#stages?.put([{ name: temporary, path, bytes: new Uint8Array() }]);
+    try {
+      await this.#directory.put(path, [bytes], { temporary });
+    } finally {
+      if (await this.#directory.removeTemporary(path, temporary)) this.#stages?.remove([temporary]);
+    }
   }
 
   #guarded(rawPath: string): string {

@@ -16,14 +16,14 @@ import { type DraftBase, OverlayDraft } from "../workspace/draft.ts";
 import type { Directory } from "./directory.ts";
 import { DirectoryError, toDirectoryError } from "./directory-error.ts";
 import { obstacleAt } from "./directory-obstacle.ts";
-import { formatRedo, inOrder, parseRedo, type RedoChange, stagedNamesOf } from "./directory-redo.ts";
+import { formatRedo, inOrder, parseRedo, type RedoChange } from "./directory-redo.ts";
 import { type DirectoryFile, sha256Of, versionOf } from "./file-version.ts";
-import { StagedBytes } from "./staged-bytes.ts";
+import type { StagedBytes } from "./staged-bytes.ts";
 
 export type DirectoryWorkspaceOptions = {
   directory: Directory;
-  /** The folder for the bytes of calls that are not applied yet; it is made when it is first needed. */
-  stages: string;
+  /** For the bytes of calls that are not applied yet. */
+  stages: StagedBytes;
   /** Milliseconds since the epoch. */
   now: () => number;
 };
@@ -43,7 +43,7 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
 
   constructor({ directory, stages, now }: DirectoryWorkspaceOptions) {
     this.#directory = directory;
-    this.#stages = new StagedBytes(directory.disk, stages);
+    this.#stages = stages;
     this.#now = now;
   }
 
@@ -82,13 +82,13 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
     return inWords("the changes", async () => {
       for (const { path, bytes } of changes) if (bytes !== null) this.#directory.checkSync(path);
       const planned: RedoChange[] = [];
-      const files: { name: string; bytes: Uint8Array }[] = [];
+      const files: { name: string; path: string; bytes: Uint8Array }[] = [];
       for (const [i, { path, bytes }] of changes.entries()) {
         const before = seen.get(path)?.version ?? null;
         // A file that came and went within the call leaves no trace.
         if (bytes === null && before === null) continue;
         const name = `${stageId}.${i + 1}`;
-        if (bytes !== null) files.push({ name, bytes });
+        if (bytes !== null) files.push({ name, path, bytes });
         planned.push({ path, before, after: bytes && (await this.#describe(path, bytes, name)) });
       }
       const discard = async () => this.#stages.remove(files.map(({ name }) => name));
@@ -106,16 +106,13 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
   finish(redo: Json): Promise<Applied> {
     return inWords("the changes", async () => {
       const changes = parseRedo(redo);
-      const staged = stagedNamesOf(redo);
       try {
         for (const change of inOrder(changes)) {
-          if (await this.#apply(change)) continue;
-          await this.#removeTemporaries(changes);
-          return { conflict: change.path };
+          if (!(await this.#apply(change))) return { conflict: change.path };
         }
       } finally {
         // However it ended: a call is not tried again unless its process dies.
-        this.#stages.remove(staged);
+        await this.#removeStaged(changes);
       }
       return { committed: changes.map((change) => this.#committed(change)) };
     });
@@ -142,10 +139,11 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
     return current() === wanted;
   }
 
-  /** What a try that was killed has left, and no later one will use. */
-  async #removeTemporaries(changes: RedoChange[]): Promise<void> {
+  /** With the temporary files that a try that was killed has left. What tells of one that stays, stays too. */
+  async #removeStaged(changes: RedoChange[]): Promise<void> {
     for (const { path, after } of changes) {
-      if (after !== null) await this.#directory.removeTemporary(path, after.staged).catch(ignoreDirectoryError);
+      if (after === null) continue;
+      if (await this.#directory.removeTemporary(path, after.staged)) this.#stages.remove([after.staged]);
     }
   }
 
@@ -180,10 +178,6 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
     }
     return null;
   }
-}
-
-function ignoreDirectoryError(thrown: unknown): void {
-  if (!(thrown instanceof DirectoryError)) throw thrown;
 }
 
 /** What can no longer be looked at is no longer as it was seen. */

@@ -214,14 +214,24 @@ export class Directory {
     });
   }
 
-  /** Removes what a `put` that was killed has left beside its file. */
-  removeTemporary(path: string, temporary: string): Promise<void> {
-    return this.#within(path, async (held) => {
-      const place = followPath(held, path, { root: this.root, last: "follow" });
-      const name = temporaryName(temporary);
-      if (place === null || place === "folder" || this.disk.lstat(held.at(name)) === null) return;
-      held.change(() => this.disk.unlink(held.at(name)));
-    });
+  /**
+   * Removes what a `put` that was killed has left beside its file, with the folders that become empty by it. False where
+   * the system does not let it go; a path that leads elsewhere now leads to none.
+   */
+  async removeTemporary(path: string, temporary: string): Promise<boolean> {
+    try {
+      await this.#within(path, async (held) => {
+        const place = followPath(held, path, { root: this.root, last: "follow" });
+        const name = temporaryName(temporary);
+        if (place === null || place === "folder" || this.disk.lstat(held.at(name)) === null) return;
+        held.change(() => this.disk.unlink(held.at(name)));
+        held.prune();
+      });
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof DirectoryError) return thrown.kind === "refused";
+      throw thrown;
+    }
   }
 
   #enter(held: HeldFolders, folder: string): boolean {

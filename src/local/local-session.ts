@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Host, Model } from "../engine/ports.ts";
+import type { Host, Model, Sql } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
@@ -33,7 +33,7 @@ import { removeTraces } from "./remove-traces.ts";
 import { SessionClaim, sessionHeld } from "./session-claim.ts";
 import { folderOf, openDirectory } from "./session-directory.ts";
 import type { SessionIndex } from "./session-index.ts";
-import { sweepStages } from "./staged-bytes.ts";
+import { StagedBytes, sweepStages } from "./staged-bytes.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
 export type LocalSessionOptions = {
@@ -55,6 +55,7 @@ export class LocalSession {
   readonly #options: LocalSessionOptions;
   readonly #held: Held;
   readonly #feed = new EventFeed();
+  readonly #stages: StagedBytes;
   readonly #timer = new WakeTimer(() => this.#housekeep());
   readonly #session: Session;
   #door: AsyncDisposable | null = null;
@@ -79,6 +80,7 @@ export class LocalSession {
       if (settings === null) throw notFound();
       if (deletingSince(database.sql) !== null) {
         database.close();
+        await sweep(home, settings, null);
         removeTraces(home, index, claim, settings);
         throw notFound();
       }
@@ -134,13 +136,13 @@ export class LocalSession {
       broadcast: (event) => this.#feed.push(event),
       index: async (summary, version) => index.put(summary, version),
     };
-    const stages = home.stagesOf(settings.session_id);
+    this.#stages = new StagedBytes(home.stagesOf(settings.session_id));
     const session = open({
       sql: held.database.sql,
       host,
       model,
       tools: createToolRegistry(folderOf(home, settings)),
-      openWorkspace: () => new DirectoryWorkspace({ directory: this.#openDirectory(), stages, now }),
+      openWorkspace: () => new DirectoryWorkspace({ directory: this.#openDirectory(), stages: this.#stages, now }),
       deadlines: DEADLINES,
       random: () => Math.random(),
       newId,
@@ -205,21 +207,35 @@ export class LocalSession {
 
   /** Stops what runs, which goes on at the next opening, and gives the session back. */
   async close(why: GatewayError): Promise<void> {
-    await this.#stop(why);
-    this.#session.forgiveStart();
-    await this.#session.index.flush();
-    this.#held.database.close();
-    this.#held.claim.release();
+    try {
+      await this.#stop(why);
+      await sweep(this.#options.home, this.#session.settings, this.#held.database.sql);
+      this.#session.forgiveStart();
+      await this.#session.index.flush();
+    } finally {
+      this.#giveBack();
+    }
   }
 
-  /** The session is gone. A kill anywhere leaves one that is not found, and that its next opening removes. */
-  delete(): Promise<void> {
-    this.#removal ??= this.#remove();
-    return this.#removal;
+  /**
+   * The session is gone. A kill anywhere leaves one that is not found, and that its next opening removes. Storage that
+   * does not even take the mark leaves it as it was.
+   */
+  async delete(): Promise<void> {
+    if (this.#removal === null) {
+      this.#markDeleted();
+      this.#removal = this.#remove();
+    }
+    await this.#removal;
+  }
+
+  /** Whether it is deleted, be it that not all of it could be removed yet. */
+  get deleted(): boolean {
+    return this.#removal !== null;
   }
 
   async #putFile(rawPath: string, bytes: Uint8Array): Promise<FileInfo> {
-    const { info } = await new DirectoryFiles(this.#openDirectory()).write(rawPath, bytes);
+    const { info } = await new DirectoryFiles(this.#openDirectory(), this.#stages).write(rawPath, bytes);
     this.#session.log.commit((writer) => {
       const { path, sha256 } = info;
       writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256 } }, null);
@@ -229,7 +245,7 @@ export class LocalSession {
     return info;
   }
 
-  async #remove(): Promise<void> {
+  #markDeleted(): void {
     const { sql } = this.#held.database;
     const mark = () => writeMeta(sql, "deleting", String(Date.now()));
     try {
@@ -242,13 +258,17 @@ export class LocalSession {
       console.error("delete:", thrown);
       mark();
     }
-    await this.#stop(new GatewayError("not_found", "The session was deleted."));
-    this.#held.database.close();
+  }
+
+  async #remove(): Promise<void> {
     try {
+      await this.#stop(new GatewayError("not_found", "The session was deleted."));
+      await sweep(this.#options.home, this.#session.settings, null);
+      this.#held.database.close();
       removeTraces(this.#options.home, this.#options.index, this.#held.claim, this.#session.settings);
     } finally {
       // What could not be removed, the next opening removes.
-      this.#held.claim.release();
+      this.#giveBack();
     }
   }
 
@@ -256,8 +276,7 @@ export class LocalSession {
     const { home } = this.#options;
     const { sql } = this.#held.database;
     const { session_id } = this.#session.settings;
-    // Nothing runs here yet, so all that may still be needed is what its calls have decided.
-    await sweepStages(home.stagesOf(session_id), redosOf(sql).flatMap(stagedNamesOf));
+    await sweep(home, this.#session.settings, sql);
     forgetStages(sql);
     const follow = (after: string, send: (json: string) => boolean) => this.#feed.send(this.#session.log, after, send);
     try {
@@ -289,10 +308,19 @@ export class LocalSession {
     }
   }
 
+  #giveBack(): void {
+    try {
+      this.#held.database.close();
+    } finally {
+      this.#held.claim.release();
+    }
+  }
+
   async #stop(why: GatewayError): Promise<void> {
     this.#timer.stop();
     this.#feed.end(why);
     await Promise.allSettled([this.#session.stop(), ...this.#puts]);
+    await this.#stages.close();
     await this.#door?.[Symbol.asyncDispose]();
   }
 }
@@ -301,4 +329,16 @@ function takeClaim({ home, holder }: LocalSessionOptions, sessionId: string): Se
   const claim = SessionClaim.take(home.stateOf(sessionId), holder);
   if (claim instanceof SessionClaim) return claim;
   throw sessionHeld(sessionId, claim);
+}
+
+/** To be called while nothing runs: all that may still be needed is what calls have decided, and nothing without `sql`. */
+async function sweep(home: Home, settings: Settings, sql: Sql | null): Promise<void> {
+  try {
+    const redos = sql === null ? [] : redosOf(sql);
+    const open = () => openDirectory(home, settings);
+    await sweepStages(home.stagesOf(settings.session_id), redos.flatMap(stagedNamesOf), open);
+  } catch (thrown) {
+    // Its directory may be gone, or the disk that it is on: the next opening tries again.
+    console.error("sweep:", thrown);
+  }
 }

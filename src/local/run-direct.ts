@@ -30,6 +30,7 @@ import { EventFeed } from "./event-feed.ts";
 import { LOCAL_USER } from "./local-user.ts";
 import { createNodeSql } from "./node-sql.ts";
 import { parseBody } from "./parse-body.ts";
+import { StagedBytes } from "./staged-bytes.ts";
 
 export type DirectOptions = {
   /** The directory that the agent works in. */
@@ -56,17 +57,19 @@ export async function* runDirect(options: DirectOptions, message: SubmitTurnBody
   requireInput(body);
   const directory = Directory.open(options.workspace);
   if (options.home !== undefined && existsSync(options.home)) refuseExposed(realpathSync(options.home), directory.root);
-  const stages = await mkdtemp(join(tmpdir(), "turnpike-direct-"));
+  const folder = await mkdtemp(join(tmpdir(), "turnpike-direct-"));
+  const stages = new StagedBytes(folder);
   const database = new DatabaseSync(":memory:");
   try {
     yield* run(options, body, { directory, stages, database });
   } finally {
     database.close();
-    await rm(stages, { recursive: true, force: true });
+    await stages.close();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-type Place = { directory: Directory; stages: string; database: DatabaseSync };
+type Place = { directory: Directory; stages: StagedBytes; database: DatabaseSync };
 
 const now = () => Date.now();
 

@@ -5,6 +5,7 @@
 import { Directory } from "../../src/local/directory.ts";
 import { DirectoryWorkspace } from "../../src/local/directory-workspace.ts";
 import { Disk } from "../../src/local/disk.ts";
+import { StagedBytes } from "../../src/local/staged-bytes.ts";
 
 const [, , base = "", step = "", redo = ""] = process.argv;
 let left = Number(step);
@@ -12,6 +13,5 @@ const disk = new Disk(() => {
   if (left-- === 0) process.kill(process.pid, "SIGKILL");
 });
 const directory = Directory.open(`${base}/files`, { disk });
-await new DirectoryWorkspace({ directory, stages: `${base}/state/stages`, now: () => Date.now() }).finish(
-  JSON.parse(redo),
-);
+const stages = new StagedBytes(`${base}/state/stages`, disk);
+await new DirectoryWorkspace({ directory, stages, now: () => Date.now() }).finish(JSON.parse(redo));

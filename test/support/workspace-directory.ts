@@ -18,6 +18,7 @@ import { Directory } from "../../src/local/directory.ts";
 import { DirectoryWorkspace } from "../../src/local/directory-workspace.ts";
 import { Disk, type DiskStep } from "../../src/local/disk.ts";
 import { createNodeSql } from "../../src/local/node-sql.ts";
+import { StagedBytes, sweepStages } from "../../src/local/staged-bytes.ts";
 import { createDriver } from "./workspace-driver.ts";
 
 export type OpenOptions = { byHandle?: boolean; before?: (step: DiskStep, path: string) => void };
@@ -42,7 +43,9 @@ export class DirectoryPlace implements Disposable {
   }
 
   workspace(options: OpenOptions = {}): DirectoryWorkspace {
-    return new DirectoryWorkspace({ directory: this.directory(options), stages: this.stages, now: () => Date.now() });
+    const directory = this.directory(options);
+    const stages = new StagedBytes(this.stages, directory.disk);
+    return new DirectoryWorkspace({ directory, stages, now: () => Date.now() });
   }
 
   /** What the contract is tested on. */
@@ -72,6 +75,11 @@ export class DirectoryPlace implements Disposable {
         return [[path, kind === "link" ? `-> ${readlinkSync(absolute)}` : readFileSync(absolute, "utf8")]];
       }),
     );
+  }
+
+  /** What is done while nothing runs. `needed` names the staged bytes of what is yet to be done. */
+  sweep(needed: string[] = []): Promise<void> {
+    return sweepStages(this.stages, needed, () => this.directory());
   }
 
   /** Staged bytes and temporary files. */

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { DirectoryFiles } from "../../src/local/directory-files.ts";
 import { stagedNamesOf } from "../../src/local/directory-redo.ts";
-import { sweepStages } from "../../src/local/staged-bytes.ts";
+import { StagedBytes, sweepStages } from "../../src/local/staged-bytes.ts";
 import type { Json } from "../../src/protocol/json.ts";
 import { DirectoryPlace } from "../support/workspace-directory.ts";
 import { bytesOf } from "../support/workspace-driver.ts";
@@ -99,7 +100,7 @@ async function survive(scenario: Scenario, deaths: number[]): Promise<number> {
     }
     expectWhole(place, scenario);
     // The next process sweeps first.
-    await sweepStages(place.stages, stagedNamesOf(redo));
+    await place.sweep(stagedNamesOf(redo));
   }
   const outcome = await place.workspace().finish(redo);
   expect(outcome).toEqual({
@@ -237,6 +238,62 @@ describe("what a call decided", { timeout: 60_000 }, () => {
   });
 });
 
+test("[DIR15] killed at any step of doing it and then given up, a call leaves nothing that the sweep does not remove", async () => {
+  const scenario: Scenario = { before: { a: "1" }, changes: { a: "2", "f/g/b": "3" }, after: {} };
+  for (let steps = 0, temporary = 0; ; steps++) {
+    const { place, redo } = await decided(scenario);
+    using _ = place;
+    const life = mortal(steps);
+    await place
+      .workspace({ before: life.before })
+      .finish(redo)
+      .catch(() => {});
+    if (place.leftovers().some((path) => path.includes(".turnpike-tmp-"))) temporary++;
+    await place.sweep();
+    expectWhole(place, scenario);
+    expect(place.leftovers()).toEqual([]);
+    if (!life.died()) {
+      expect(temporary).toBeGreaterThan(8);
+      break;
+    }
+  }
+});
+
+test("[DIR15] killed at any step of a client's put, the file is as before or after, and the sweep removes the rest", async () => {
+  for (let steps = 0, temporary = 0; ; steps++) {
+    using place = new DirectoryPlace();
+    place.put({ "files/a": "1" });
+    const life = mortal(steps);
+    const directory = place.directory({ before: life.before });
+    const files = new DirectoryFiles(directory, new StagedBytes(place.stages, directory.disk));
+    await files.write("f/g/b", bytesOf("2")).catch(() => {});
+    if (Object.keys(place.tree()).some((path) => path.startsWith("f/g/.turnpike-tmp-"))) {
+      temporary++;
+      await place.sweep();
+      expect(place.tree()).toEqual({ a: "1" });
+    }
+    await place.sweep();
+    expect(place.leftovers()).toEqual([]);
+    if (!life.died()) {
+      expect(place.tree()).toEqual({ a: "1", "f/g/b": "2" });
+      expect(temporary).toBeGreaterThan(4);
+      break;
+    }
+  }
+});
+
+test("[DIR15] what tells of a temporary file stays for as long as that does", async () => {
+  using place = new DirectoryPlace();
+  place.put({ "state/stages/x": '"f/a"\n', "files/f/.turnpike-tmp-x": "half", "files/f/b": "1" });
+  const before = (step: string) => {
+    if (step === "unlink") throw Object.assign(new Error("EPERM"), { code: "EPERM" });
+  };
+  await sweepStages(place.stages, [], () => place.directory({ before }));
+  expect(place.leftovers()).toEqual(["x", "f/.turnpike-tmp-x"]);
+  await place.sweep();
+  expect([place.tree(), place.leftovers()]).toEqual([{ "f/b": "1" }, []]);
+});
+
 test("[DIR11] [FILE9] killed at any step of staging, a call has changed nothing, and the sweep removes what it staged", {
   timeout: 60_000,
 }, async () => {
@@ -248,7 +305,7 @@ test("[DIR11] [FILE9] killed at any step of staging, a call has changed nothing,
     draft.write("a", bytesOf("2"));
     draft.write("f/b", bytesOf("3"));
     await draft.stage("stage_1").catch(() => {});
-    await sweepStages(place.stages, []);
+    await place.sweep();
     expect(place.tree()).toEqual({ a: "1" });
     expect(place.leftovers()).toEqual([]);
     if (!life.died()) break;

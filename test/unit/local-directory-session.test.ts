@@ -3,7 +3,6 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { stagedNamesOf } from "../../src/local/directory-redo.ts";
-import { sweepStages } from "../../src/local/staged-bytes.ts";
 import { createDemoModel } from "../../src/models/demo.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import { redosOf } from "../../src/session/transcript.ts";
@@ -27,7 +26,7 @@ afterEach(() => {
 const resultsOf = (world: SessionWorld) => world.events("TOOL_RESULT").map(({ data }) => data);
 
 /** What the next process does with staged bytes before it goes on. */
-const sweep = ({ sql }: SessionWorld) => sweepStages(place.stages, redosOf(sql).flatMap(stagedNamesOf));
+const sweep = ({ sql }: SessionWorld) => place.sweep(redosOf(sql).flatMap(stagedNamesOf));
 
 describe("a turn that changes files in a directory", () => {
   const SCRIPT = [
@@ -55,7 +54,7 @@ describe("a turn that changes files in a directory", () => {
     world.start();
     let turnId = "";
     for (const { statements, steps } of [...deaths, {}]) {
-      await sweepStages(own.stages, redosOf(world.sql).flatMap(stagedNamesOf));
+      await own.sweep(redosOf(world.sql).flatMap(stagedNamesOf));
       try {
         world.start(statements, steps);
         turnId = world.session.submit(ALICE, { user_input: SCRIPT }, "once").turn_id;
@@ -67,7 +66,7 @@ describe("a turn that changes files in a directory", () => {
       await Promise.race([ended, world.died()]);
     }
     const turn = await world.ended(turnId);
-    await sweepStages(own.stages, redosOf(world.sql).flatMap(stagedNamesOf));
+    await own.sweep(redosOf(world.sql).flatMap(stagedNamesOf));
     expect(turn).toMatchObject({ status: "complete", tool_calls: 3 });
     expect(own.tree()).toEqual({ "f/kept.txt": "kept", "work_products/a.txt": "1 two " });
     expect(own.leftovers()).toEqual([]);

@@ -15,7 +15,6 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ToolError } from "../../src/engine/ports.ts";
 import { Directory } from "../../src/local/directory.ts";
-import { sweepStages } from "../../src/local/staged-bytes.ts";
 import { DirectoryPlace, snapshot, withPlace } from "../support/workspace-directory.ts";
 import { bytesOf, createDriver } from "../support/workspace-driver.ts";
 
@@ -357,8 +356,8 @@ describe("a directory", { timeout: 30_000 }, () => {
 
 test("[DIR11] staged bytes that nothing needs any more are swept, and no others", async () => {
   using place = new DirectoryPlace();
-  await sweepStages(place.stages, []);
+  await place.sweep();
   place.put({ "state/stages/stage_1.1": "a", "state/stages/stage_1.2": "b", "state/stages/stage_2.1": "c" });
-  await sweepStages(place.stages, ["stage_1.2", "stage_3.1"]);
+  await place.sweep(["stage_1.2", "stage_3.1"]);
   expect(place.leftovers()).toEqual(["stage_1.2"]);
 });

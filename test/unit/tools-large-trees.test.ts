@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Draft, type Entry, ToolError } from "../../src/engine/ports.ts";
 import { Directory } from "../../src/local/directory.ts";
 import { DirectoryWorkspace } from "../../src/local/directory-workspace.ts";
+import { StagedBytes } from "../../src/local/staged-bytes.ts";
 import {
   GREP_MAX_FILES,
   IGNORE_FILE_MAX_BYTES,
@@ -82,7 +83,8 @@ describe("what is ignored", () => {
         writeFileSync(join(folder, "files", path), text);
       }
       const directory = Directory.open(join(folder, "files"));
-      const workspace = new DirectoryWorkspace({ directory, stages: join(folder, "stages"), now: Date.now });
+      const stages = new StagedBytes(join(folder, "stages"));
+      const workspace = new DirectoryWorkspace({ directory, stages, now: Date.now });
       for (const [name, input, result] of calls) {
         expect(await runTool(workspace.openDraft(), name, input)).toEqual({ text: result.join("\n") });
       }
