@@ -56,14 +56,15 @@ export class HeldSessions {
   /**
    * The session, which this process holds from here on; a turn of it that was interrupted goes on.
    *
-   * @throws GatewayError `session_busy` where another process holds it, `not_found`
+   * @throws GatewayError `session_busy` where another process holds it, `not_found`, `path_refused` as `LocalSession.goOn`
    */
   async hold(sessionId: string): Promise<LocalSession> {
-    checkId(sessionId);
-    return await (this.#held.get(sessionId) ?? this.#keep(sessionId, LocalSession.open(this.#options, sessionId)));
+    const held = await this.#take(sessionId);
+    held.goOn();
+    return held;
   }
 
-  /** Null where another process holds it. @throws GatewayError `not_found` */
+  /** Null where another process holds it. @throws GatewayError otherwise as `hold` */
   async holdUnlessBusy(sessionId: string): Promise<LocalSession | null> {
     try {
       return await this.hold(sessionId);
@@ -80,15 +81,21 @@ export class HeldSessions {
     return held ? { settings: held.settings, view: held.describe() } : readStored(this.home, sessionId);
   }
 
-  /** @throws GatewayError as `hold` */
+  /** @throws GatewayError `session_busy`, `not_found` */
   async delete(sessionId: string): Promise<void> {
-    const held = await this.hold(sessionId);
+    const held = await this.#take(sessionId);
     const removal = held.delete();
-    // Until it is gone, whoever wants it waits; then there is none.
-    const gone = removal.then((): never => {
-      throw notFound();
-    });
-    this.#keep(sessionId, gone).catch(() => undefined);
+    // Until it is gone, whoever wants it waits; then there is none, or still this one where it could not be deleted.
+    const left = removal.then(
+      (): never => {
+        throw notFound();
+      },
+      (thrown: unknown) => {
+        if (held.deleted) throw thrown;
+        return held;
+      },
+    );
+    this.#keep(sessionId, left).catch(() => undefined);
     await removal;
   }
 
@@ -98,6 +105,12 @@ export class HeldSessions {
     const outcomes = await Promise.allSettled(closing);
     this.index.close();
     for (const outcome of outcomes) if (outcome.status === "rejected") console.error("close:", outcome.reason);
+  }
+
+  /** The session, without anything in it that goes on. */
+  async #take(sessionId: string): Promise<LocalSession> {
+    checkId(sessionId);
+    return await (this.#held.get(sessionId) ?? this.#keep(sessionId, LocalSession.open(this.#options, sessionId)));
   }
 
   #keep(sessionId: string, coming: Promise<LocalSession>): Promise<LocalSession> {

@@ -29,7 +29,7 @@ import { EventFeed } from "./event-feed.ts";
 import { type Home, makeFolder } from "./home.ts";
 import { LOCAL_USER } from "./local-user.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
-import { removeTraces } from "./remove-traces.ts";
+import { removeTraces, removeUnmade } from "./remove-traces.ts";
 import { SessionClaim, sessionHeld } from "./session-claim.ts";
 import { folderOf, openDirectory } from "./session-directory.ts";
 import type { SessionIndex } from "./session-index.ts";
@@ -61,11 +61,13 @@ export class LocalSession {
   #door: AsyncDisposable | null = null;
   #directory: Directory | null = null;
   #removal: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
+  #goesOn = false;
   /** Files that are being put. */
   readonly #puts = new Set<Promise<unknown>>();
 
   /**
-   * Takes a session; a turn that was interrupted goes on.
+   * Takes a session. A turn that was interrupted waits for `goOn`.
    *
    * @throws GatewayError `session_busy` where another process has it, `not_found`
    */
@@ -74,14 +76,18 @@ export class LocalSession {
     const claim = takeClaim(options, sessionId);
     let database: NodeSql | null = null;
     try {
-      if (!existsSync(home.databaseOf(sessionId))) throw notFound();
-      database = openNodeSql(home.databaseOf(sessionId));
-      const settings = hasTables(database.sql) ? readSettings(database.sql) : null;
-      if (settings === null) throw notFound();
+      if (existsSync(home.databaseOf(sessionId))) database = openNodeSql(home.databaseOf(sessionId));
+      const settings = database !== null && hasTables(database.sql) ? readSettings(database.sql) : null;
+      if (database === null || settings === null) {
+        database?.close();
+        // One that was killed while it was made is not listed yet.
+        if (index.get(sessionId) === null) removeUnmade(home, claim, sessionId);
+        throw notFound();
+      }
       if (deletingSince(database.sql) !== null) {
         database.close();
         await sweep(home, settings, null);
-        removeTraces(home, index, claim, settings);
+        removeTraces(options, claim, settings);
         throw notFound();
       }
       const opened = new LocalSession(options, settings, { claim, database }, Session.open);
@@ -100,7 +106,7 @@ export class LocalSession {
     settings: Settings,
     source: Directory | null,
   ): Promise<LocalSession> {
-    const { home, index } = options;
+    const { home } = options;
     makeFolder(home.stateOf(settings.session_id));
     const claim = takeClaim(options, settings.session_id);
     let database: NodeSql | null = null;
@@ -111,11 +117,17 @@ export class LocalSession {
       const create = (deps: SessionDeps) => Session.create(deps, settings);
       const created = new LocalSession(options, settings, { claim, database }, create);
       await created.#begin();
+      created.goOn();
       await created.#session.index.flush();
       return created;
     } catch (thrown) {
-      database?.close();
-      removeTraces(home, index, claim, settings);
+      try {
+        database?.close();
+        removeUnmade(home, claim, settings.session_id);
+      } catch (again) {
+        // Why it could not be made says more.
+        console.error("create:", again);
+      }
       throw thrown;
     }
   }
@@ -137,7 +149,7 @@ export class LocalSession {
       index: async (summary, version) => index.put(summary, version),
     };
     this.#stages = new StagedBytes(home.stagesOf(settings.session_id));
-    const session = open({
+    const deps: SessionDeps = {
       sql: held.database.sql,
       host,
       model,
@@ -146,9 +158,28 @@ export class LocalSession {
       deadlines: DEADLINES,
       random: () => Math.random(),
       newId,
-    });
-    if (session === null) throw notFound();
-    this.#session = session;
+    };
+    try {
+      const session = open(deps);
+      if (session === null) throw notFound();
+      this.#session = session;
+    } catch (thrown) {
+      this.#timer.stop();
+      throw thrown;
+    }
+  }
+
+  /**
+   * What was left unfinished goes on, from the first call on. A turn whose directory is not there, such as on a disk that
+   * is not plugged in, waits for it.
+   *
+   * @throws GatewayError `path_refused` where its directory is not there
+   */
+  goOn(): void {
+    if (this.#goesOn) return;
+    if (this.#session.running) this.#openDirectory();
+    this.#goesOn = true;
+    this.#housekeep();
   }
 
   get settings(): Settings {
@@ -170,8 +201,10 @@ export class LocalSession {
     return this.#session.result(turnId);
   }
 
-  cancel(): Promise<Cancelled> {
-    return this.#session.cancel();
+  /** @throws GatewayError as `goOn` */
+  async cancel(): Promise<Cancelled> {
+    this.goOn();
+    return await this.#session.cancel();
   }
 
   /** Ends a turn, whether it runs or waits; one that has ended, or never was, is left as it is. */
@@ -206,7 +239,12 @@ export class LocalSession {
   }
 
   /** Stops what runs, which goes on at the next opening, and gives the session back. */
-  async close(why: GatewayError): Promise<void> {
+  close(why: GatewayError): Promise<void> {
+    this.#closing ??= this.#close(why);
+    return this.#closing;
+  }
+
+  async #close(why: GatewayError): Promise<void> {
     try {
       await this.#stop(why);
       await sweep(this.#options.home, this.#session.settings, this.#held.database.sql);
@@ -265,7 +303,7 @@ export class LocalSession {
       await this.#stop(new GatewayError("not_found", "The session was deleted."));
       await sweep(this.#options.home, this.#session.settings, null);
       this.#held.database.close();
-      removeTraces(this.#options.home, this.#options.index, this.#held.claim, this.#session.settings);
+      removeTraces(this.#options, this.#held.claim, this.#session.settings);
     } finally {
       // What could not be removed, the next opening removes.
       this.#giveBack();
@@ -276,17 +314,16 @@ export class LocalSession {
     const { home } = this.#options;
     const { sql } = this.#held.database;
     const { session_id } = this.#session.settings;
-    await sweep(home, this.#session.settings, sql);
-    forgetStages(sql);
     const follow = (after: string, send: (json: string) => boolean) => this.#feed.send(this.#session.log, after, send);
     try {
-      this.#door = await openDoor(home.doorOf(session_id), { follow, cancel: () => this.#session.cancel() });
+      await sweep(home, this.#session.settings, sql);
+      forgetStages(sql);
+      // Last, so that nobody comes in to a session that does not begin.
+      this.#door = await openDoor(home.doorOf(session_id), { follow, cancel: () => this.cancel() });
     } catch (thrown) {
       this.#timer.stop();
       throw thrown;
     }
-    // Last, so that whatever fails before leaves nothing that runs; nobody has come in through the door yet.
-    this.#housekeep();
   }
 
   /** Where its files lie. @throws GatewayError `path_refused` where that directory is no longer there */

@@ -1,33 +1,63 @@
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { sessionId as sessionIdShape } from "../protocol/ids.ts";
 import type { Settings } from "../session/settings.ts";
 import type { Home } from "./home.ts";
-import type { SessionClaim } from "./session-claim.ts";
+import { SessionClaim } from "./session-claim.ts";
 import type { SessionIndex } from "./session-index.ts";
+
+type Keeper = { home: Home; index: SessionIndex; holder: string };
+
+/** A session has a claim long before this: what is as old and has no database, nobody is about to make. */
+const UNCLAIMED_MS = 60_000;
 
 /**
  * Removes everything of a session that is held and whose database is closed; a directory that was named for it stays as
  * it is. Can be killed anywhere and repeated: its state, which says that it is deleted, goes last.
  */
 export function removeTraces(
-  home: Home,
-  index: SessionIndex,
+  keeper: Keeper,
   claim: SessionClaim,
   { session_id, directory }: Pick<Settings, "session_id" | "directory">,
 ): void {
+  const { home, index } = keeper;
   if (directory === undefined) rmSync(home.filesOf(session_id), { recursive: true, force: true });
   index.remove(session_id);
   claim.removeFolder();
-  sweepRemoved(home);
+  sweep(keeper);
 }
 
-/** What is left of sessions whose removal was killed. Another process may be at it too. */
-function sweepRemoved({ states }: Home): void {
+/** Removes what there is of a session that was never listed, and gives it back whether that can be removed or not. */
+export function removeUnmade(home: Home, claim: SessionClaim, sessionId: string): void {
+  try {
+    rmSync(home.filesOf(sessionId), { recursive: true, force: true });
+    claim.removeFolder();
+  } finally {
+    claim.release();
+  }
+}
+
+/** What is left of sessions whose removal or making was killed. Another process may be at it too. */
+function sweep(keeper: Keeper): void {
+  const { states } = keeper.home;
   try {
     for (const name of readdirSync(states)) {
       if (name.endsWith(".removed")) rmSync(join(states, name), { recursive: true, force: true });
+      else if (sessionIdShape.safeParse(name).success) sweepUnmade(keeper, name);
     }
   } catch (thrown) {
     console.error("delete:", thrown);
   }
+}
+
+function sweepUnmade({ home, index, holder }: Keeper, sessionId: string): void {
+  const isUnmade = () => !existsSync(home.databaseOf(sessionId)) && index.get(sessionId) === null;
+  if (!isUnmade()) return;
+  const state = statSync(home.stateOf(sessionId), { throwIfNoEntry: false });
+  if (state === undefined || Date.now() - state.mtimeMs < UNCLAIMED_MS) return;
+  const claim = SessionClaim.take(home.stateOf(sessionId), holder);
+  if (!(claim instanceof SessionClaim)) return;
+  // It may have been made before the claim was free.
+  if (isUnmade()) removeUnmade(home, claim, sessionId);
+  else claim.release();
 }

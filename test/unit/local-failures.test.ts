@@ -1,0 +1,147 @@
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, test, vi } from "vitest";
+import { Home } from "../../src/local/home.ts";
+import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
+import { LocalSession } from "../../src/local/local-session.ts";
+import { openNodeSql } from "../../src/local/node-sql.ts";
+import { SessionClaim } from "../../src/local/session-claim.ts";
+import { SessionIndex } from "../../src/local/session-index.ts";
+import { readStored } from "../../src/local/stored-session.ts";
+import { createModels } from "../../src/models/models.ts";
+import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
+import { newId } from "../../src/session/new-id.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
+
+type Scene = {
+  /** A folder of the test's own, in which the home lies. */
+  folder: string;
+  home: string;
+  gateway: InProcessGateway;
+  open(path?: string): InProcessGateway;
+};
+
+async function withHome(run: (scene: Scene) => Promise<void>): Promise<void> {
+  using temporary = new TemporaryFolder();
+  const folder = temporary.path;
+  const home = join(folder, "home");
+  const opened: InProcessGateway[] = [];
+  const open = (path = home) => {
+    const gateway = new InProcessGateway({ home: path, models: {}, holder: "a test" });
+    opened.push(gateway);
+    return gateway;
+  };
+  try {
+    await run({ folder, home, gateway: open(), open });
+  } finally {
+    for (const gateway of opened) await gateway.close();
+  }
+}
+
+const sayHi = { user_input: "Say 'hi'" };
+
+/** Lets every write of new rows fail from here on, as on a full disk, until what it returns is called. */
+function fill(file: string, tables: string[]): () => void {
+  const run = (statement: (table: string) => string) => {
+    using database = new DatabaseSync(file);
+    for (const table of tables) database.exec(statement(table));
+  };
+  run((name) => `CREATE TRIGGER full_${name} BEFORE INSERT ON ${name} BEGIN SELECT RAISE(FAIL, 'disk is full'); END`);
+  return () => run((name) => `DROP TRIGGER full_${name}`);
+}
+
+describe("a disk that is full", () => {
+  test("[LOCAL8] keeps a session that cannot be deleted, which then can be when there is room", () =>
+    withHome(async ({ home, gateway, open }) => {
+      const { session_id: id } = await gateway.createSession();
+      const empty = fill(join(home, "state", id, "session.sqlite"), ["events", "meta"]);
+      await expect(gateway.deleteSession(id)).rejects.toMatchObject({ code: "internal" });
+      empty();
+      expect(await gateway.runQuery(id, sayHi)).toMatchObject({ status: "complete" });
+      await expect(open().deleteSession(id)).rejects.toMatchObject({ code: "session_busy" });
+      await gateway.deleteSession(id);
+      for (const folder of ["sessions", "state", "doors"]) expect(readdirSync(join(home, folder))).toEqual([]);
+    }));
+
+  test("[LOCAL2] [LOCAL8] gives a session back that could not be deleted, when its gateway is closed", () =>
+    withHome(async ({ home, gateway, open }) => {
+      const { session_id: id } = await gateway.createSession();
+      const empty = fill(join(home, "state", id, "session.sqlite"), ["events", "meta"]);
+      await expect(gateway.deleteSession(id)).rejects.toMatchObject({ code: "internal" });
+      await gateway.close();
+      empty();
+      await open().deleteSession(id);
+    }));
+});
+
+describe("a session that cannot be made", () => {
+  test("[LOCAL2] [HOLD10] leaves nothing, says why, and asks nothing of a list that takes nothing", () =>
+    withHome(async ({ home, open }) => {
+      const long = join(home, "x".repeat(100));
+      const gateway = open(long);
+      await gateway.listSessions();
+      fill(join(long, "index.sqlite"), ["sessions"]);
+      await expect(gateway.createSession()).rejects.toMatchObject({ code: "invalid_request" });
+      for (const folder of ["sessions", "state"]) expect(readdirSync(join(long, folder))).toEqual([]);
+    }));
+
+  test("[LOCAL2] leaves no timer behind", () =>
+    withHome(async ({ home, gateway }) => {
+      const { session_id } = await gateway.createSession();
+      const settings = readStored(Home.open(home), session_id).settings;
+      const made = { ...settings, session_id: newId("session") };
+      using index = SessionIndex.open(join(home, "index.sqlite"));
+      const options = { home: Home.open(home), index, model: createModels({}), holder: "a test" };
+      mkdirSync(join(home, "state", made.session_id));
+      const database = openNodeSql(join(home, "state", made.session_id, "session.sqlite"));
+      database.sql.exec("CREATE TABLE tool_calls (another INTEGER)");
+      database.close();
+      const logged = vi.spyOn(console, "error");
+      vi.useFakeTimers();
+      try {
+        await expect(LocalSession.create(options, made, null)).rejects.toThrow("already exists");
+        await vi.advanceTimersByTimeAsync(10 * HEARTBEAT_MS);
+        expect(logged).not.toHaveBeenCalled();
+      } finally {
+        vi.useRealTimers();
+        logged.mockRestore();
+      }
+    }));
+});
+
+describe("a session that was killed while it was made", () => {
+  /** What it leaves, with files that it had copied already. */
+  function leave(home: string): string {
+    const id = newId("session");
+    for (const folder of ["sessions", "state"]) mkdirSync(join(home, folder, id));
+    writeFileSync(join(home, "sessions", id, "a.txt"), "secret");
+    return id;
+  }
+  const isThere = (home: string, id: string) => ["sessions", "state"].map((name) => existsSync(join(home, name, id)));
+  const long = new Date("2026-01-01");
+
+  test("[LOCAL8] is not found, and its deletion removes what is left of it", () =>
+    withHome(async ({ home, gateway }) => {
+      await gateway.listSessions();
+      const id = leave(home);
+      await expect(gateway.deleteSession(id)).rejects.toMatchObject({ code: "not_found" });
+      expect(isThere(home, id)).toEqual([false, false]);
+      const empty = leave(home);
+      openNodeSql(join(home, "state", empty, "session.sqlite")).close();
+      await expect(gateway.deleteSession(empty)).rejects.toMatchObject({ code: "not_found" });
+      expect(isThere(home, empty)).toEqual([false, false]);
+    }));
+
+  test("[LOCAL8] goes with the next session that is deleted, unless it is just being made", () =>
+    withHome(async ({ home, gateway }) => {
+      const { session_id } = await gateway.createSession();
+      const [killed, begun, fresh] = [leave(home), leave(home), leave(home)];
+      const claim = SessionClaim.take(join(home, "state", begun), "another test");
+      for (const id of [killed, begun]) utimesSync(join(home, "state", id), long, long);
+      await gateway.deleteSession(session_id);
+      expect(isThere(home, killed)).toEqual([false, false]);
+      for (const id of [begun, fresh]) expect(isThere(home, id), id).toEqual([true, true]);
+      if (claim instanceof SessionClaim) claim.release();
+    }));
+});
