@@ -8,20 +8,27 @@ export function homeFolder(setting: string | undefined): string {
   return resolve(setting ?? join(homedir(), ".turnpike"));
 }
 
+const SESSIONS = "sessions";
+
 /** What lies where below a home; `session/STORAGE.md` says what it is. Only the home's owner may look inside. */
 export class Home {
   readonly root: string;
+  /** By its real path: its files may be kept elsewhere, with a link in its place. */
+  readonly #sessions: string;
 
   /** Opens the home at a path; it is made where there is none. */
   static open(path: string): Home {
     makeFolder(path);
-    const home = new Home(realpathSync.native(path));
-    for (const folder of [home.#sessions, home.states]) makeFolder(folder);
+    const root = realpathSync.native(path);
+    makeFolder(join(root, SESSIONS));
+    const home = new Home(root, sessionsIn(root));
+    makeFolder(home.states);
     return home;
   }
 
-  private constructor(root: string) {
+  private constructor(root: string, sessions: string) {
     this.root = root;
+    this.#sessions = sessions;
   }
 
   /** The list of sessions. */
@@ -32,10 +39,6 @@ export class Home {
   /** The folders of what the gateway keeps of each session. */
   get states(): string {
     return join(this.root, "state");
-  }
-
-  get #sessions(): string {
-    return join(this.root, "sessions");
   }
 
   stateOf(sessionId: string): string {
@@ -64,10 +67,18 @@ export class Home {
 
 /**
  * Whether whoever may change a directory could change what the gateway keeps in its home; both by their real paths. The
- * files of its sessions are none of that.
+ * folders of its sessions are none of that, but what they lie in is.
  */
 export function isExposed(home: string, directory: string): boolean {
-  return isWithin(home, directory) || (isWithin(directory, home) && !isWithin(directory, join(home, "sessions")));
+  const sessions = sessionsIn(home);
+  if (isWithin(home, directory) || isWithin(sessions, directory)) return true;
+  return isWithin(directory, home) && !isWithin(directory, sessions);
+}
+
+/** The real path of the folder in which sessions have theirs. */
+function sessionsIn(home: string): string {
+  const path = join(home, SESSIONS);
+  return existsSync(path) ? realpathSync.native(path) : path;
 }
 
 /** Makes a folder for its owner alone, with those above it, where there is none. */

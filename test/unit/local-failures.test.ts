@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test, vi } from "vitest";
+import { cancelThroughDoor } from "../../src/local/door.ts";
 import { Home } from "../../src/local/home.ts";
 import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 import { LocalSession } from "../../src/local/local-session.ts";
@@ -143,5 +144,87 @@ describe("a session that was killed while it was made", () => {
       expect(isThere(home, killed)).toEqual([false, false]);
       for (const id of [begun, fresh]) expect(isThere(home, id), id).toEqual([true, true]);
       if (claim instanceof SessionClaim) claim.release();
+    }));
+});
+
+describe("a session whose directory is away", () => {
+  test("[LOCAL5] keeps its interrupted turn until the directory is there again", () =>
+    withHome(async ({ folder, gateway, open }) => {
+      const directory = join(folder, "disk");
+      mkdirSync(directory);
+      const { session_id: id } = await gateway.createSession({ workspace_dir: directory });
+      const user_input = "Count to 9 at 20 ms, then write 'x' to a.txt";
+      for await (const { type } of gateway.execute(id, { user_input })) if (type === "TEXT") break;
+      await gateway.close();
+      renameSync(directory, `${directory}-away`);
+
+      const next = open();
+      const calls = [
+        () => next.events(id, "0")[Symbol.asyncIterator]().next(),
+        () => next.runQuery(id, sayHi),
+        () => next.writeFile(id, "b.txt", new Uint8Array()),
+        () => next.listFiles(id),
+        () => next.cancel(id),
+        () => cancelThroughDoor(join(folder, "home", "doors", id.slice(-16)), new AbortController().signal),
+      ];
+      for (const call of calls) await expect(call()).rejects.toMatchObject({ code: "path_refused" });
+      expect(await next.resumeSession(id)).toMatchObject({ status: "running", workspace_dir: directory });
+      expect((await next.listSessions()).sessions).toMatchObject([{ session_id: id }]);
+
+      renameSync(`${directory}-away`, directory);
+      for await (const { type, data } of next.events(id, "0")) {
+        expect(type).not.toBe("ERROR");
+        if (type !== "ITERATION_END") continue;
+        expect(data).toMatchObject({ status: "complete" });
+        break;
+      }
+      expect(readdirSync(directory)).toEqual(["a.txt"]);
+    }));
+
+  test("[LOCAL5] [LOCAL8] can be deleted with its interrupted turn", () =>
+    withHome(async ({ folder, home, gateway, open }) => {
+      const directory = join(folder, "disk");
+      mkdirSync(directory);
+      const { session_id: id } = await gateway.createSession({ workspace_dir: directory });
+      for await (const { type } of gateway.execute(id, { user_input: "Wait 60 seconds" }))
+        if (type === "TOOL_CALL") break;
+      await gateway.close();
+      renameSync(directory, `${directory}-away`);
+      await open().deleteSession(id);
+      expect(readdirSync(join(home, "state"))).toEqual([]);
+    }));
+});
+
+describe("a home whose sessions lie elsewhere", () => {
+  test("[LOCAL6] [LOCAL7] by a link, keeps their files there, which no other session may lose", () =>
+    withHome(async ({ folder, home, gateway }) => {
+      const elsewhere = join(folder, "large", "disk");
+      mkdirSync(elsewhere, { recursive: true });
+      mkdirSync(home);
+      symlinkSync(elsewhere, join(home, "sessions"));
+      const { session_id: id, workspace_dir } = await gateway.createSession();
+      expect(workspace_dir).toBe(`sessions/${id}`);
+      expect(await gateway.runQuery(id, { user_input: "Write 'x' to a.txt" })).toMatchObject({ status: "complete" });
+      expect(readdirSync(join(elsewhere, id))).toEqual(["a.txt"]);
+      for (const refused of [elsewhere, join(folder, "large"), join(home, "sessions"), home]) {
+        const creation = gateway.createSession({ workspace_dir: refused });
+        await expect(creation, refused).rejects.toMatchObject({ code: "path_refused" });
+      }
+      const inside = await gateway.createSession({ workspace_dir: join(home, "sessions", id) });
+      expect(inside.workspace_dir).toBe(join(elsewhere, id));
+      const copy = await gateway.createSession({ workspace_dir: `sessions/${id}` });
+      expect((await gateway.listFiles(copy.session_id)).files).toMatchObject([{ path: "a.txt" }]);
+
+      await gateway.runQuery(copy.session_id, sayHi);
+      await gateway.deleteSession(id);
+      expect(readdirSync(elsewhere)).toEqual([copy.session_id]);
+    }));
+
+  test("[DIR12] a link in the place of one session's folder is still refused", () =>
+    withHome(async ({ folder, home, gateway }) => {
+      const { session_id: id } = await gateway.createSession();
+      renameSync(join(home, "sessions", id), join(folder, "moved"));
+      symlinkSync(join(folder, "moved"), join(home, "sessions", id));
+      await expect(gateway.runQuery(id, sayHi)).rejects.toMatchObject({ code: "path_refused" });
     }));
 });

@@ -86,7 +86,7 @@ describe("where a session's files lie", () => {
     withHome(async ({ folder, home, gateway }) => {
       const { session_id } = await gateway.createSession();
       symlinkSync(home, join(folder, "link"));
-      const inside = [".", "state", `state/${session_id}`, "doors"].map((path) => join(home, path));
+      const inside = [".", "sessions", "state", `state/${session_id}`, "doors"].map((path) => join(home, path));
       for (const workspace_dir of [...inside, folder, "/", join(folder, "link"), join(folder, "link", "state")]) {
         await expect(gateway.createSession({ workspace_dir })).rejects.toMatchObject({ code: "path_refused" });
       }
