@@ -26,6 +26,12 @@ export function inTheWay(path: string): DirectoryError {
   return new DirectoryError("refused", `${shown(path)} is in the way: a path is a file or a folder.`);
 }
 
+/** To read it again would show nothing, so there is no use in trying again. */
+export function hiddenInTheWay(path: string): DirectoryError {
+  const what = "something that lists do not show, such as a pipe or a name that no path can have";
+  return new DirectoryError("refused", `${shown(path)} cannot be written: ${what}, is in the way.`);
+}
+
 export function noRegularFile(path: string): DirectoryError {
   return new DirectoryError("refused", `${shown(path)} is neither a file nor a folder.`);
 }

@@ -14,7 +14,7 @@ import type { Json } from "../protocol/json.ts";
 import { describeFile } from "../workspace/describe-file.ts";
 import { type DraftBase, OverlayDraft } from "../workspace/draft.ts";
 import type { Directory } from "./directory.ts";
-import { DirectoryError, toDirectoryError } from "./directory-error.ts";
+import { DirectoryError, hiddenInTheWay, toDirectoryError } from "./directory-error.ts";
 import { obstacleAt } from "./directory-obstacle.ts";
 import { formatRedo, inOrder, parseRedo, type RedoChange } from "./directory-redo.ts";
 import { type DirectoryFile, sha256Of, versionOf } from "./file-version.ts";
@@ -91,6 +91,7 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
         if (bytes !== null) files.push({ name, path, bytes });
         planned.push({ path, before, after: bytes && (await this.#describe(path, bytes, name)) });
       }
+      await this.#refuseHidden(planned);
       const discard = async () => this.#stages.remove(files.map(({ name }) => name));
       try {
         await this.#stages.put(files);
@@ -164,18 +165,32 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
     return planned.length === 0 ? { committed: [] } : { redo: formatRedo(planned) };
   }
 
+  /** What lists do not show cannot be told as a conflict: whoever looks again finds nothing. @throws DirectoryError */
+  async #refuseHidden(planned: RedoChange[]): Promise<void> {
+    for (const [path, obstacle] of this.#obstacles(planned)) {
+      const entries = await this.#directory.entries(obstacle.slice(0, Math.max(obstacle.lastIndexOf("/"), 0)));
+      const isShown = entries.some((entry) => entry.path === obstacle || entry.path === `${obstacle}/`);
+      if (!isShown) throw hiddenInTheWay(path);
+    }
+  }
+
+  /** The new files that cannot stand where they are to, each with what is in its way. */
+  *#obstacles(planned: RedoChange[]): Generator<[path: string, obstacle: string]> {
+    const leaving = new Set(planned.filter(({ after }) => after === null).map(({ path }) => path));
+    for (const { path, before, after } of planned) {
+      if (before !== null || after === null) continue;
+      const obstacle = orElse(path, () => obstacleAt(this.#directory, path, leaving));
+      if (obstacle !== null) yield [path, obstacle];
+    }
+  }
+
   /** The path of a file that is no longer as the call saw it, or of what stands in the way of a new one. */
   #findConflict(planned: RedoChange[], seen: SeenFiles): string | null {
-    const leaving = new Set(planned.filter(({ after }) => after === null).map(({ path }) => path));
     for (const [path, file] of seen) {
       const isAsSeen = orElse(false, () => this.#directory.statSync(path)?.version === file?.version);
       if (!isAsSeen) return path;
     }
-    for (const { path, before, after } of planned) {
-      if (before !== null || after === null) continue;
-      const obstacle = orElse(path, () => obstacleAt(this.#directory, path, leaving));
-      if (obstacle !== null) return obstacle;
-    }
+    for (const [, obstacle] of this.#obstacles(planned)) return obstacle;
     return null;
   }
 }

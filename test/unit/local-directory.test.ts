@@ -76,18 +76,38 @@ describe("names", () => {
     }));
 });
 
+const HIDDEN: [what: string, lie: (place: DirectoryPlace) => void][] = [
+  [
+    "no path can name",
+    ({ files }) => execFileSync("sh", ["-c", "touch \"$(printf 'x\\377')\""], { cwd: join(files, "f") }),
+  ],
+  ["is a temporary file", (place) => place.put({ "files/f/.turnpike-tmp-1": "" })],
+  ["is a link to nothing", (place) => place.link("files/f/x", "nowhere")],
+];
+
+test.for(HIDDEN)(
+  "[DIR17] what %s lies in a folder, of which a file is to take the place, and is said to be in the way",
+  async ([, lie]) => {
+    using place = new DirectoryPlace();
+    place.put({ "files/f/g": "1" });
+    lie(place);
+    const { change } = createDriver(place.host());
+    const refused = { name: "ToolError", message: expect.stringContaining('"f" cannot be written') };
+    await expect(change({ f: "2", "f/g": null })).rejects.toMatchObject(refused);
+    expect(readFileSync(join(place.files, "f/g"), "utf8")).toBe("1");
+  },
+);
+
 describe("what is no file", () => {
   test("[DIR8] [DIR4] is not waited for, listed or replaced", () =>
-    withPlace(async (place, { change, commit, read, paths }) => {
+    withPlace(async (place, { change, read, paths }) => {
       execFileSync("sh", ["-c", "mkfifo pipe"], { cwd: place.files });
       const server = createServer().listen(join(place.files, "socket"));
       place.link("files/link", "pipe");
       for (const path of ["pipe", "socket", "link"]) {
         expect(await read(path)).toBeNull();
         await expect(change({ [path]: "x" })).rejects.toThrow(ToolError);
-        const draft = place.workspace().openDraft();
-        draft.write(`${path}/x`, bytesOf("x"));
-        expect(await commit(draft)).toEqual({ conflict: path });
+        await expect(change({ [`${path}/x`]: "x" })).rejects.toThrow(ToolError);
       }
       expect(await paths()).toEqual([]);
       expect(lstatSync(join(place.files, "pipe")).isFIFO()).toBe(true);
@@ -214,13 +234,13 @@ describe("a change", () => {
       expect(place.tree()).toEqual({ a: "1", "b/c/": "" });
     }));
 
-  test("[FILE12] [DIR4] counts what no list shows as something that lies in a folder", () =>
-    withPlace(async (place, { commit }) => {
+  test("[FILE12] [DIR17] counts what no list shows as something that lies in a folder", () =>
+    withPlace(async (place, { stage }) => {
       place.put({ "files/a/b\\c": "theirs", "files/a/d": "x" });
       const draft = place.workspace().openDraft();
       draft.remove("a/d");
       draft.write("a", bytesOf("1"));
-      expect(await commit(draft)).toEqual({ conflict: "a/b\\c" });
+      await expect(stage(draft)).rejects.toThrow(ToolError);
       expect(place.tree()).toEqual({ "a/b\\c": "theirs", "a/d": "x" });
     }));
 
