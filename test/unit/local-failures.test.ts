@@ -11,6 +11,7 @@ import { SessionClaim } from "../../src/local/session-claim.ts";
 import { SessionIndex } from "../../src/local/session-index.ts";
 import { readStored } from "../../src/local/stored-session.ts";
 import { createModels } from "../../src/models/models.ts";
+import type { Event } from "../../src/protocol/events.ts";
 import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
 import { newId } from "../../src/session/new-id.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
@@ -226,5 +227,66 @@ describe("a home whose sessions lie elsewhere", () => {
       renameSync(join(home, "sessions", id), join(folder, "moved"));
       symlinkSync(join(folder, "moved"), join(home, "sessions", id));
       await expect(gateway.runQuery(id, sayHi)).rejects.toMatchObject({ code: "path_refused" });
+    }));
+});
+
+describe("a session that is held and left again and again", () => {
+  test("[LOCAL5] in order during one long model call goes on with its turn, as no crash did this", () =>
+    withHome(async ({ gateway, open }) => {
+      const { session_id: id } = await gateway.createSession();
+      const user_input = "Count to 100 at 500 ms";
+      for await (const { type } of gateway.execute(id, { user_input })) if (type === "TEXT") break;
+      const { active_turn } = await gateway.resumeSession(id);
+      await gateway.close();
+      // More often than a turn may be interrupted by crashes.
+      for (let i = 0; i < 5; i++) {
+        const next = open();
+        await next.writeFile(id, `${i}.txt`, new Uint8Array());
+        await next.close();
+      }
+      const last = open();
+      for await (const event of last.events(id, "0")) {
+        expect(event.type).not.toBe("ERROR");
+        if (event.type === "TEXT" && event.data.text !== "") break;
+      }
+      expect(await last.resumeSession(id)).toMatchObject({ status: "running", active_turn });
+      expect(await last.cancel(id)).toEqual({ turn_id: active_turn });
+    }));
+});
+
+describe("what a caller does with what it was given", () => {
+  test("[LOCAL9] changes no event of another reader", () =>
+    withHome(async ({ gateway }) => {
+      const { session_id: id } = await gateway.createSession();
+      const read = async (each: (event: Event) => void) => {
+        for await (const event of gateway.events(id, "0")) {
+          each(event);
+          if (event.type === "ITERATION_END") return;
+        }
+      };
+      let texts = "";
+      const change = read((event) => {
+        if (event.type === "TEXT") event.data.text = "changed";
+      });
+      const look = read((event) => {
+        if (event.type === "TEXT") texts += event.data.text;
+      });
+      await Promise.all([change, look, gateway.runQuery(id, sayHi)]);
+      expect(texts).toBe("hi");
+    }));
+
+  test("[LOCAL1] changes nothing of its session", () =>
+    withHome(async ({ gateway, open }) => {
+      const given = { kept: [1] };
+      const session = await gateway.createSession({ metadata: given });
+      const { session_id: id } = session;
+      const looked = await gateway.resumeSession(id);
+      for (const { metadata } of [session, looked]) metadata["more"] = { than: "was given" };
+      given.kept.push(2);
+      expect((await gateway.resumeSession(id)).metadata).toEqual({ kept: [1] });
+      await gateway.runQuery(id, sayHi);
+      expect((await gateway.listSessions()).sessions[0]?.metadata).toEqual({ kept: [1] });
+      await gateway.close();
+      expect((await open().resumeSession(id)).metadata).toEqual({ kept: [1] });
     }));
 });
