@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Host, Model, Sql } from "../engine/ports.ts";
+import type { Host, Model } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
@@ -18,11 +18,9 @@ import { hasTables } from "../session/schema.ts";
 import { Session, type SessionDeps } from "../session/session.ts";
 import { deletingSince, readSettings, type Settings, writeMeta } from "../session/settings.ts";
 import { forgetStages } from "../session/stages.ts";
-import { redosOf } from "../session/transcript.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import type { Directory } from "./directory.ts";
 import { DirectoryFiles } from "./directory-files.ts";
-import { stagedNamesOf } from "./directory-redo.ts";
 import { DirectoryWorkspace } from "./directory-workspace.ts";
 import { openDoor } from "./door.ts";
 import { EventFeed } from "./event-feed.ts";
@@ -33,7 +31,8 @@ import { removeTraces, removeUnmade } from "./remove-traces.ts";
 import { SessionClaim, sessionHeld } from "./session-claim.ts";
 import { folderOf, openDirectory } from "./session-directory.ts";
 import type { SessionIndex } from "./session-index.ts";
-import { StagedBytes, sweepStages } from "./staged-bytes.ts";
+import { StagedBytes } from "./staged-bytes.ts";
+import { sweepSession } from "./sweep-session.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
 export type LocalSessionOptions = {
@@ -86,7 +85,7 @@ export class LocalSession {
       }
       if (deletingSince(database.sql) !== null) {
         database.close();
-        await sweep(home, settings, null);
+        await sweepSession(home, settings, null);
         removeTraces(options, claim, settings);
         throw notFound();
       }
@@ -247,7 +246,7 @@ export class LocalSession {
   async #close(why: GatewayError): Promise<void> {
     try {
       await this.#stop(why);
-      await sweep(this.#options.home, this.#session.settings, this.#held.database.sql);
+      await sweepSession(this.#options.home, this.#session.settings, this.#held.database.sql);
       this.#session.forgiveStart();
       await this.#session.index.flush();
     } finally {
@@ -301,7 +300,7 @@ export class LocalSession {
   async #remove(): Promise<void> {
     try {
       await this.#stop(new GatewayError("not_found", "The session was deleted."));
-      await sweep(this.#options.home, this.#session.settings, null);
+      await sweepSession(this.#options.home, this.#session.settings, null);
       this.#held.database.close();
       removeTraces(this.#options, this.#held.claim, this.#session.settings);
     } finally {
@@ -316,7 +315,7 @@ export class LocalSession {
     const { session_id } = this.#session.settings;
     const follow = (after: string, send: (json: string) => boolean) => this.#feed.send(this.#session.log, after, send);
     try {
-      await sweep(home, this.#session.settings, sql);
+      await sweepSession(home, this.#session.settings, sql);
       forgetStages(sql);
       // Last, so that nobody comes in to a session that does not begin.
       this.#door = await openDoor(home.doorOf(session_id), { follow, cancel: () => this.cancel() });
@@ -366,16 +365,4 @@ function takeClaim({ home, holder }: LocalSessionOptions, sessionId: string): Se
   const claim = SessionClaim.take(home.stateOf(sessionId), holder);
   if (claim instanceof SessionClaim) return claim;
   throw sessionHeld(sessionId, claim);
-}
-
-/** To be called while nothing runs: all that may still be needed is what calls have decided, and nothing without `sql`. */
-async function sweep(home: Home, settings: Settings, sql: Sql | null): Promise<void> {
-  try {
-    const redos = sql === null ? [] : redosOf(sql);
-    const open = () => openDirectory(home, settings);
-    await sweepStages(home.stagesOf(settings.session_id), redos.flatMap(stagedNamesOf), open);
-  } catch (thrown) {
-    // Its directory may be gone, or the disk that it is on: the next opening tries again.
-    console.error("sweep:", thrown);
-  }
 }

@@ -5,26 +5,9 @@ import { expect, test } from "vitest";
 import { indexSession, listSessions, removeFromIndex, type SessionFilter } from "../../src/catalog/sessions-index.ts";
 import { GatewayError } from "../../src/protocol/errors.ts";
 import type { Session } from "../../src/protocol/rest.ts";
+import { listedSession } from "../support/listed-session.ts";
 
-const aSession = (given: Partial<Session> = {}): Session => {
-  const session_id = `session_${ulid()}`;
-  return {
-    session_id,
-    user_id: "ann",
-    title: null,
-    status: "idle",
-    workspace_dir: `sessions/${session_id}`,
-    model: "demo",
-    metadata: {},
-    created_at: "2026-01-01T00:00:00.000Z",
-    updated_at: "2026-01-01T00:00:00.000Z",
-    last_seq: 0,
-    active_turn: null,
-    queued_turns: [],
-    pending_inputs: [],
-    ...given,
-  };
-};
+const aSession = (given: Partial<Session> = {}) => listedSession({ user_id: "ann", ...given });
 
 const everything: SessionFilter = { user_id: null, status: null, q: null, limit: 50, cursor: null };
 const list = (filter: Partial<SessionFilter> = {}) => listSessions(env.CATALOG, { ...everything, ...filter });
