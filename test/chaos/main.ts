@@ -1,0 +1,2 @@
+console.error("The chaos run is not there yet.");
+process.exitCode = 1;
