@@ -42,6 +42,8 @@ export type Remains = {
   phase: Phase;
   /** Starts of the host that found the turn running since its last progress: at 2 the next kill would be the third. */
   starts: number;
+  /** How many turns waited for their start. */
+  queued: number;
 };
 
 /**
@@ -58,12 +60,19 @@ export interface ChaosHost {
   kill(): Promise<void>;
   /** Between a kill and a start: what is stored of a session, read from its files. */
   remains(sessionId: string): Remains;
+  /**
+   * Between a kill and a start: what is stored that should not be, in words. Of sessions that were removed that is
+   * anything but a tombstone, of those that are kept bytes that nothing names and no clean-up would find.
+   */
+  leftBehind(kept: readonly string[], removed: readonly string[]): string[];
 
   createSession(body: CreateSessionBody, key: string): Promise<Session>;
   /** Null once it is deleted. */
   describe(sessionId: string): Promise<Session | null>;
   submit(sessionId: string, body: SubmitTurnBody, key: string): Promise<AcceptedTurn>;
   cancel(sessionId: string): Promise<Cancelled>;
+  /** Ends a turn, whether it runs or waits; nothing for one that has ended. */
+  cancelTurn(sessionId: string, turnId: string): Promise<void>;
   deleteSession(sessionId: string): Promise<void>;
   /** The whole log. */
   log(sessionId: string): Promise<Event[]>;
