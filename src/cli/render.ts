@@ -93,6 +93,8 @@ export class Renderer {
       }
       case "resumed":
         return [...this.#discarded(data.discard), this.note("resumed after an interruption")];
+      case "steered":
+        return [this.note(`joined the turn: ${sanitizeLine(data.text)}`)];
       case "file_changed":
         return [
           this.note(`${sanitizeLine(data.path)} was ${data.sha256 === null ? "removed" : "changed"} by a client`),

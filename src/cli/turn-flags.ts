@@ -24,7 +24,7 @@ export const TURN_FLAGS_HELP = `  --session ID           continue this session; 
   --approve allow        what the agent writes in DIR is not asked for (for now there is nothing else)
   --model M              the model of a new session (GATEWAY_MODEL); without an ANTHROPIC_API_KEY the demo model answers
   --force-complex        do not begin on the session's fast model
-  --on-busy MODE         while a turn runs: enqueue (the default) or reject
+  --on-busy MODE         while a turn runs: enqueue (the default), reject, interrupt or steer
   --thinking             show the text of thinking
   --json                 print every event as a line of JSON
   --no-fallback          fail if the gateway cannot be reached; else a new session begins in this process instead
@@ -49,7 +49,7 @@ export function parseTurnFlags(args: string[]): TurnFlags {
   }
   const busy = onBusy.optional().safeParse(values["on-busy"]);
   if (!busy.success)
-    throw usageFailure(`--on-busy must be ${onBusy.options.join(" or ")}, not "${values["on-busy"]}".`);
+    throw usageFailure(`--on-busy must be one of ${onBusy.options.join(", ")}, not "${values["on-busy"]}".`);
   return {
     ...gatewayFlagsOf(values),
     help: values.help ?? false,

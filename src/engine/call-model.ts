@@ -3,13 +3,13 @@ import { buildRequest, canMakeRoom } from "./build-request.ts";
 import { MessageReader } from "./message-reader.ts";
 import { toModelError } from "./model-failure.ts";
 import { judgeFailure, judgeMessage, type ModelOutcome } from "./model-outcome.ts";
-import type { TurnEnd, TurnState } from "./next-step.ts";
+import type { TurnEnd } from "./next-step.ts";
 import { ModelError, type ModelRequest } from "./ports.ts";
 import type { TurnDeps } from "./turn-deps.ts";
 import type { TurnStore } from "./turn-store.ts";
 
 /** Calls the model once and stores what came of it: a committed step, a retry, or the end of the turn. */
-export async function callModel(deps: TurnDeps, state: TurnState, signal: AbortSignal): Promise<void> {
+export async function callModel(deps: TurnDeps, signal: AbortSignal): Promise<void> {
   const { store, model, tools, now, random } = deps;
   const material = store.material();
   const request = buildRequest(material, model, tools.specs());
@@ -19,7 +19,7 @@ export async function callModel(deps: TurnDeps, state: TurnState, signal: AbortS
   let outcome: ModelOutcome;
   try {
     await readStream(deps, request, attempt, reader, signal);
-    outcome = judgeMessage(state, reader.step(request.model), made, now());
+    outcome = judgeMessage(store.state(), reader.step(request.model), made, now());
   } catch (thrown) {
     if (thrown instanceof Aborted && store.state().cancelled) {
       store.commitStep(reader.partial(request.model), CANCELLED);

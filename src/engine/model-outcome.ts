@@ -48,6 +48,8 @@ export function judgeMessage(state: TurnState, step: Step, attempt: Attempt, now
     modelCalls: state.modelCalls + 1,
     retryAt: null,
     starts: 0,
+    // What had joined before the call is answered by it.
+    steered: state.steered === "waiting" ? "waiting" : "none",
     // With any call open the turn goes on, so it does not matter here what the calls are.
     last: {
       stopReason,

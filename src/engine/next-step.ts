@@ -24,6 +24,11 @@ export type TurnState = {
   retryAt: number | null;
   /** How often the session was started and found this turn running, since its last committed step or call. */
   starts: number;
+  /**
+   * What was said to the turn while it ran: `waiting` is not in the transcript yet, `joined` is, and the model has not
+   * answered it.
+   */
+  steered: "none" | "waiting" | "joined";
   /** The turn's last assistant message; null before the first. */
   last: { stopReason: string | null; stopDetails: Json; calls: CallState[] } | null;
 };
@@ -38,6 +43,8 @@ export type TurnEnd = {
 export type NextStep =
   | { do: "call_model"; path: "fast" | "complex" }
   | { do: "wait"; until: number }
+  /** Puts the oldest text that waits into the transcript. */
+  | { do: "steer" }
   /** Runs these calls together. */
   | { do: "run_tools"; calls: number[] }
   /** Does what these calls have decided to change, and closes them. */
@@ -80,8 +87,13 @@ export function nextStep(state: TurnState, now: number): NextStep {
   const [first] = open;
   if (first !== undefined) return { do: "run_tools", calls: batchFrom(first.index, last?.calls ?? []) };
 
-  if (last !== null && last.calls.length === 0 && last.stopReason !== "pause_turn") return finish("complete", last);
-  if (state.modelCalls >= state.maxIterations) return finish("max_iterations", last ?? {});
+  const paused = last !== null && last.stopReason === "pause_turn";
+  const answered = last !== null && last.calls.length === 0 && !paused && state.steered !== "joined";
+  const mayGoOn = state.modelCalls < state.maxIterations;
+  if (answered && (state.steered === "none" || !mayGoOn)) return finish("complete", last);
+  if (!mayGoOn) return finish("max_iterations", last ?? {});
+  // A paused message goes back last, so what was said meanwhile waits until it has gone on.
+  if (state.steered === "waiting" && !paused) return { do: "steer" };
   if (state.retryAt !== null && state.retryAt > now) return { do: "wait", until: state.retryAt };
   // The fast model hands over once there are tool calls.
   return { do: "call_model", path: last !== null && last.calls.length > 0 ? "complex" : state.path };

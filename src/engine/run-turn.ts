@@ -19,10 +19,13 @@ export async function runTurn(deps: TurnDeps, cancel: AbortSignal): Promise<void
       switch (step.do) {
         case "call_model":
           if (step.path !== state.path) store.usePath(step.path);
-          await callModel(deps, state, cancel);
+          await callModel(deps, cancel);
           break;
         case "wait":
           await sleep(step.until - now(), cancel);
+          break;
+        case "steer":
+          store.steer();
           break;
         case "run_tools":
           await runTools(deps, step.calls, cancel);

@@ -71,6 +71,8 @@ export interface TurnStore {
 
   /** The turn goes on with this model. */
   usePath(path: "fast" | "complex"): void;
+  /** The oldest text that was said to the turn while it ran joins the transcript. */
+  steer(): void;
   /** Commits a message with its text, calls and usage; with `end` the turn ends in the same transaction. */
   commitStep(step: Step, end: TurnEnd | null): void;
   /** Discards the step's blocks and says when the model is called again. */

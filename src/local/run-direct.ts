@@ -21,7 +21,7 @@ import { sessionFields } from "../session/session-api.ts";
 import type { Settings } from "../session/settings.ts";
 import { startTurn } from "../session/start-turn.ts";
 import { StoredTurn } from "../session/stored-turn.ts";
-import { findTurn, insertTurn, type NewTurn, type TurnRow } from "../session/turn-table.ts";
+import { findTurn, insertTurn, markCancelled, type NewTurn, type TurnRow } from "../session/turn-table.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { refuseExposed } from "./choose-workspace.ts";
 import { Directory } from "./directory.ts";
@@ -83,11 +83,20 @@ async function* run(options: DirectOptions, body: SubmitTurnBody, place: Place):
   const tools = createToolRegistry(place.directory.root);
   let left = false;
   const row = startOnly({ sql, log, now }, settings, body);
-  const turn = new StoredTurn(row, { sql, log, tools, now, settings: () => settings, isCurrent: () => !left });
+  const turn = new StoredTurn(row, {
+    sql,
+    log,
+    tools,
+    now,
+    settings: () => settings,
+    isCurrent: () => !left,
+    // Nobody else can say anything to it.
+    onEnd: () => () => {},
+  });
 
   const abort = new AbortController();
   const cancel = () => {
-    if (!turn.ended) turn.markCancelled();
+    if (!turn.ended) markCancelled(sql, row.turn_id);
     abort.abort(new Aborted());
   };
   if (signal?.aborted) cancel();

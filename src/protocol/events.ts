@@ -44,6 +44,8 @@ const statusData = z.discriminatedUnion("status", [
     discard: z.array(seq),
   }),
   z.strictObject({ status: z.literal("resumed"), discard: z.array(seq) }),
+  /** A message joined the turn while it ran. */
+  z.strictObject({ status: z.literal("steered"), text: z.string() }),
   z.strictObject({ status: z.literal("file_changed"), path: z.string(), sha256: z.string().nullable() }),
   z.strictObject({ status: z.literal("deleted") }),
 ]);

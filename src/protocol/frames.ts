@@ -48,7 +48,7 @@ export const controlFrame = z.discriminatedUnion("type", [
   }),
   z.strictObject({
     type: z.literal("accepted"),
-    data: z.strictObject({ turn_id: turnId, status: turnStatus }),
+    data: z.strictObject({ turn_id: turnId, status: turnStatus, steered: z.literal(true).optional() }),
     id: frameId,
   }),
   z.strictObject({ type: z.literal("query_complete"), data: turnResult, id: frameId }),

@@ -29,6 +29,8 @@ export const MAX_ITERATIONS_DEFAULT = 20;
 export const MAX_ITERATIONS_MAX = 1_000;
 /** Turns that wait in one session; the next one is refused with `queue_full`. */
 export const QUEUE_MAX_TURNS = 100;
+/** Messages that wait to join the running turn: those that had not joined when it ends become turns in one transaction. */
+export const STEERS_MAX = 20;
 
 export const PAGE_DEFAULT = 50;
 export const PAGE_MAX = 200;

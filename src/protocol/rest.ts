@@ -87,7 +87,8 @@ export const session = z.strictObject({
 });
 export type Session = z.infer<typeof session>;
 
-export const onBusy = z.enum(["enqueue", "reject"]);
+/** What becomes of a message while a turn runs. */
+export const onBusy = z.enum(["enqueue", "reject", "interrupt", "steer"]);
 
 export const submitTurnBody = z.strictObject({
   user_input: text(),
@@ -111,12 +112,16 @@ export function hasEnded(status: TurnStatus): status is EndStatus {
   return endStatus.safeParse(status).success;
 }
 
-/** The answer to a message that was accepted. `cursor` is the position before the turn's first event. */
+/**
+ * The answer to a message that was accepted. `cursor` is the position before the turn's first event. `steered`: the
+ * message joins this turn, which ran before.
+ */
 export const acceptedTurn = z.strictObject({
   turn_id: turnId,
   session_id: sessionId,
   status: turnStatus,
   cursor: z.string(),
+  steered: z.literal(true).optional(),
 });
 export type AcceptedTurn = z.infer<typeof acceptedTurn>;
 

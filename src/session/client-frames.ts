@@ -54,9 +54,9 @@ async function obey(
       sockets.checkRoom(socket);
       const { idempotency_key = null, ...body } = frame.data;
       const { turn_id } = session.submit(asking, body, idempotency_key, (accepted) => {
-        const { turn_id, status } = accepted;
+        const { turn_id, status, steered } = accepted;
         sockets.expectResult(socket, turn_id, frame.id);
-        sockets.reply(socket, { type: "accepted", data: { turn_id, status }, ...echoed });
+        sockets.reply(socket, { type: "accepted", data: { turn_id, status, steered }, ...echoed });
       });
       // A repeat of an execute whose turn has ended meanwhile has its result at once.
       sockets.completeEnded(socket, session.result(turn_id));

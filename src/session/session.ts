@@ -82,6 +82,7 @@ export class Session {
       now,
       newTurnId: () => deps.newId("turn"),
       settings: () => this.#settings,
+      onCancel: () => this.#loop?.abort.abort(new Aborted()),
       onStart: (userInput) => {
         this.wakeSoon();
         if (this.#settings.title === null) writeSettings(sql, { ...this.#settings, title: titleFrom(userInput) });
@@ -146,8 +147,7 @@ export class Session {
     this.#drive();
     const loop = this.#loop;
     if (loop === null || loop.turn.ended) return { turn_id: null };
-    loop.turn.markCancelled();
-    loop.abort.abort(new Aborted());
+    this.#queue.cancelActive();
     await loop.ended;
     return { turn_id: loop.turn.row.turn_id };
   }
@@ -261,6 +261,7 @@ export class Session {
       now: () => host.now(),
       settings: () => this.#settings,
       isCurrent: () => !this.#stopped,
+      onEnd: (writer) => this.#queue.requeue(writer),
     });
   }
 

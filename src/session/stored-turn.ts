@@ -17,9 +17,11 @@ import { iterationEnd } from "./iteration-end.ts";
 import type { LiveBlock } from "./live-block.ts";
 import type { Settings } from "./settings.ts";
 import { openStage } from "./stages.ts";
+import { countSteers, takeSteer } from "./steers.ts";
 import {
   type CallRow,
   insertModelMessage,
+  insertUserMessage,
   lastMessage,
   markCallApplying,
   markCallClosed,
@@ -28,7 +30,7 @@ import {
   previewOf,
   readTranscript,
 } from "./transcript.ts";
-import { addUsage, requestOf, type TurnRow, updateTurn, usageOf } from "./turn-table.ts";
+import { addUsage, isCancelled, requestOf, type TurnRow, updateTurn, usageOf } from "./turn-table.ts";
 import { workProductEvent } from "./work-product.ts";
 
 export type StoredTurnOptions = {
@@ -39,6 +41,8 @@ export type StoredTurnOptions = {
   settings(): Settings;
   /** Whether this loop is still the turn's own. */
   isCurrent(): boolean;
+  /** Called in the transaction that ends the turn, after its last event. What it returns is called once that is committed. */
+  onEnd(writer: LogWriter): () => void;
 };
 
 /** The stored side of the running turn: each write is one transaction, over rows and log alike. */
@@ -64,12 +68,13 @@ export class StoredTurn implements TurnStore {
     const { sql, settings } = this.#options;
     const last = lastMessage(sql, this.#row.turn_id);
     return {
-      cancelled: this.#row.cancelled === 1,
+      cancelled: isCancelled(sql, this.#row.turn_id),
       path: this.#row.path ?? "complex",
       modelCalls: this.#row.model_calls,
       maxIterations: requestOf(this.#row).max_iterations ?? settings().max_iterations,
       retryAt: this.#row.retry_at,
       starts: this.#row.starts,
+      steered: countSteers(sql) > 0 ? "waiting" : last?.followed === true ? "joined" : "none",
       last:
         last === null
           ? null
@@ -116,6 +121,19 @@ export class StoredTurn implements TurnStore {
       const iteration = this.#row.model_calls + 1;
       writer.append({ type: "STATUS", data: { status: "processing", iteration, path } }, this.#row.turn_id);
       return { path };
+    });
+  }
+
+  steer(): void {
+    const { sql } = this.#options;
+    const turnId = this.#row.turn_id;
+    this.#commit((writer) => {
+      const steer = takeSteer(sql);
+      if (steer === null) return {};
+      const text = requestOf(steer).user_input;
+      writer.append({ type: "STATUS", data: { status: "steered", text } }, turnId);
+      insertUserMessage(sql, turnId, text);
+      return {};
     });
   }
 
@@ -201,11 +219,6 @@ export class StoredTurn implements TurnStore {
     this.#commit((writer) => this.#end(writer, this.#row, end, omit, writer.discardBlocks(this.#row.first_seq ?? 1)));
   }
 
-  /** Stores the cancel before anything is stopped, so that it holds whatever happens next. */
-  markCancelled(): void {
-    this.#commit(() => ({ cancelled: 1 }));
-  }
-
   /** Starts of the host are counted from the last progress on. */
   #progress(): Partial<TurnRow> {
     return this.#row.starts === 0 ? {} : { starts: 0 };
@@ -230,15 +243,16 @@ export class StoredTurn implements TurnStore {
   /** One transaction; what `write` returns is stored in the turn's row. */
   #commit(write: (writer: LogWriter) => Partial<TurnRow>): void {
     this.#fence();
-    const { log, sql } = this.#options;
+    const { log, sql, onEnd } = this.#options;
     log.commit(
       (writer) => {
         const change = write(writer);
         updateTurn(sql, this.#row.turn_id, change);
-        return change;
+        return { change, ended: change.ended_at === undefined ? () => {} : onEnd(writer) };
       },
-      (change) => {
+      ({ change, ended }) => {
         this.#row = { ...this.#row, ...change };
+        ended();
       },
     );
   }

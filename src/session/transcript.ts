@@ -34,6 +34,8 @@ export type LastMessage = {
   messageId: number;
   stopReason: string | null;
   stopDetails: Json;
+  /** A text of the user's has come after it. */
+  followed: boolean;
   calls: CallRow[];
   /** The calls as the model made them, in the order of `calls`. */
   uses: ToolUse[];
@@ -43,8 +45,10 @@ const blocks = contentBlock.array();
 
 /** The last assistant message of the running turn, whose messages are the last of all; null before its first. */
 export function lastMessage(sql: Sql, turnId: string): LastMessage | null {
-  const [row] = sql.exec<MessageRow & SqlRow>("SELECT * FROM messages ORDER BY id DESC LIMIT 1");
-  if (row === undefined || row.turn_id !== turnId || row.role !== "assistant") return null;
+  const [row] = sql.exec<MessageRow & { newest: number }>(
+    "SELECT *, (SELECT MAX(id) FROM messages) AS newest FROM messages WHERE role = 'assistant' ORDER BY id DESC LIMIT 1",
+  );
+  if (row === undefined || row.turn_id !== turnId) return null;
   const calls = sql.exec<CallRow & SqlRow>("SELECT * FROM tool_calls WHERE message_id = ? ORDER BY position", row.id);
   const content = parseBlocks(row.content);
   const inputs = content.filter((block) => block.type === "tool_use").map((block) => block["input"]);
@@ -54,7 +58,8 @@ export function lastMessage(sql: Sql, turnId: string): LastMessage | null {
     input: status === "unreadable" ? undefined : inputs[position],
   }));
   const stopDetails: Json = row.stop_details === null ? null : JSON.parse(row.stop_details);
-  return { messageId: row.id, stopReason: row.stop_reason, stopDetails, calls, uses };
+  const followed = row.newest !== row.id;
+  return { messageId: row.id, stopReason: row.stop_reason, stopDetails, followed, calls, uses };
 }
 
 export function insertUserMessage(sql: Sql, turnId: string, text: string): void {

@@ -1,17 +1,21 @@
 import type { Sql } from "../engine/ports.ts";
+import { formatCursor } from "../protocol/cursors.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { NO_USAGE } from "../protocol/events.ts";
 import { canonicalJson } from "../protocol/json.ts";
-import { IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
+import { QUEUE_MAX_TURNS, STEERS_MAX } from "../protocol/limits.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type AcceptedTurn, requireInput, type SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
+import { findKept, type KeptRequest, keepRequest } from "./idempotency.ts";
 import { iterationEnd } from "./iteration-end.ts";
 import type { Settings } from "./settings.ts";
 import { startTurn } from "./start-turn.ts";
+import { countSteers, insertSteer, takeSteer } from "./steers.ts";
 import {
   findTurn,
   insertTurn,
+  markCancelled,
   type NewTurn,
   type OpenTurn,
   openTurns,
@@ -28,6 +32,8 @@ export type TurnQueueOptions = {
   settings(): Settings;
   /** Called inside the transaction that starts a turn, or starts it again. */
   onStart(userInput: string): void;
+  /** Called once it is stored that the running turn is cancelled. */
+  onCancel(): void;
 };
 
 /** The turns of a session that have not ended: at most one runs, the others wait in order. */
@@ -55,8 +61,8 @@ export class TurnQueue {
   }
 
   /**
-   * Accepts a message: it starts a turn, or waits for its own. `accepted` is called when that is stored, before any
-   * client sees an event of it.
+   * Accepts a message: it starts a turn, waits for its own, or joins the one that runs. `accepted` is called when that is
+   * stored, before any client sees an event of it.
    *
    * @throws GatewayError `blank_input`, `session_busy`, `queue_full`, `idempotency_key_reused`
    */
@@ -64,50 +70,28 @@ export class TurnQueue {
     asking: Principal,
     body: SubmitTurnBody,
     idempotencyKey: string | null,
-    accepted?: (turn: AcceptedTurn) => void,
+    accepted: (turn: AcceptedTurn) => void = () => {},
   ): AcceptedTurn {
-    const { sql, log, now, newTurnId, settings } = this.#options;
+    const { sql, now } = this.#options;
     const request = canonicalJson(body);
-    const earlier = idempotencyKey === null ? null : this.#findEarlier(asking.user_id, idempotencyKey);
+    const earlier = idempotencyKey === null ? null : findKept(sql, asking.user_id, idempotencyKey, now());
     if (earlier !== null) {
-      if (earlier.request !== request) {
+      const turn = this.#stored(earlier);
+      if ((earlier.steer ?? turn.request) !== request) {
         throw new GatewayError("idempotency_key_reused", "This Idempotency-Key came with another body before.");
       }
-      const answer = acceptedOf(earlier, settings());
-      accepted?.(answer);
+      const answer = earlier.steer === null ? this.#accepted(turn) : this.#steered(turn);
+      accepted(answer);
       return answer;
     }
     requireInput(body);
-    const busy = this.#active !== null || this.#queued.length > 0;
-    if (busy && body.on_busy === "reject") throw new GatewayError("session_busy", "A turn is running.");
-    if (busy && this.#queued.length >= QUEUE_MAX_TURNS) {
-      throw new GatewayError("queue_full", `At most ${QUEUE_MAX_TURNS} turns can wait.`);
-    }
-    const turn: NewTurn = {
-      turn_id: newTurnId(),
-      position: (this.#queued.at(-1)?.position ?? this.#active?.position ?? 0) + 1,
-      status: busy ? "queued" : "running",
-      waited: busy ? 1 : 0,
-      request,
-      user_id: asking.user_id,
-      cursor: log.cursor(),
-      created_at: now(),
-    };
-    const answer = acceptedOf(turn, settings());
-    log.commit(
-      (writer) => {
-        if (idempotencyKey !== null) this.#remember(asking.user_id, idempotencyKey, turn);
-        const started = busy ? this.#appendQueued(writer, turn, body) : this.#start(writer, turn);
-        insertTurn(sql, { ...turn, ...started });
-      },
-      () => {
-        const { turn_id, position, status } = turn;
-        if (busy) this.#queued.push({ turn_id, position, status });
-        else this.#active = { turn_id, position, status };
-        accepted?.(answer);
-      },
-    );
-    return answer;
+    const message = { request, user_id: asking.user_id, key: idempotencyKey };
+    const active = this.#active;
+    if (active === null && this.#queued.length === 0) return this.#startNow(message, accepted);
+    const mode = body.on_busy ?? "enqueue";
+    if (mode === "reject") throw new GatewayError("session_busy", "A turn is running.");
+    if (mode === "steer" && active !== null) return this.#steer(message, active, accepted);
+    return this.#enqueue(message, mode === "interrupt" ? active : null, accepted);
   }
 
   /** Starts the turn that has waited longest, if none runs. Returns the turn that runs now. */
@@ -130,6 +114,24 @@ export class TurnQueue {
   /** The running turn has ended. */
   clearActive(): void {
     this.#active = null;
+  }
+
+  /**
+   * For the transaction that ends the running turn, after its last event: what was said to it and had not joined becomes
+   * the next turns. Returns what is to be called once that is committed.
+   */
+  requeue(writer: LogWriter): () => void {
+    const turns = this.#requeue(writer, formatCursor({ seq: this.#options.log.lastSeq }), 1);
+    return () => {
+      this.#queued = [...turns, ...this.#queued];
+    };
+  }
+
+  /** Cancels the running turn. */
+  cancelActive(): void {
+    if (this.#active === null) return;
+    markCancelled(this.#options.sql, this.#active.turn_id);
+    this.#options.onCancel();
   }
 
   /** Takes a waiting turn out. @throws GatewayError `session_busy` when it runs, `not_found` when it has ended */
@@ -170,16 +172,123 @@ export class TurnQueue {
     this.#recovered = null;
   }
 
-  #stored({ turn_id }: OpenTurn): TurnRow {
+  #startNow(message: Message, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
+    const { sql, log } = this.#options;
+    const turn = this.#newTurn(message, { position: 1, status: "running" });
+    const answer = this.#accepted(turn);
+    log.commit(
+      (writer) => {
+        this.#keep(message, { turn_id: turn.turn_id, steer: null });
+        insertTurn(sql, { ...turn, ...this.#start(writer, turn) });
+      },
+      () => {
+        this.#active = openTurn(turn);
+        accepted(answer);
+      },
+    );
+    return answer;
+  }
+
+  /** The turn waits: behind those that wait already, or before them and for the end of `interrupted`. */
+  #enqueue(message: Message, interrupted: OpenTurn | null, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
+    const { sql, log, onCancel } = this.#options;
+    const steers = countSteers(sql);
+    if (this.#queued.length + steers >= QUEUE_MAX_TURNS) {
+      throw new GatewayError("queue_full", `At most ${QUEUE_MAX_TURNS} turns can wait.`);
+    }
+    const position = interrupted === null ? this.#lastPosition + 1 : this.#firstPosition - steers - 1;
+    const turn = this.#newTurn(message, { position, status: "queued" });
+    const answer = this.#accepted(turn);
+    log.commit(
+      (writer) => {
+        this.#keep(message, { turn_id: turn.turn_id, steer: null });
+        insertTurn(sql, turn);
+        const place = interrupted === null ? this.#queued.length + 1 : 1;
+        this.#tellQueued(writer, turn, place);
+        if (interrupted === null) return [];
+        markCancelled(sql, interrupted.turn_id);
+        // What was said to the turn that is cancelled cannot join it any more, and comes after what replaces it.
+        return this.#requeue(writer, turn.cursor, 2);
+      },
+      (requeued) => {
+        const waiting = openTurn(turn);
+        this.#queued = interrupted === null ? [...this.#queued, waiting] : [waiting, ...requeued, ...this.#queued];
+        accepted(answer);
+      },
+    );
+    if (interrupted !== null) onCancel();
+    return answer;
+  }
+
+  /** The message joins the running turn at its next step. */
+  #steer(message: Message, active: OpenTurn, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
+    const { sql } = this.#options;
+    const steers = countSteers(sql);
+    if (steers >= STEERS_MAX || this.#queued.length + steers >= QUEUE_MAX_TURNS) {
+      throw new GatewayError("queue_full", `At most ${STEERS_MAX} messages can wait to join a turn.`);
+    }
+    const { turn_id } = active;
+    const { request, user_id } = message;
+    sql.transaction(() => {
+      this.#keep(message, { turn_id, steer: request });
+      insertSteer(sql, { turn_id, request, user_id });
+    });
+    const answer = this.#steered(this.#stored(active));
+    accepted(answer);
+    return answer;
+  }
+
+  /** Makes turns of what had not joined the running turn, in its order and before all that wait. */
+  #requeue(writer: LogWriter, cursor: string, firstPlace: number): OpenTurn[] {
+    const { sql, now, newTurnId } = this.#options;
+    const steers = countSteers(sql);
+    return Array.from({ length: steers }, (_, i) => {
+      const steer = takeSteer(sql);
+      if (steer === null) throw new Error("a message that waited is gone");
+      const { request, user_id } = steer;
+      const position = this.#firstPosition - steers + i;
+      const place = { turn_id: newTurnId(), position, status: "queued" as const };
+      const turn = { ...place, waited: 1, request, user_id, cursor, created_at: now() };
+      insertTurn(sql, turn);
+      this.#tellQueued(writer, turn, firstPlace + i);
+      return place;
+    });
+  }
+
+  /** Positions order the turns that wait, and say nothing else. */
+  get #firstPosition(): number {
+    return this.#queued[0]?.position ?? this.#lastPosition + 1;
+  }
+
+  get #lastPosition(): number {
+    return this.#queued.at(-1)?.position ?? this.#active?.position ?? 0;
+  }
+
+  #newTurn({ request, user_id }: Message, { position, status }: Pick<OpenTurn, "position" | "status">): NewTurn {
+    const { log, now, newTurnId } = this.#options;
+    const waited = status === "queued" ? 1 : 0;
+    return {
+      turn_id: newTurnId(),
+      position,
+      status,
+      waited,
+      request,
+      user_id,
+      cursor: log.cursor(),
+      created_at: now(),
+    };
+  }
+
+  #stored({ turn_id }: Pick<OpenTurn, "turn_id">): TurnRow {
     const row = findTurn(this.#options.sql, turn_id);
-    if (row === undefined) throw new Error("an open turn is not stored");
+    if (row === undefined) throw new Error("a turn that was accepted is not stored");
     return row;
   }
 
-  #appendQueued(writer: LogWriter, { turn_id }: NewTurn, { user_input }: SubmitTurnBody): Partial<TurnRow> {
-    const data = { status: "queued" as const, turn_id, text: user_input, position: this.#queued.length + 1 };
+  #tellQueued(writer: LogWriter, turn: NewTurn, position: number): void {
+    const { turn_id } = turn;
+    const data = { status: "queued" as const, turn_id, text: requestOf(turn).user_input, position };
     writer.append({ type: "STATUS", data }, turn_id);
-    return {};
   }
 
   /** Writes a turn's first events and its message; returns what its row needs. */
@@ -190,30 +299,25 @@ export class TurnQueue {
     return started;
   }
 
-  #findEarlier(userId: string, key: string): TurnRow | null {
+  #keep({ user_id, key }: Message, kept: KeptRequest): void {
     const { sql, now } = this.#options;
-    const [row] = sql.exec<{ turn_id: string }>(
-      "SELECT turn_id FROM idempotency WHERE user_id = ? AND key = ? AND created_at > ?",
-      userId,
-      key,
-      now() - IDEMPOTENCY_TTL_MS,
-    );
-    return row === undefined ? null : (findTurn(sql, row.turn_id) ?? null);
+    if (key !== null) keepRequest(sql, user_id, key, kept, now());
   }
 
-  #remember(userId: string, key: string, { turn_id, created_at }: NewTurn): void {
-    const { sql } = this.#options;
-    sql.exec("DELETE FROM idempotency WHERE created_at <= ?", created_at - IDEMPOTENCY_TTL_MS);
-    sql.exec(
-      "INSERT INTO idempotency (user_id, key, turn_id, created_at) VALUES (?, ?, ?, ?)",
-      userId,
-      key,
-      turn_id,
-      created_at,
-    );
+  #accepted({ turn_id, waited, cursor }: NewTurn): AcceptedTurn {
+    const { session_id } = this.#options.settings();
+    return { turn_id, session_id, status: waited === 1 ? "queued" : "running", cursor };
+  }
+
+  #steered({ turn_id, cursor }: NewTurn): AcceptedTurn {
+    const { session_id } = this.#options.settings();
+    return { turn_id, session_id, status: "running", cursor, steered: true };
   }
 }
 
-function acceptedOf({ turn_id, waited, cursor }: NewTurn, { session_id }: Settings): AcceptedTurn {
-  return { turn_id, session_id, status: waited === 1 ? "queued" : "running", cursor };
+/** A message that is accepted: its request as canonical JSON, whose it is, and its Idempotency-Key. */
+type Message = { request: string; user_id: string; key: string | null };
+
+function openTurn({ turn_id, position, status }: NewTurn): OpenTurn {
+  return { turn_id, position, status };
 }

@@ -32,6 +32,7 @@ export type TurnRow = {
   raised_max_tokens: number;
   make_room: number;
   starts: number;
+  /** 1: it is to stop. Set by others than its loop. */
   cancelled: number;
   omitted: number;
   usage: string | null;
@@ -55,6 +56,17 @@ export function openTurns(sql: Sql): OpenTurn[] {
 
 export function findTurn(sql: Sql, turnId: string): TurnRow | undefined {
   return sql.exec<TurnRow & SqlRow>("SELECT * FROM turns WHERE turn_id = ?", turnId)[0];
+}
+
+/** Others than its loop store this of a running turn. */
+export function isCancelled(sql: Sql, turnId: string): boolean {
+  const [row] = sql.exec<{ cancelled: number }>("SELECT cancelled FROM turns WHERE turn_id = ?", turnId);
+  return row?.cancelled === 1;
+}
+
+/** Stored before anything is stopped, so that it holds whatever happens next. */
+export function markCancelled(sql: Sql, turnId: string): void {
+  updateTurn(sql, turnId, { cancelled: 1 });
 }
 
 /** Newest first, from below `before` (null: from the newest) on, one row at a time, since one can be large. */

@@ -11,6 +11,7 @@ const state = (change: Partial<TurnState> = {}): TurnState => ({
   maxIterations: 20,
   retryAt: null,
   starts: 0,
+  steered: "none",
   last: null,
   ...change,
 });
@@ -108,6 +109,27 @@ describe("what a turn does next", () => {
     ],
     ["TURN20", "the third start with none", { starts: 3, last: last("tool_use", "rc") }, failed],
     ["TURN20", "the fourth start", { starts: 4, last: last("tool_use", "ro") }, failed],
+    ["TURN23", "a text that waits before the first call", { steered: "waiting" }, { do: "steer" }],
+    ["TURN23", "one after the last message", { steered: "waiting", last: last("end_turn") }, { do: "steer" }],
+    ["TURN23", "one after the results", { steered: "waiting", last: last("tool_use", "wc rc") }, { do: "steer" }],
+    ["TURN23", "one before them", { steered: "waiting", last: last("tool_use", "wc ro") }, run(1)],
+    ["TURN23", "one that has joined", { steered: "joined", last: last("end_turn") }, { do: "call_model" }],
+    ["TURN23", "one during a pause", { steered: "waiting", last: last("pause_turn") }, { do: "call_model" }],
+    ["TURN23", "one before a retry", { steered: "waiting", retryAt: NOW + 1 }, { do: "steer" }],
+    ["TURN25", "one at a cancel", { steered: "waiting", cancelled: true }, finish("cancelled")],
+    ["TURN25", "one after a refusal", { steered: "waiting", last: last("refusal") }, finish("refused", "refusal")],
+    [
+      "TURN25",
+      "one at the end at the limit",
+      { steered: "waiting", modelCalls: 2, maxIterations: 2, last: last("end_turn") },
+      finish("complete", "end_turn"),
+    ],
+    [
+      "TURN25",
+      "one after results at the limit",
+      { steered: "waiting", modelCalls: 2, maxIterations: 2, last: last("tool_use", "rc") },
+      finish("max_iterations", "tool_use"),
+    ],
     ["TURN18", "a cancel at the fourth start", { starts: 4, cancelled: true }, finish("cancelled")],
   ])("[%s] %s", ([, , change, step]) => {
     expect(nextStep(state(change), NOW)).toMatchObject(step);
@@ -132,6 +154,7 @@ const anyState: fc.Arbitrary<TurnState> = fc.record({
   maxIterations: fc.integer({ min: 1, max: 5 }),
   retryAt: fc.option(fc.integer({ min: NOW - 2, max: NOW + 2 })),
   starts: fc.nat(5),
+  steered: fc.constantFrom("none", "waiting", "joined"),
   last: fc.option(anyLast),
 });
 
@@ -142,6 +165,7 @@ function check(before: TurnState, step: NextStep): void {
   expect(step.do === "apply_calls").toBe(applying);
   if (before.cancelled && !applying) expect(step).toMatchObject(finish("cancelled"));
   if (step.do === "wait") expect(step.until).toBe(before.retryAt);
+  if (step.do === "steer") expect(before.steered).toBe("waiting");
   if (step.do === "call_model") {
     expect(before.modelCalls).toBeLessThan(before.maxIterations);
     expect(calls.every(({ status }) => status === "closed")).toBe(true);
@@ -180,7 +204,16 @@ function perform(before: TurnState, step: NextStep, message: NonNullable<TurnSta
   if (dies) return { ...before, starts: before.starts + 1 };
   switch (step.do) {
     case "call_model":
-      return { ...before, modelCalls: before.modelCalls + 1, retryAt: null, starts: 0, last: open(message) };
+      return {
+        ...before,
+        modelCalls: before.modelCalls + 1,
+        retryAt: null,
+        starts: 0,
+        steered: before.steered === "joined" ? "none" : before.steered,
+        last: open(message),
+      };
+    case "steer":
+      return { ...before, steered: "joined" };
     case "wait":
       return { ...before, retryAt: null };
     case "run_tools":

@@ -27,6 +27,7 @@ const SAMPLES: [rule: string, Event][] = [
     },
   ],
   ["EVENT9", { ...envelope, type: "STATUS", data: { status: "resumed", discard: [] } }],
+  ["EVENT9", { ...envelope, type: "STATUS", data: { status: "steered", text: "Rather so." } }],
   [
     "EVENT9",
     { ...envelope, turn_id: null, type: "STATUS", data: { status: "file_changed", path: "a.txt", sha256: null } },

@@ -93,9 +93,7 @@ test.for<unknown>([
   expect(clientFrame.safeParse(frame).success).toBe(false);
 });
 
-test.for<unknown>([
-  { type: "execute", data: { user_input: "Hi", on_busy: "interrupt" } },
-  { type: "execute", data: { user_input: "Hi", on_busy: "steer" } },
+test.for([
   { type: "input_response", data: { input_id: "input_01JD0000000000000000000000", response: "allow" } },
   { type: "tool_result", data: { tool_use_id: "toolu_1", content: "x" } },
 ])("[REST17] %j comes with a later version", (frame) => {

@@ -38,9 +38,9 @@ test.for<[string, unknown]>([
   expect(patchSessionBody.safeParse({ [field]: value }).success).toBe(false);
 });
 
-test("[REST11] [REST17] on_busy is enqueue or reject", () => {
+test("[REST11] on_busy is enqueue, reject, interrupt or steer", () => {
   const busy = (on_busy: string) => submitTurnBody.safeParse({ user_input: "Hi", on_busy }).success;
-  expect(["enqueue", "reject", "interrupt", "steer", ""].map(busy)).toEqual([true, true, false, false, false]);
+  expect(["enqueue", "reject", "interrupt", "steer", ""].map(busy)).toEqual([true, true, true, true, false]);
 });
 
 test("[SESSION15] the limits of a session's fields", () => {

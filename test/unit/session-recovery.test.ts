@@ -168,7 +168,8 @@ describe("a turn", () => {
     const world = new SessionWorld({
       model,
       beforeStatement: (query) => {
-        if (broken && query.includes("'assistant'")) throw new Error("secret detail");
+        if (broken && query.startsWith("INSERT INTO messages") && query.includes("'assistant'"))
+          throw new Error("secret detail");
       },
     });
     const failed = await world.run("go");

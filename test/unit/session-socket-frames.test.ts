@@ -46,7 +46,7 @@ describe("a frame", () => {
     ["without what it needs", json({ type: "execute", id: "a" }), "invalid_request", "a"],
     [
       "with a value that is not yet known",
-      json({ type: "execute", data: { user_input: "a", on_busy: "steer" } }),
+      json({ type: "execute", data: { user_input: "a", on_busy: "ask" } }),
       "invalid_request",
     ],
     ["with an id that is none", json({ type: "cancel", id: { a: 1 } }), "invalid_request"],
