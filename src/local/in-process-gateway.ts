@@ -7,6 +7,7 @@ import { GatewayError, toGatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import { PAGE_DEFAULT, PAGE_MAX } from "../protocol/limits.ts";
 import {
+  type AcceptedTurn,
   type Cancelled,
   type CreateSessionBody,
   createSessionBody,
@@ -84,6 +85,19 @@ export class InProcessGateway implements Gateway {
   /** @throws `session_busy` where another process holds the session; the message says which */
   execute(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): AsyncIterable<Event> {
     return this.#stream(options, (signal) => this.#execute(sessionId, message, signal));
+  }
+
+  /**
+   * Submits a message, and does not follow its turn. Another with the same key, be it after a kill, is no second message:
+   * it gives the same answer.
+   *
+   * @throws `session_busy` as `execute`, `idempotency_key_reused`
+   */
+  submit(sessionId: string, message: SubmitTurnBody, key: string, options: CallOptions = {}): Promise<AcceptedTurn> {
+    return this.#call(options, async () => {
+      const body = parseBody(submitTurnBody, message);
+      return (await this.#open().hold(sessionId)).submit(body, key);
+    });
   }
 
   runQuery(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): Promise<TurnResult> {
@@ -166,7 +180,7 @@ export class InProcessGateway implements Gateway {
     const body = parseBody(submitTurnBody, message);
     requireInput(body);
     const held = await this.#open().hold(sessionId);
-    const { turn_id, cursor } = held.submit(body);
+    const { turn_id, cursor } = held.submit(body, null);
     for await (const event of held.follow(cursor, signal)) {
       if (event.turn_id !== turn_id) continue;
       yield event;

@@ -190,9 +190,9 @@ export class LocalSession {
   }
 
   /** @throws GatewayError, see `TurnQueue.submit`; `path_refused` where its directory is no longer there */
-  submit(body: SubmitTurnBody): AcceptedTurn {
+  submit(body: SubmitTurnBody, key: string | null): AcceptedTurn {
     this.#openDirectory();
-    return this.#session.submit(LOCAL_USER, body, null);
+    return this.#session.submit(LOCAL_USER, body, key);
   }
 
   /** @throws GatewayError `not_found` */
