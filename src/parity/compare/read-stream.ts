@@ -68,6 +68,12 @@ class StreamReader {
   }
 
   #continue(block: BlockEvent, piece: BlockEvent): void {
+    // A client that comes back after a crash is told that the block it had begun to read is void.
+    if (piece.data.discarded === true && this.#open !== null) {
+      this.#events[this.#open] = discarded(block);
+      this.#open = null;
+      return;
+    }
     const length = textOf(block).length;
     if (piece.data.offset !== length) {
       this.#fault(piece, `a piece has offset ${piece.data.offset} where ${length} follows`);
