@@ -58,7 +58,7 @@ const TABLES = [
   ) WITHOUT ROWID`,
   CREATE_FILES,
   "CREATE TABLE stages (stage_id TEXT PRIMARY KEY, created_at INTEGER NOT NULL) WITHOUT ROWID",
-  "CREATE TABLE steers (id INTEGER PRIMARY KEY, turn_id TEXT NOT NULL, request TEXT NOT NULL, user_id TEXT NOT NULL)",
+  "CREATE TABLE steers (id INTEGER PRIMARY KEY, request TEXT NOT NULL, user_id TEXT NOT NULL)",
   `CREATE TABLE idempotency (
     user_id TEXT NOT NULL,
     key TEXT NOT NULL,

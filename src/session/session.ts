@@ -145,8 +145,11 @@ export class Session {
   /** Cancels the running turn; resolves once it has stopped. Turns that wait stay. */
   async cancel(): Promise<Cancelled> {
     this.#drive();
+    if (this.#queue.active === null) return { turn_id: null };
+    // A turn that was accepted as the one before it ended has its loop once that one's has settled.
+    if (this.#loop?.turn.ended) await this.#loop.ended;
     const loop = this.#loop;
-    if (loop === null || loop.turn.ended) return { turn_id: null };
+    if (loop === null) return { turn_id: null };
     this.#queue.cancelActive();
     await loop.ended;
     return { turn_id: loop.turn.row.turn_id };
@@ -228,7 +231,6 @@ export class Session {
       this.#loop = null;
       this.#interrupted = !turn.ended;
       if (this.#stopped || this.#interrupted) return;
-      this.#queue.clearActive();
       this.#drive();
       this.follow();
     };
@@ -261,7 +263,7 @@ export class Session {
       now: () => host.now(),
       settings: () => this.#settings,
       isCurrent: () => !this.#stopped,
-      onEnd: (writer) => this.#queue.requeue(writer),
+      onEnd: (writer) => this.#queue.endActive(writer),
     });
   }
 

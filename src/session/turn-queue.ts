@@ -91,7 +91,7 @@ export class TurnQueue {
     const mode = body.on_busy ?? "enqueue";
     if (mode === "reject") throw new GatewayError("session_busy", "A turn is running.");
     if (mode === "steer" && active !== null) return this.#steer(message, active, accepted);
-    return this.#enqueue(message, mode === "interrupt" ? active : null, accepted);
+    return mode === "interrupt" ? this.#interrupt(message, accepted) : this.#enqueue(message, accepted);
   }
 
   /** Starts the turn that has waited longest, if none runs. Returns the turn that runs now. */
@@ -111,18 +111,14 @@ export class TurnQueue {
     return this.#active;
   }
 
-  /** The running turn has ended. */
-  clearActive(): void {
-    this.#active = null;
-  }
-
   /**
    * For the transaction that ends the running turn, after its last event: what was said to it and had not joined becomes
    * the next turns. Returns what is to be called once that is committed.
    */
-  requeue(writer: LogWriter): () => void {
+  endActive(writer: LogWriter): () => void {
     const turns = this.#requeue(writer, formatCursor({ seq: this.#options.log.lastSeq }), 1);
     return () => {
+      this.#active = null;
       this.#queued = [...turns, ...this.#queued];
     };
   }
@@ -189,49 +185,61 @@ export class TurnQueue {
     return answer;
   }
 
-  /** The turn waits: behind those that wait already, or before them and for the end of `interrupted`. */
-  #enqueue(message: Message, interrupted: OpenTurn | null, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
-    const { sql, log, onCancel } = this.#options;
-    const steers = countSteers(sql);
-    if (this.#queued.length + steers >= QUEUE_MAX_TURNS) {
-      throw new GatewayError("queue_full", `At most ${QUEUE_MAX_TURNS} turns can wait.`);
-    }
-    const position = interrupted === null ? this.#lastPosition + 1 : this.#firstPosition - steers - 1;
-    const turn = this.#newTurn(message, { position, status: "queued" });
+  /** The turn waits behind those that wait already. */
+  #enqueue(message: Message, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
+    this.#checkRoom();
+    const { sql, log } = this.#options;
+    const turn = this.#newTurn(message, { position: this.#lastPosition + 1, status: "queued" });
     const answer = this.#accepted(turn);
     log.commit(
       (writer) => {
         this.#keep(message, { turn_id: turn.turn_id, steer: null });
         insertTurn(sql, turn);
-        const place = interrupted === null ? this.#queued.length + 1 : 1;
-        this.#tellQueued(writer, turn, place);
-        if (interrupted === null) return [];
-        markCancelled(sql, interrupted.turn_id);
+        this.#tellQueued(writer, turn, this.#queued.length + 1);
+      },
+      () => {
+        this.#queued = [...this.#queued, openTurn(turn)];
+        accepted(answer);
+      },
+    );
+    return answer;
+  }
+
+  /** The running turn is cancelled, and this one waits for its end, before all others. */
+  #interrupt(message: Message, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
+    const steers = this.#checkRoom();
+    const { sql, log, onCancel } = this.#options;
+    const turn = this.#newTurn(message, { position: this.#firstPosition - steers - 1, status: "queued" });
+    const answer = this.#accepted(turn);
+    log.commit(
+      (writer) => {
+        this.#keep(message, { turn_id: turn.turn_id, steer: null });
+        insertTurn(sql, turn);
+        this.#tellQueued(writer, turn, 1);
+        if (this.#active !== null) markCancelled(sql, this.#active.turn_id);
         // What was said to the turn that is cancelled cannot join it any more, and comes after what replaces it.
         return this.#requeue(writer, turn.cursor, 2);
       },
       (requeued) => {
-        const waiting = openTurn(turn);
-        this.#queued = interrupted === null ? [...this.#queued, waiting] : [waiting, ...requeued, ...this.#queued];
+        this.#queued = [openTurn(turn), ...requeued, ...this.#queued];
         accepted(answer);
       },
     );
-    if (interrupted !== null) onCancel();
+    onCancel();
     return answer;
   }
 
   /** The message joins the running turn at its next step. */
   #steer(message: Message, active: OpenTurn, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
     const { sql } = this.#options;
-    const steers = countSteers(sql);
-    if (steers >= STEERS_MAX || this.#queued.length + steers >= QUEUE_MAX_TURNS) {
+    if (this.#checkRoom() >= STEERS_MAX) {
       throw new GatewayError("queue_full", `At most ${STEERS_MAX} messages can wait to join a turn.`);
     }
     const { turn_id } = active;
     const { request, user_id } = message;
     sql.transaction(() => {
       this.#keep(message, { turn_id, steer: request });
-      insertSteer(sql, { turn_id, request, user_id });
+      insertSteer(sql, { request, user_id });
     });
     const answer = this.#steered(this.#stored(active));
     accepted(answer);
@@ -253,6 +261,15 @@ export class TurnQueue {
       this.#tellQueued(writer, turn, firstPlace + i);
       return place;
     });
+  }
+
+  /** How many messages wait to join the running turn. @throws GatewayError `queue_full` */
+  #checkRoom(): number {
+    const steers = countSteers(this.#options.sql);
+    if (this.#queued.length + steers >= QUEUE_MAX_TURNS) {
+      throw new GatewayError("queue_full", `At most ${QUEUE_MAX_TURNS} turns can wait.`);
+    }
+    return steers;
   }
 
   /** Positions order the turns that wait, and say nothing else. */

@@ -293,3 +293,26 @@ describe("steer", () => {
     expect(inputsOf(world)).toEqual(["one"]);
   });
 });
+
+test.each(["enqueue", "reject", "interrupt", "steer"] as const)(
+  "[REST11] [TURN1] a message to %s, sent by whoever has just seen the turn end, starts a turn at once",
+  async (on_busy) => {
+    const world = new SessionWorld({ model: new HandModel([says("one"), says("two")]) });
+    world.submit("one");
+    await world.until(({ type }) => type === "ITERATION_END");
+    const { status, turn_id } = world.session.submit(ALICE, { user_input: "two", on_busy }, null);
+    expect(status).toBe("running");
+    await passTimeUntil(world.ended(turn_id));
+    expect(endsOf(world)).toEqual(["complete", "complete"]);
+    expect(queuedIn(world)).toEqual([]);
+  },
+);
+
+test("[TURN18] [REST15] a turn that was accepted as the one before it ended can be cancelled at once", async () => {
+  const world = new SessionWorld({ model: new HandModel([says("one"), says("two")]) });
+  world.submit("one");
+  await world.until(({ type }) => type === "ITERATION_END");
+  const turn_id = world.submit("two");
+  expect(await world.session.cancel()).toEqual({ turn_id });
+  expect(endsOf(world)).toEqual(["complete", "cancelled"]);
+});
