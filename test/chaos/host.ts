@@ -15,6 +15,10 @@ export interface Watcher {
   readonly seen: readonly Seen[];
   /** How often it had to connect again. */
   readonly reconnects: number;
+  /** When each of its connections was made, in ms since the epoch, where it has any. */
+  readonly connectedAt?: readonly number[];
+  /** What was wrong by itself, whatever the log holds. */
+  readonly faults?: readonly string[];
   /** Resolves with the first frame, of those seen and those to come, for which `test` holds. */
   until(test: (event: Event) => boolean): Promise<Event>;
   /** Ends it, once it has the log up to `seq` (0: at once). */

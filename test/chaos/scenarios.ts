@@ -25,7 +25,7 @@ export const KNOWN_SCENARIOS = SCENARIOS.filter(
 /** A tool call that a turn makes, and whether a kill may make its result an error. */
 export type PlannedCall = { name: string; path: string | null; mayFail: boolean };
 
-/** A message to the demo model, and what comes of it where nobody stops it. */
+/** A message to the demo model, unlike any other of its session, and what comes of it where nobody stops it. */
 export type PlannedTurn = { input: string; calls: PlannedCall[]; text: string };
 
 export type Move =
@@ -88,6 +88,7 @@ export function planTurn(
       break;
     case "thinking":
       plan.sentences.push(`Think for ${random.int(30, 120)} words at ${random.int(2, 6)} ms`);
+      say(plan, `${label} `);
       count(plan, random.int(10, 40), 3);
       break;
     case "tools":
@@ -155,11 +156,12 @@ function atOnce(plan: Plan, main: string, other: string, i: number): void {
   }
 }
 
-const LINE = "The quick brown fox jumps over the lazy dog and runs on through the meadow.\\n";
+// In few words, since the demo makes a delta of each.
+const LINE = `${"The-quick-brown-fox-jumps-over-the-lazy-dog-and-runs-on-".repeat(4)}\\n`;
 
 function planLargeFiles(plan: Plan, random: Random, label: string): void {
   const path = `${label}/large.txt`;
-  const lines = random.int(500, 3_000);
+  const lines = random.int(500, 2_000);
   // A message is a million bytes at most.
   call(plan, `Write "${LINE.repeat(lines)}" to ${path}`, { name: "write", path });
   append(plan, path, `end of ${label}`);

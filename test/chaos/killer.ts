@@ -1,0 +1,167 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { type Gate, Violation } from "./gate.ts";
+import type { ChaosHost, Phase } from "./host.ts";
+import type { Request, SessionPlay } from "./play-session.ts";
+import type { Random } from "./random.ts";
+import type { Life } from "./time-to-go-on.ts";
+
+/** What a kill was aimed at: any moment, the moment after an event was seen, or after a request was sent. */
+export type Aim =
+  | { at: "any moment"; afterMs: number }
+  | { at: "event"; type: "TOOL_CALL" | "TOOL_RESULT" | "TEXT" | "THINKING" | "ITERATION_END"; afterMs: number }
+  | { at: "request"; request: Request; afterMs: number };
+
+/** One kill, and what it found. */
+export type Kill = {
+  number: number;
+  aim: Aim;
+  /** Whether what it was aimed at came. */
+  hit: boolean;
+  /** When it was sent and when all had ended, in ms since the epoch. */
+  at: number;
+  endedAt: number;
+  found: { sessionId: string; phase: Phase; starts: number; queued: number }[];
+};
+
+/** Not much happens in a life that is longer. */
+const AIM_TIMEOUT_MS = 1_500;
+/** Between two looks at what the watchers have seen. */
+const LOOK_MS = 2;
+const NO_PROGRESS_MS = 60_000;
+
+/** Kills a host at chosen moments and starts it again, as often as it is to. */
+export class Killer {
+  readonly kills: Kill[] = [];
+  readonly lives: Life[] = [];
+  readonly #host: ChaosHost;
+  readonly #gate: Gate;
+  readonly #random: Random;
+  readonly #plays: () => readonly SessionPlay[];
+  #onRequest: ((request: Request) => void) | null = null;
+
+  constructor(host: ChaosHost, gate: Gate, random: Random, plays: () => readonly SessionPlay[]) {
+    this.#host = host;
+    this.#gate = gate;
+    this.#random = random;
+    this.#plays = plays;
+  }
+
+  /** To be called as a request goes out. */
+  requested(request: Request): void {
+    this.#onRequest?.(request);
+  }
+
+  async start(): Promise<void> {
+    // Whoever takes a session over from a process that died goes on before the next one is started.
+    const startedAt = this.kills.at(-1)?.at ?? Date.now();
+    await this.#host.start();
+    this.lives.push({ startedAt, readyAt: Date.now(), killedAt: null, connectedAt: [] });
+    this.#gate.open();
+  }
+
+  /** Waits for the right moment, kills, looks at what is left, and starts again. */
+  async killOnce(): Promise<void> {
+    await this.#untilAllowed();
+    const aim = this.#takeAim();
+    const hit = await this.#await(aim);
+    const at = Date.now();
+    this.#gate.close();
+    await this.#host.kill();
+    const endedAt = Date.now();
+    const life = this.lives.at(-1);
+    if (life !== undefined) life.killedAt = at;
+    const found: Kill["found"] = [];
+    for (const play of this.#plays()) {
+      if (play.state !== "live" || play.sessionId === "") continue;
+      const remains = this.#host.remains(play.sessionId);
+      play.wasKilled(remains, endedAt);
+      found.push({ sessionId: play.sessionId, ...remains });
+    }
+    this.kills.push({ number: this.kills.length + 1, aim, hit, at, endedAt, found });
+    const tooOften = found.find(({ starts }) => starts > 1);
+    if (tooOften !== undefined) throw new Violation(`a step of ${tooOften.sessionId} was killed three times`);
+    await this.start();
+  }
+
+  /** No step is killed more than twice. */
+  async #untilAllowed(): Promise<void> {
+    const deadline = Date.now() + NO_PROGRESS_MS;
+    for (;;) {
+      const waiting = this.#plays().filter(({ needsProgress }) => needsProgress);
+      if (waiting.length === 0) return;
+      if (Date.now() > deadline) {
+        throw new Violation(`${waiting.map(({ sessionId }) => sessionId).join(", ")} did not get further`);
+      }
+      await Promise.race([pause(5), this.#gate.failed]);
+    }
+  }
+
+  #takeAim(): Aim {
+    const random = this.#random;
+    const afterMs = random.int(0, 30);
+    switch (random.int(0, 9)) {
+      case 0:
+      case 1:
+      case 2:
+        return { at: "any moment", afterMs: random.int(0, 900) };
+      case 3:
+      case 4:
+      case 5:
+        return { at: "event", type: "TOOL_CALL", afterMs };
+      case 6:
+        return { at: "event", type: random.pick(["TEXT", "TOOL_RESULT", "ITERATION_END"]), afterMs };
+      case 7:
+        return { at: "event", type: "THINKING", afterMs: afterMs * 5 };
+      default:
+        return { at: "request", request: random.pick(["cancel", "delete", "submit", "withdraw"]), afterMs };
+    }
+  }
+
+  /** Returns whether that moment came. */
+  async #await(aim: Aim): Promise<boolean> {
+    if (aim.at === "any moment") {
+      await Promise.race([pause(aim.afterMs), this.#gate.failed]);
+      return true;
+    }
+    const hit = await Promise.race([
+      aim.at === "event" ? this.#nextEvent(aim.type) : this.#nextRequest(aim.request),
+      this.#gate.failed,
+    ]);
+    await pause(aim.afterMs);
+    return hit;
+  }
+
+  async #nextEvent(type: string): Promise<boolean> {
+    const deadline = Date.now() + AIM_TIMEOUT_MS;
+    const seen = new Map(this.#watchers().map((watcher) => [watcher, watcher.seen.length]));
+    while (Date.now() < deadline) {
+      for (const watcher of this.#watchers()) {
+        const from = seen.get(watcher) ?? 0;
+        if (watcher.seen.slice(from).some(({ event }) => event.type === type)) return true;
+        seen.set(watcher, watcher.seen.length);
+      }
+      await pause(LOOK_MS);
+    }
+    return false;
+  }
+
+  #nextRequest(request: Request): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (hit: boolean) => {
+        clearTimeout(timer);
+        this.#onRequest = null;
+        resolve(hit);
+      };
+      const timer = setTimeout(() => end(false), AIM_TIMEOUT_MS);
+      this.#onRequest = (sent) => {
+        if (sent === request) end(true);
+      };
+    });
+  }
+
+  #watchers() {
+    return this.#plays()
+      .filter(({ state }) => state === "live")
+      .flatMap(({ watchers }) => watchers);
+  }
+}

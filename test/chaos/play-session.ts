@@ -1,0 +1,221 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { GatewayError } from "../../src/protocol/errors.ts";
+import type { EndStatus } from "../../src/protocol/events.ts";
+import type { Sent } from "./check-accepted.ts";
+import { type Gate, Violation } from "./gate.ts";
+import type { ChaosHost, Remains, Watcher } from "./host.ts";
+import { type Random, seeded } from "./random.ts";
+import { type Move, type PlannedTurn, planAct, type Scenario } from "./scenarios.ts";
+
+/** A message that was sent, and what may have become of it. */
+export type PlayedMessage = Sent & {
+  turn: PlannedTurn;
+  /** How the turn may end that it began. */
+  ends: Set<EndStatus>;
+  /** Whether anything was asked that ends its turn early, or changes what the turn does. */
+  disturbed: boolean;
+};
+
+/** A turn takes a few seconds, and a kill costs one; what takes longer than this does not go on. */
+const STUCK_MS = 90_000;
+
+/** What the killer wants to know of a request that is on its way. */
+export type Request = "create" | "submit" | "cancel" | "withdraw" | "delete";
+
+export type PlayOptions = {
+  host: ChaosHost;
+  gate: Gate;
+  seed: number;
+  number: number;
+  scenario: Scenario;
+  /** The model of the session: the demo, or one that a server outside plays. */
+  model: string;
+  watchers: readonly string[];
+  /** Whether another act is to follow. */
+  goOn(play: SessionPlay): boolean;
+  onRequest(request: Request): void;
+};
+
+/** One session of a run: what it was told to do, and what was seen of it. */
+export class SessionPlay {
+  readonly options: PlayOptions;
+  readonly messages: PlayedMessage[] = [];
+  readonly watchers: Watcher[] = [];
+  sessionId = "";
+  /** `live` may be killed in; the other two are what is left to be checked. */
+  state: "new" | "live" | "kept" | "removed" = "new";
+  /** Kills that found a turn, or a deletion, under way. */
+  hits = 0;
+  acts = 0;
+  /** When the process died that was killed for the second time without progress; null: it may be killed. */
+  #waitsForProgressSince: number | null = null;
+  readonly #random: Random;
+
+  constructor(options: PlayOptions) {
+    this.options = options;
+    this.#random = seeded(options.seed, "session", options.number);
+  }
+
+  /** Plays until nothing more is to follow; then the session is idle, or gone. */
+  async play(): Promise<void> {
+    const { host, gate, scenario, model, watchers, number } = this.options;
+    const key = randomUUID();
+    this.state = "live";
+    const { session_id } = await this.#request("create", () => host.createSession({ model, title: `${number}` }, key));
+    this.sessionId = session_id;
+    for (const how of watchers) this.watchers.push(host.watch(session_id, how));
+    do {
+      const label = `s${number}a${this.acts}`;
+      const moves = planAct(seeded(this.options.seed, "act", number, this.acts), scenario, label);
+      this.acts++;
+      if (await this.#act(moves)) {
+        this.state = "removed";
+        return;
+      }
+      await Promise.race([this.#settled(), gate.failed]);
+    } while (this.options.goOn(this));
+    this.state = "kept";
+  }
+
+  /** Whether the next kill would find a step that was killed twice already. */
+  get needsProgress(): boolean {
+    const since = this.#waitsForProgressSince;
+    if (since === null || this.state !== "live") return false;
+    const progressed = this.watchers.some((watcher) => hasProgressed(watcher, since));
+    if (progressed) this.#waitsForProgressSince = null;
+    return !progressed;
+  }
+
+  /** Tells what a kill has left of it. @param at when the process had ended */
+  wasKilled({ phase, starts }: Remains, at: number): void {
+    if (phase !== "idle" && phase !== "no session") this.hits++;
+    this.#waitsForProgressSince = starts >= 1 && phase !== "deleting" ? at : null;
+  }
+
+  /** Returns whether the session was removed. */
+  async #act(moves: readonly Move[]): Promise<boolean> {
+    const { host } = this.options;
+    const submitted: (PlayedMessage | null)[] = [];
+    for (const move of moves) {
+      switch (move.do) {
+        case "submit":
+          submitted.push(await this.#submit(move.turn, move.onBusy));
+          break;
+        case "pause":
+          await pause(move.ms);
+          break;
+        case "cancel":
+          this.#disturbOpen("cancelled");
+          await this.#request("cancel", () => host.cancel(this.sessionId));
+          break;
+        case "withdraw": {
+          const message = submitted[move.turn] ?? submitted.at(-1);
+          if (message === null || message === undefined) break;
+          await this.#withdraw(message);
+          break;
+        }
+        case "delete":
+          await this.#request("delete", () => this.#remove());
+          return true;
+      }
+    }
+    return false;
+  }
+
+  /** Null for a message that was refused since the session was busy. */
+  async #submit(turn: PlannedTurn, onBusy: Extract<Move, { do: "submit" }>["onBusy"]): Promise<PlayedMessage | null> {
+    const { host } = this.options;
+    const key = randomUUID();
+    const body = { user_input: turn.input, on_busy: onBusy };
+    // Whatever runs when the message arrives; a repeat may find another turn than the first try did.
+    if (onBusy === "interrupt") this.#disturbOpen("cancelled");
+    if (onBusy === "steer") this.#disturbOpen(null);
+    const ends = new Set<EndStatus>(["complete"]);
+    const message: PlayedMessage = { body, sentAt: Date.now(), answer: null, turn, ends, disturbed: false };
+    try {
+      const accepted = await this.#request("submit", () => host.submit(this.sessionId, body, key));
+      message.answer = { turn: accepted, at: Date.now() };
+      this.messages.push(message);
+      return message;
+    } catch (thrown) {
+      if (onBusy === "reject" && thrown instanceof GatewayError && thrown.code === "session_busy") return null;
+      throw thrown;
+    }
+  }
+
+  async #withdraw({ ends, answer }: PlayedMessage): Promise<void> {
+    if (answer === null) return;
+    ends.add("cancelled");
+    await this.#request("withdraw", () => this.options.host.cancelTurn(this.sessionId, answer.turn.turn_id));
+  }
+
+  /** A deletion that broke off may have been done. */
+  async #remove(): Promise<void> {
+    try {
+      await this.options.host.deleteSession(this.sessionId);
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError) || thrown.code !== "not_found") throw thrown;
+    }
+  }
+
+  #disturbOpen(end: EndStatus | null): void {
+    const ended = this.#ended();
+    for (const message of this.messages) {
+      if (ended.has(message.answer?.turn.turn_id ?? null)) continue;
+      message.disturbed = true;
+      if (end !== null) message.ends.add(end);
+    }
+  }
+
+  /** The turns that some watcher saw end. */
+  #ended(): Set<string | null> {
+    return new Set(
+      this.watchers.flatMap(({ seen }) =>
+        seen.filter(({ event }) => event.type === "ITERATION_END").map(({ event }) => event.turn_id),
+      ),
+    );
+  }
+
+  async #settled(): Promise<void> {
+    const { host, gate } = this.options;
+    const [watcher] = this.watchers;
+    for (const { answer } of this.messages) {
+      const turnId = answer?.turn.turn_id;
+      const end = watcher?.until(({ type, turn_id }) => type === "ITERATION_END" && turn_id === turnId);
+      await Promise.race([end, stuck(`the turn ${turnId} of session ${this.sessionId} does not end`)]);
+    }
+    // A message that did not join the turn it was meant for became one of its own.
+    const deadline = Date.now() + STUCK_MS;
+    for (;;) {
+      const session = await gate.request(() => host.describe(this.sessionId));
+      if (session?.status === "idle") return;
+      if (session === null) throw new Violation(`the session ${this.sessionId} is gone`);
+      if (Date.now() > deadline) throw new Violation(`the session ${this.sessionId} stays ${session.status}`);
+      await pause(50);
+    }
+  }
+
+  #request<T>(request: Request, send: () => Promise<T>): Promise<T> {
+    const { gate, onRequest } = this.options;
+    return gate.request(() => {
+      onRequest(request);
+      return send();
+    });
+  }
+}
+
+/** Whether a step or a call was committed at `since` or later, as far as a watcher saw. */
+function hasProgressed({ seen }: Watcher, since: number): boolean {
+  for (let i = seen.length - 1; i >= 0; i--) {
+    const event = seen[i]?.event;
+    if (event === undefined || Date.parse(event.timestamp) < since) return false;
+    if (event.type === "TOOL_CALL" || event.type === "TOOL_RESULT" || event.type === "ITERATION_END") return true;
+  }
+  return false;
+}
+
+async function stuck(what: string): Promise<never> {
+  await pause(STUCK_MS, undefined, { ref: false });
+  throw new Violation(what);
+}
