@@ -231,18 +231,20 @@ export class TurnQueue {
 
   /** The message joins the running turn at its next step. */
   #steer(message: Message, active: OpenTurn, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
-    const { sql } = this.#options;
+    const { sql, log } = this.#options;
     if (this.#checkRoom() >= STEERS_MAX) {
       throw new GatewayError("queue_full", `At most ${STEERS_MAX} messages can wait to join a turn.`);
     }
     const { turn_id } = active;
     const { request, user_id } = message;
-    sql.transaction(() => {
-      this.#keep(message, { turn_id, steer: request });
-      insertSteer(sql, { request, user_id });
-    });
     const answer = this.#steered(this.#stored(active));
-    accepted(answer);
+    log.commit(
+      () => {
+        this.#keep(message, { turn_id, steer: request });
+        insertSteer(sql, { request, user_id });
+      },
+      () => accepted(answer),
+    );
     return answer;
   }
 
