@@ -1,10 +1,10 @@
-import { Aborted, abortable } from "./abortable.ts";
+import { Aborted } from "./abortable.ts";
 import { buildRequest, canMakeRoom } from "./build-request.ts";
 import { MessageReader } from "./message-reader.ts";
-import { toModelError } from "./model-failure.ts";
 import { judgeFailure, judgeMessage, type ModelOutcome } from "./model-outcome.ts";
 import type { TurnEnd } from "./next-step.ts";
-import { ModelError, type ModelRequest } from "./ports.ts";
+import { ModelError } from "./ports.ts";
+import { readStream } from "./read-stream.ts";
 import type { TurnDeps } from "./turn-deps.ts";
 import type { TurnStore } from "./turn-store.ts";
 
@@ -45,54 +45,5 @@ function apply(store: TurnStore, outcome: ModelOutcome): void {
     case "fail":
       store.finish(outcome.end, { omit: outcome.omit });
       return;
-  }
-}
-
-/**
- * Reads the stream to its end into `reader`. The platform has no deadline for the first byte or the next one, so one
- * timer watches both.
- *
- * @throws ModelError for every failure of the model, a stream that ends too early among them
- */
-async function readStream(
-  { model, now, deadlines }: TurnDeps,
-  request: ModelRequest,
-  attempt: number,
-  reader: MessageReader,
-  signal: AbortSignal,
-): Promise<void> {
-  const upstream = new AbortController();
-  let due = now() + deadlines.firstEventMs;
-  let watch: ReturnType<typeof setInterval> | undefined;
-  const stalled = new Promise<never>((_, reject) => {
-    const check = () => {
-      if (now() >= due) reject(new ModelError("stalled", "The model sent nothing for too long."));
-    };
-    watch = setInterval(check, Math.min(1_000, deadlines.nextEventMs / 4));
-  });
-  const read = async () => {
-    for await (const raw of eventsOf(model.stream(request, { signal: upstream.signal, attempt }), upstream.signal)) {
-      // A stream that does not heed its signal must not write into a step that was given up.
-      if (upstream.signal.aborted) return;
-      due = now() + deadlines.nextEventMs;
-      reader.push(raw);
-      if (reader.complete) return;
-    }
-    throw new ModelError("cut", "The model's answer broke off before its end.");
-  };
-  try {
-    await abortable(Promise.race([read(), stalled]), signal);
-  } finally {
-    if (watch !== undefined) clearInterval(watch);
-    upstream.abort();
-  }
-}
-
-/** The events of a stream; whatever it throws, unless it was told to stop, is a failure of the model's. */
-async function* eventsOf(stream: AsyncIterable<unknown>, stopped: AbortSignal): AsyncGenerator<unknown> {
-  try {
-    yield* stream;
-  } catch (thrown) {
-    throw stopped.aborted ? thrown : toModelError(thrown);
   }
 }

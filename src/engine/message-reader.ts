@@ -39,6 +39,7 @@ export class MessageReader {
   #usage: UsageUpdate = {};
   #stopReason: string | null = null;
   #stopDetails: Json = null;
+  #started = false;
   #complete = false;
   #bytes = 0;
 
@@ -49,6 +50,11 @@ export class MessageReader {
   /** Whether `message_stop` came. A stream that ends without it was cut. */
   get complete(): boolean {
     return this.#complete;
+  }
+
+  /** Grows with every event that gets the message further. Pings, unknown events and empty pieces leave it as it is. */
+  get progress(): number {
+    return this.#bytes + this.#content.length + Number(this.#started) + Number(this.#stopReason !== null);
   }
 
   /** @throws ModelError `malformed` for a known event of another shape, `output_too_large` */
@@ -84,6 +90,9 @@ export class MessageReader {
   #take(event: StreamEvent): void {
     switch (event.type) {
       case "message_start":
+        // A proxy that tries again behind our back would have two messages made one.
+        if (this.#started) throw new ModelError("malformed", "The model began a second message.");
+        this.#started = true;
         this.#usage = { ...event.message.usage };
         break;
       case "content_block_start":
@@ -119,17 +128,29 @@ export class MessageReader {
 
   #start(index: number, block: ContentBlock): void {
     const open: OpenBlock = { index, block: { ...block }, json: "", writer: null };
+    if (block.type === "tool_use") this.#checkCall(block);
     this.#open = open;
     this.#grow(block);
     // A block may bring its first characters with its start; they are handled like any others.
-    if (block.type === "text" && typeof block["text"] === "string") {
+    if (block.type === "text") {
       open.block["text"] = "";
-      this.#apply(open, { type: "text_delta", text: block["text"] });
-    } else if (block.type === "thinking" && typeof block["thinking"] === "string") {
+      this.#apply(open, { type: "text_delta", text: textOf(block, "text") });
+    } else if (block.type === "thinking") {
       open.block["thinking"] = "";
-      this.#apply(open, { type: "thinking_delta", thinking: block["thinking"] });
+      this.#apply(open, { type: "thinking_delta", thinking: textOf(block, "thinking") });
     } else if (block.type === "redacted_thinking") {
       open.writer = this.#store.openThinking({ redacted: true });
+    }
+  }
+
+  /** A call that cannot be answered would stay in the transcript, and have every later request refused. */
+  #checkCall(block: ContentBlock): void {
+    const id = textOf(block, "id");
+    if (id === "" || textOf(block, "name") === "") {
+      throw new ModelError("malformed", "The model's stream held a tool call without an id or a name.");
+    }
+    if (this.#calls.some((call) => call.id === id)) {
+      throw new ModelError("malformed", "The model's stream held two tool calls with the same id.");
     }
   }
 
@@ -148,10 +169,12 @@ export class MessageReader {
         this.#addText(open, "thinking", delta.thinking);
         break;
       case "signature_delta":
+        if (delta.signature === "") break;
         open.block["signature"] = `${textOf(open.block, "signature")}${delta.signature}`;
         this.#grow(delta.signature);
         break;
       case "input_json_delta":
+        if (delta.partial_json === "") break;
         open.json += delta.partial_json;
         this.#grow(delta.partial_json);
         break;

@@ -1,3 +1,4 @@
+import { MODEL_RETRY_AFTER_MAX_MS } from "../protocol/limits.ts";
 import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
 import { ModelError } from "./ports.ts";
 
@@ -5,8 +6,6 @@ import { ModelError } from "./ports.ts";
 export const MODEL_MAX_ATTEMPTS = 6;
 
 const BACKOFF: Pauses = { firstMs: 500, longestMs: 30_000 };
-/** A `retry-after` beyond this is not waited for longer than this. */
-const RETRY_AFTER_MAX_MS = 120_000;
 
 const PASSING_CODES: ReadonlySet<string> = new Set([
   "network",
@@ -30,13 +29,24 @@ export function refusesInput({ code, status }: ModelError): boolean {
   return status === 400 || status === 413 || code === "invalid_request_error" || code === "request_too_large";
 }
 
+/** Whether the server asks for a wait that no turn is kept open for; to come back earlier would only use up attempts. */
+export function asksForTooLong({ retryAfterMs }: ModelError): boolean {
+  return (retryAfterMs ?? 0) > MODEL_RETRY_AFTER_MAX_MS;
+}
+
+/** An error's words, with the wait that its server asked for. */
+export function explain({ message, retryAfterMs }: ModelError): string {
+  if (retryAfterMs === null || retryAfterMs <= 0) return message;
+  return `${message} The model's server asks to try again in ${Math.ceil(retryAfterMs / 1_000)} s at the earliest.`;
+}
+
 /**
  * How long to wait before attempt number `attempt + 1`, in milliseconds: doubled each time, half of it random, and
  * never less than what the server asked for.
  */
 export function backoffMs(attempt: number, retryAfterMs: number | null, random: () => number): number {
   const pause = pauseAfter(attempt - 1, BACKOFF, random);
-  return Math.round(Math.max(pause, Math.min(retryAfterMs ?? 0, RETRY_AFTER_MAX_MS)));
+  return Math.ceil(Math.max(pause, retryAfterMs ?? 0));
 }
 
 /** What was thrown while a model was called, as a ModelError. Anything unforeseen may hold anything, so it is only logged here. */

@@ -1,4 +1,4 @@
-import { backoffMs, isPassing, MODEL_MAX_ATTEMPTS, refusesInput } from "./model-failure.ts";
+import { asksForTooLong, backoffMs, explain, isPassing, MODEL_MAX_ATTEMPTS, refusesInput } from "./model-failure.ts";
 import { nextStep, type TurnEnd, type TurnState } from "./next-step.ts";
 import type { ModelError } from "./ports.ts";
 import type { Step } from "./turn-store.ts";
@@ -62,15 +62,20 @@ export function judgeMessage(state: TurnState, step: Step, attempt: Attempt, now
 }
 
 /** What becomes of a call that failed. `random` gives numbers from 0 up to 1. */
-export function judgeFailure(error: ModelError, { attempt }: Attempt, random: () => number): ModelOutcome {
-  const { code, message } = error;
+export function judgeFailure(
+  error: ModelError,
+  { attempt, madeRoom, canMakeRoom }: Attempt,
+  random: () => number,
+): ModelOutcome {
+  const { code } = error;
+  if (error.tooLong && !madeRoom && canMakeRoom) return { do: "retry", code, delayMs: 0, change: "make_room" };
   const retryable = isPassing(error);
-  if (retryable && attempt < MODEL_MAX_ATTEMPTS) {
+  if (retryable && attempt < MODEL_MAX_ATTEMPTS && !asksForTooLong(error)) {
     return { do: "retry", code, delayMs: backoffMs(attempt, error.retryAfterMs, random) };
   }
   return {
     do: "fail",
-    end: { status: "failed", stopReason: null, stopDetails: null, error: { code, message, retryable } },
+    end: { status: "failed", stopReason: null, stopDetails: null, error: { code, message: explain(error), retryable } },
     omit: refusesInput(error),
   };
 }

@@ -72,8 +72,8 @@ export interface Model {
 }
 
 /**
- * Why a model call failed. `code` is the API's error type, or `network`, `cut`, `stalled`, `malformed`, or
- * `configuration` where the gateway's own settings are at fault.
+ * Why a model call failed. `code` is the API's error type, or `network`, `cut`, `stalled`, `malformed`,
+ * `output_too_large`, `call_too_long`, or `configuration` where the gateway's own settings are at fault.
  */
 export class ModelError extends Error {
   override readonly name = "ModelError";
@@ -82,12 +82,19 @@ export class ModelError extends Error {
   readonly status: number | null;
   /** What the server asked for, in milliseconds. */
   readonly retryAfterMs: number | null;
+  /** The request was refused for its length alone. */
+  readonly tooLong: boolean;
 
-  constructor(code: string, message: string, options: { status?: number | null; retryAfterMs?: number | null } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    options: { status?: number | null; retryAfterMs?: number | null; tooLong?: boolean } = {},
+  ) {
     super(message);
     this.code = code;
     this.status = options.status ?? null;
     this.retryAfterMs = options.retryAfterMs ?? null;
+    this.tooLong = options.tooLong ?? false;
   }
 }
 

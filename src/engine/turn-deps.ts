@@ -5,7 +5,15 @@ import type { TurnStore } from "./turn-store.ts";
 export type ToolSet = { get(name: string): Tool | undefined; specs(): ToolSpec[] };
 
 /** How long each thing outside may take, in milliseconds. */
-export type Deadlines = { firstEventMs: number; nextEventMs: number; toolMs: number };
+export type Deadlines = {
+  firstEventMs: number;
+  nextEventMs: number;
+  /** A model's message may stand still for this long, whatever else the model sends. */
+  progressMs: number;
+  /** A call of the model as a whole. */
+  callMs: number;
+  toolMs: number;
+};
 
 export type TurnDeps = {
   store: TurnStore;

@@ -16,6 +16,12 @@ const errorBody = z.looseObject({
   }),
 });
 
+/**
+ * The API has no type of its own for a prompt that does not fit the model's window
+ * (https://docs.claude.com/en/docs/build-with-claude/context-windows), so this goes by its words.
+ */
+const TOO_LONG = /^prompt is too long\b|exceeds? the (model.s )?(maximum )?context|maximum context length is/i;
+
 /** Why a request got no stream. Says nothing of what the SDK or the platform say, which may name headers. */
 export function toRequestError(thrown: unknown, apiKey: string | undefined): ModelError {
   if (thrown instanceof APIConnectionError) {
@@ -27,7 +33,11 @@ export function toRequestError(thrown: unknown, apiKey: string | undefined): Mod
     return new ModelError(
       type ?? apiErrorType(status),
       message ?? `The model's server answered with status ${status}.`,
-      { status, retryAfterMs: headers === undefined ? null : retryAfterMs(headers, Date.now()) },
+      {
+        status,
+        retryAfterMs: headers === undefined ? null : retryAfterMs(headers, Date.now()),
+        tooLong: status === 413 || (status === 400 && TOO_LONG.test(message ?? "")),
+      },
     );
   }
   const message = "The request could not be made: ANTHROPIC_API_KEY may hold characters that no header can carry.";
@@ -61,5 +71,5 @@ export function retryAfterMs(headers: Pick<Headers, "get">, now: number): number
 }
 
 function toNumber(text: string | null): number | null {
-  return text !== null && /^\d{1,9}(\.\d+)?$/.test(text) ? Number(text) : null;
+  return text !== null && /^\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : null;
 }

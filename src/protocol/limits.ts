@@ -72,6 +72,15 @@ export const HEARTBEAT_MS = 30_000;
 /** Outside calls have no deadline of the platform's; these are ours. */
 export const MODEL_FIRST_EVENT_TIMEOUT_MS = 120_000;
 export const MODEL_NEXT_EVENT_TIMEOUT_MS = 90_000;
+/**
+ * Pings show that a server is alive, not that its model gets anywhere. Thinking that is not shown comes as pings alone,
+ * and a server's own tools may take minutes; this is more than both were seen to take.
+ */
+export const MODEL_PROGRESS_TIMEOUT_MS = 600_000;
+/** The most that a model may say is 128,000 tokens: two hours at 18 a second, and no model that is in use is slower. */
+export const MODEL_CALL_TIMEOUT_MS = 2 * 3_600_000;
+/** A server that asks for a longer wait has a quota by the hour or day; the turn fails, and says when to come back. */
+export const MODEL_RETRY_AFTER_MAX_MS = 15 * 60_000;
 export const TOOL_TIMEOUT_MS = 120_000;
 export const STORAGE_TIMEOUT_MS = 30_000;
 

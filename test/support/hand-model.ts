@@ -14,7 +14,7 @@ export function answer(blocks: BlockSpec[], options: MessageOptions = {}): unkno
 }
 
 /** A call that fails before its first event. */
-export function fails(code: string, options: { status?: number; retryAfterMs?: number } = {}): Reply {
+export function fails(code: string, options: ConstructorParameters<typeof ModelError>[2] = {}): Reply {
   return () => {
     throw new ModelError(code, `The test fails the call with ${code}.`, options);
   };

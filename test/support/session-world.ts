@@ -7,6 +7,7 @@ import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Event, EventOf, EventType } from "../../src/protocol/events.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Session as SessionView, SubmitTurnBody, Turn } from "../../src/protocol/rest.ts";
+import { DEADLINES } from "../../src/session/deadlines.ts";
 import { hasTables } from "../../src/session/schema.ts";
 import { Session, type SessionDeps } from "../../src/session/session.ts";
 import { SessionFiles } from "../../src/session/session-files.ts";
@@ -229,7 +230,7 @@ export class SessionWorld {
       model,
       tools: this.#tools,
       openWorkspace: () => this.#workspace(life, sql),
-      deadlines: { firstEventMs: 120_000, nextEventMs: 90_000, toolMs: 120_000, ...deadlines },
+      deadlines: { ...DEADLINES, ...deadlines },
       random: () => 0.5,
       newId: (kind) => `${kind}_${ulid()}`,
     };

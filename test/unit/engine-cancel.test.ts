@@ -102,7 +102,7 @@ describe("a cancel while the model", () => {
   test("[TURN18] [MODEL5] is to be called again does not wait", async () => {
     const retrying = (world: SessionWorld) =>
       world.until(({ type, data }) => type === "STATUS" && "status" in data && data.status === "retrying");
-    const failed = fails("rate_limit_error", { status: 429, retryAfterMs: 3_600_000 });
+    const failed = fails("rate_limit_error", { status: 429, retryAfterMs: 600_000 });
     const { events, messages } = await cancelWhen([failed], retrying);
     expect(typesOf(events)).toEqual([...BEGIN, "STATUS", "ITERATION_END"]);
     expect(messages).toEqual([user("go", "next")]);

@@ -90,11 +90,11 @@ const redactedSample = fc.base64String().map((data): Sample => {
     written: { kind: "redacted", text: "", citations: [], ended: true },
   };
 });
-const toolSample = fc.tuple(fc.constantFrom("tool_use", "server_tool_use"), anyObject, anyCuts).map(
-  ([type, input, at]): Sample => ({
-    block: { type, id: "toolu_1", name: "write", input: JSON.parse(JSON.stringify(input)) },
+const toolSample = fc.tuple(fc.constantFrom("tool_use", "server_tool_use"), fc.uuid(), anyObject, anyCuts).map(
+  ([type, id, input, at]): Sample => ({
+    block: { type, id, name: "write", input: JSON.parse(JSON.stringify(input)) },
     spec: {
-      start: { type, id: "toolu_1", name: "write", input: {} },
+      start: { type, id, name: "write", input: {} },
       deltas: deltas("input_json_delta", "partial_json", JSON.stringify(input), at),
     },
     written: null,
@@ -202,6 +202,9 @@ describe("a stream", () => {
     delta: inner,
   });
   const stop = (index: number) => ({ type: "content_block_stop", index });
+  const begin = answer([])[0];
+  const list = { type: "tool_use", id: "a", name: "list", input: {} };
+  const json = (partial_json: string) => ({ type: "input_json_delta", partial_json });
   test.for<[string, unknown[]]>([
     ["something that is no event", ["text"]],
     ["null", [null]],
@@ -223,12 +226,44 @@ describe("a stream", () => {
     ["thinking for a text", [start(0), delta(0, { type: "thinking_delta", thinking: "a" })]],
     ["a signature for a text", [start(0), delta(0, { type: "signature_delta", signature: "a" })]],
     ["input for a text", [start(0), delta(0, { type: "input_json_delta", partial_json: "{}" })]],
-  ])("[MODEL5] with %s is malformed", ([, events]) => {
+    ["a second message", [begin, ...answer([]).slice(0, 1)]],
+    ["a tool call without an id", [start(0, { type: "tool_use", name: "list", input: {} })]],
+    ["a tool call whose id is empty", [start(0, { type: "tool_use", id: "", name: "list", input: {} })]],
+    ["a tool call without a name", [start(0, { type: "tool_use", id: "a", input: {} })]],
+    ["two tool calls of one id", [start(0, list), stop(0), start(1, list)]],
+  ])("[MODEL5] [MODEL34] with %s is malformed", ([, events]) => {
     const { reader } = createReader();
     const push = () => {
       for (const event of events) reader.push(event);
     };
     expect(push).toThrow(expect.objectContaining({ name: "ModelError", code: "malformed" }));
+  });
+
+  test("[MODEL2] whose blocks say nothing of their text holds empty text, which is left out of requests", () => {
+    const { reader } = createReader();
+    for (const event of answer([{ start: { type: "text" }, deltas: [] }])) reader.push(event);
+    expect(reader.step("m").content).toEqual([{ type: "text", text: "" }]);
+  });
+
+  test("[MODEL32] gets its message further by everything that belongs to it, and by nothing else", () => {
+    const { reader } = createReader();
+    const moves = (event: unknown) => {
+      const before = reader.progress;
+      reader.push(event);
+      return reader.progress > before;
+    };
+    const end = { type: "message_delta", delta: { stop_reason: "end_turn" }, usage: { output_tokens: 3 } };
+    const whole = [begin, start(0), delta(0), stop(0), start(1, list), delta(1, json("{}")), stop(1), end];
+    for (const event of whole) {
+      expect(moves(event), JSON.stringify(event)).toBe(true);
+      expect(moves({ type: "ping" })).toBe(false);
+      expect(moves({ type: "event_to_come" })).toBe(false);
+    }
+    expect(moves(end)).toBe(false);
+    reader.push(start(2));
+    for (const nothing of [{ type: "text_delta", text: "" }, { type: "delta_to_come" }]) {
+      expect(moves(delta(2, nothing)), JSON.stringify(nothing)).toBe(false);
+    }
   });
 
   test("[MODEL5] that never ends is given up before a row could not hold it, and not retried", () => {

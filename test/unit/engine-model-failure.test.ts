@@ -66,13 +66,13 @@ describe("delays", () => {
     expect(backoffMs(50, null, () => 1)).toBe(30_000);
   });
 
-  test("[MODEL6] are at least what the server asked for, up to 120 s", () => {
+  test("[MODEL6] are at least what the server asked for, and little more", () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 10 }), fc.nat(200_000), share, (attempt, asked, random) => {
+      fc.property(fc.integer({ min: 1, max: 10 }), fc.nat(900_000), share, (attempt, asked, random) => {
         const delay = backoffMs(attempt, asked, () => random);
-        expect(delay).toBeGreaterThanOrEqual(Math.min(asked, 120_000));
-        expect(delay).toBeLessThanOrEqual(120_000);
+        expect(delay).toBeGreaterThanOrEqual(asked);
+        expect(delay).toBeLessThanOrEqual(Math.max(asked, 30_000));
       }),
     );
   });

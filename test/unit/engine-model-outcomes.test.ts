@@ -3,6 +3,7 @@ import { MODEL_MAX_ATTEMPTS } from "../../src/engine/model-failure.ts";
 import type { EventOf } from "../../src/protocol/events.ts";
 import type { Turn } from "../../src/protocol/rest.ts";
 import type { Settings } from "../../src/session/settings.ts";
+import { sleep } from "../../src/timing/sleep.ts";
 import { answer, fails, HandModel, type Reply } from "../support/hand-model.ts";
 import { text, thinking, toolUse } from "../support/messages-script.ts";
 import { passTimeUntil } from "../support/pass-time.ts";
@@ -148,6 +149,30 @@ describe("a call that fails", () => {
     expect(ends).toMatchObject([{ status: "complete" }]);
   });
 
+  test("[MODEL6] of a server that asks for more than 15 minutes ends the turn at once, and says how long", async () => {
+    const asks = (retryAfterMs: number) => fails("rate_limit_error", { status: 429, retryAfterMs });
+    const { world, model, ends } = await play([asks(900_000), asks(900_001), answer([text("a")])], ["go", "on"]);
+    expect(retries(world).map(({ delay_seconds }) => delay_seconds)).toEqual([900]);
+    expect(ends).toMatchObject([{ status: "failed", duration_seconds: 900 }, { status: "complete" }]);
+    const message = expect.stringContaining("again in 901 s");
+    expect(world.events("ERROR")).toMatchObject([{ data: { code: "rate_limit_error", retryable: true, message } }]);
+    expect(model.requests[2]?.messages).toEqual([user("go", "on")]);
+  });
+
+  test("[MODEL36] for the request's length is retried once with older results left out, and then is given up", async () => {
+    const steps = [answer([list("1")]), answer([list("2")]), answer([list("3")])];
+    const tooLong = fails("invalid_request_error", { status: 400, tooLong: true });
+    const replies = [tooLong, ...steps, tooLong, answer([text("b")]), tooLong, tooLong, answer([text("c")])];
+    const { world, model, ends } = await play(replies, ["long", "go", "on", "again"]);
+    expect(ends).toMatchObject(["failed", "complete", "failed", "complete"].map((status) => ({ status })));
+    const cleared = (at: number) => JSON.stringify(model.requests[at]?.messages).split("was cleared").length - 1;
+    expect([4, 5, 6, 7, 8].map(cleared)).toEqual([0, 1, 0, 1, 0]);
+    const code = "invalid_request_error";
+    expect(retries(world)).toMatchObject([4, 7].map(() => ({ attempt: 2, code, delay_seconds: 0 })));
+    expect(world.events("ERROR")).toMatchObject([4, 7].map(() => ({ data: { code, retryable: false } })));
+    expect(JSON.stringify(model.requests[8]?.messages)).not.toContain('"on"');
+  });
+
   test("[DEMO20] counts its attempts anew after a step", async () => {
     const { model } = await play([fails("network"), answer([list("1")]), fails("network"), answer([text("a")])]);
     expect(model.attempts).toEqual([1, 2, 1, 2]);
@@ -189,6 +214,72 @@ describe("a stream that says nothing more", () => {
     expect(closed).toEqual([true]);
     expect(ends).toMatchObject([{ status: "complete" }]);
     expect(world.session.turns({ limit: 1, cursor: null }).turns[0]?.response_text).toBe("Whole");
+  });
+});
+
+describe("a message that gets on slowly", () => {
+  /** The events of a message, with signs of life every 30 s before each: so long that the next event is `seconds` late. */
+  const slow = (events: unknown[], seconds: number): Reply =>
+    async function* (_, { signal }) {
+      for (const event of events) {
+        for (let waited = 0; waited < seconds; waited += 30) {
+          await sleep(Math.min(30, seconds - waited) * 1_000, signal);
+          yield { type: waited % 60 === 0 ? "ping" : "event_to_come" };
+        }
+        yield event;
+      }
+    };
+  const whole = answer([thinking("Hm", "s"), text("Whole")]);
+
+  test("[MODEL32] is waited for as long as it gets on", async () => {
+    const { model, ends } = await play([slow(whole, 590)]);
+    expect(model.attempts).toEqual([1]);
+    expect(ends).toMatchObject([{ status: "complete", duration_seconds: 590 * whole.length }]);
+  });
+
+  test.for<[what: string, sent: number]>([
+    ["from the start", 0],
+    ["in the middle", 4],
+  ])("[MODEL32] [MODEL26] is given up when it does not, %s, though there are signs of life", async ([, sent]) => {
+    const aborted: boolean[] = [];
+    const stuck: Reply = async function* (request, call) {
+      yield* whole.slice(0, sent);
+      call.signal.addEventListener("abort", () => aborted.push(true));
+      const endless = slow([{}], Number.POSITIVE_INFINITY);
+      if (typeof endless === "function") yield* endless(request, call);
+    };
+    const { world, ends } = await play([stuck, answer([text("Whole")])]);
+    expect(retries(world)).toMatchObject([{ code: "stalled", attempt: 2 }]);
+    expect(aborted).toEqual([true]);
+    expect(ends[0]?.status).toBe("complete");
+    expect(ends[0]?.duration_seconds).toBeGreaterThanOrEqual(600);
+    expect(ends[0]?.duration_seconds).toBeLessThan(603);
+  });
+
+  test("[MODEL32] is given up in time by a server that leaves no pause between its signs of life", async () => {
+    const flood: Reply = function* () {
+      for (;;) {
+        vi.setSystemTime(Date.now() + 100);
+        yield { type: "ping" };
+      }
+    };
+    const { world } = await play([flood, answer([text("Whole")])]);
+    expect(retries(world)).toMatchObject([{ code: "stalled" }]);
+  });
+
+  test("[MODEL33] is given up after two hours, and not tried again", async () => {
+    const [begin, open, delta] = answer([text("word ")]);
+    const endless = slow([begin, open, ...Array(500).fill(delta)], 60);
+    const { world, model, ends } = await play([endless, answer([text("a")])], ["go", "on"]);
+    expect(model.attempts).toEqual([1, 1]);
+    const dropped = world.events("TEXT")[0]?.seq;
+    expect(world.events("ERROR")).toMatchObject([
+      { data: { code: "call_too_long", retryable: false, discard: [dropped] } },
+    ]);
+    expect(ends).toMatchObject([{ status: "failed" }, { status: "complete" }]);
+    expect(ends[0]?.duration_seconds).toBeGreaterThanOrEqual(7_200);
+    expect(ends[0]?.duration_seconds).toBeLessThan(7_202);
+    expect(model.requests[1]?.messages).toEqual([user("go", "on")]);
   });
 });
 

@@ -25,8 +25,11 @@ test("[TURN11] [REST6] [REST12] [WAIT1] [SESSION5] defaults and limits of reques
   expect(limits.IDEMPOTENCY_TTL_MS).toBe(24 * 60 * 60 * 1_000);
 });
 
-test("[MODEL11] [BLOCK10] [SSE3] times", () => {
+test("[MODEL6] [MODEL11] [MODEL32] [MODEL33] [BLOCK10] [SSE3] times", () => {
   expect(limits.MODEL_FIRST_EVENT_TIMEOUT_MS).toBe(120_000);
+  expect(limits.MODEL_PROGRESS_TIMEOUT_MS).toBe(600_000);
+  expect(limits.MODEL_CALL_TIMEOUT_MS).toBe(7_200_000);
+  expect(limits.MODEL_RETRY_AFTER_MAX_MS).toBe(900_000);
   expect(limits.MODEL_NEXT_EVENT_TIMEOUT_MS).toBe(90_000);
   expect(limits.FRAME_INTERVAL_MS).toBe(4);
   expect(limits.SSE_COMMENT_INTERVAL_MS).toBe(15_000);

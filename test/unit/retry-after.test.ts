@@ -14,6 +14,7 @@ test.each([
   [{ "retry-after": "Sat, 21 Nov 2026 07:28:30 GMT" }, 30_000],
   [{ "retry-after": "Sat, 21 Nov 2026 07:27:30 GMT" }, 0],
   [{ "retry-after": "-5" }, 0],
+  [{ "retry-after": "99999999999" }, 99_999_999_999_000],
   [{ "retry-after": "1e99" }, null],
   [{ "retry-after": "soon" }, null],
   [{ "retry-after": "" }, null],

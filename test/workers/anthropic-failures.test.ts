@@ -63,6 +63,21 @@ describe("a status", () => {
   });
 });
 
+describe("a request that is refused", () => {
+  test.each<[number, string, boolean]>([
+    [400, "prompt is too long: 210233 tokens > 200000 maximum", true],
+    [400, "This model's maximum context length is 8192 tokens, but your messages have 9000.", true],
+    [400, "input length exceeds the context window", true],
+    [400, "messages.3.content.0.text: the prompt is too long for me, it says", false],
+    [400, "max_tokens: 1 is too long", false],
+    [413, "Request exceeds the maximum size", true],
+    [429, "prompt is too long: slow down", false],
+  ])("[MODEL36] with %i and %j is refused for its length: %s", async (status, words, tooLong) => {
+    const { model } = await scripted(failure(status, "its_own_error", words));
+    expect((await readToFailure(model)).error).toMatchObject({ status, message: words, tooLong });
+  });
+});
+
 describe("a stream that breaks", () => {
   test("[MODEL5] an error event in the middle of a stream ends it with the error's type", async () => {
     const begun = message([text("Half")]).slice(0, 3);
