@@ -1,6 +1,7 @@
 import { errorCode, GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import {
+  type AcceptedTurn,
   acceptedTurn,
   type Cancelled,
   type CreateSessionBody,
@@ -79,6 +80,7 @@ export class ExternalGateway implements Gateway {
   }
 
   async *execute(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): AsyncGenerator<Event> {
+    if (message.on_busy === "steer") return yield* this.#steer(sessionId, message, options);
     // With a key of its own the frame can be sent again when it is not known whether it arrived.
     const idempotency_key = newKey();
     const heldBack: Event[] = [];
@@ -114,31 +116,14 @@ export class ExternalGateway implements Gateway {
   }
 
   async runQuery(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): Promise<TurnResult> {
-    const signal = this.#signal(options);
-    const backoff = new Backoff(this.#giveUpAfterMs);
-    // The key makes every repeat join the turn that the first request started.
-    const headers = { "idempotency-key": newKey() };
-    for (;;) {
-      try {
-        const response = await this.#http.send({
-          method: "POST",
-          path: `${sessionPath(sessionId)}/turns`,
-          query: { wait: WAIT_SECONDS },
-          body: message,
-          headers,
-          signal,
-        });
-        if (!response.ok) throw await readError(response);
-        if (response.status !== 202) return await readAnswer(turnResult, response);
-        await readAnswer(acceptedTurn, response);
-        backoff.progress();
-      } catch (thrown) {
-        if (!(thrown instanceof GatewayError && thrown.code === "unavailable")) throw thrown;
-        const pause = backoff.pause(Date.now());
-        if (pause === null) throw thrown;
-        await sleep(pause, signal);
-      }
-    }
+    const request = { ...this.#submission(sessionId, message, options), query: { wait: WAIT_SECONDS } };
+    return await this.#insist(request.signal, async () => {
+      const response = await this.#http.send(request);
+      if (!response.ok) throw await readError(response);
+      if (response.status !== 202) return await readAnswer(turnResult, response);
+      await readAnswer(acceptedTurn, response);
+      return null;
+    });
   }
 
   async cancelTurn(sessionId: string, turnId: string, options: CallOptions = {}): Promise<void> {
@@ -209,6 +194,45 @@ export class ExternalGateway implements Gateway {
 
   async close(): Promise<void> {
     this.#closing.abort(new GatewayError("unavailable", "The client was closed."));
+  }
+
+  /** The events of the turn that a message joins, which began before: those too that came before the message. */
+  async *#steer(sessionId: string, message: SubmitTurnBody, options: CallOptions): AsyncGenerator<Event> {
+    const request = this.#submission(sessionId, message, options);
+    const accepted = await this.#insist<AcceptedTurn>(request.signal, () => this.#http.call(acceptedTurn, request));
+    for await (const event of this.events(sessionId, accepted.cursor, options)) {
+      if (event.turn_id !== accepted.turn_id) continue;
+      yield event;
+      if (event.type === "ITERATION_END") return;
+    }
+  }
+
+  /** Submits a message. It has a key, with which every repeat gets the turn of the first request. */
+  #submission(sessionId: string, message: SubmitTurnBody, options: CallOptions) {
+    return {
+      method: "POST" as const,
+      path: `${sessionPath(sessionId)}/turns`,
+      body: message,
+      headers: { "idempotency-key": newKey() },
+      signal: this.#signal(options),
+    };
+  }
+
+  /** Asks until there is an answer: again at once where it is null, after a pause where no gateway answered. */
+  async #insist<T>(signal: AbortSignal, ask: () => Promise<T | null>): Promise<T> {
+    const backoff = new Backoff(this.#giveUpAfterMs);
+    for (;;) {
+      try {
+        const answer = await ask();
+        if (answer !== null) return answer;
+        backoff.progress();
+      } catch (thrown) {
+        if (!(thrown instanceof GatewayError && thrown.code === "unavailable")) throw thrown;
+        const pause = backoff.pause(Date.now());
+        if (pause === null) throw thrown;
+        await sleep(pause, signal);
+      }
+    }
   }
 
   #signal({ signal }: CallOptions): AbortSignal {

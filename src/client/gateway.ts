@@ -45,13 +45,14 @@ export interface Gateway {
 
   /**
    * Submits a message once the first event is asked for, and yields the events of its turn in order, up to and with
-   * ITERATION_END, each once. A TEXT or THINKING block comes in pieces that carry their offset.
+   * ITERATION_END, each once. A TEXT or THINKING block comes in pieces that carry their offset. A message that steers
+   * has the events of the turn that it joins, from that turn's beginning.
    *
    * Leaving the iteration, or aborting, does not cancel the turn.
    */
   execute(sessionId: string, message: SubmitTurnBody, options?: CallOptions): AsyncIterable<Event>;
 
-  /** Submits a message and waits until its turn has ended, or waits for a person (status `waiting`). */
+  /** Submits a message and waits until its turn, or that which it joins, has ended, or waits for a person (status `waiting`). */
   runQuery(sessionId: string, message: SubmitTurnBody, options?: CallOptions): Promise<TurnResult>;
 
   /** Ends a turn, whether it runs or still waits in the queue. Does nothing for one that has ended. */

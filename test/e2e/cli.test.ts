@@ -105,7 +105,7 @@ describe("turnpike run", () => {
     [["run", "a", "--direct", "--on-busy", "reject"], "turnpike: --direct does not go with --on-busy."],
     [["run", "a", "--workspace", "."], "turnpike: --workspace DIR needs --approve allow for now"],
     [["chat", "--direct"], "turnpike: --direct is for one turn"],
-    [["run", "a", "--on-busy", "interrupt"], "turnpike: --on-busy must be"],
+    [["run", "a", "--on-busy", "wait"], "turnpike: --on-busy must be one of enqueue, reject, interrupt, steer, not"],
     [["chat", "a"], "turnpike: Unexpected argument 'a'"],
     [["sessions", "a"], "turnpike: Unexpected argument 'a'"],
     [["sessions", "--status", "asleep"], "turnpike: --status must be"],

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Gateway } from "../../src/client/gateway.ts";
 import type { Event, EventOf } from "../../src/protocol/events.ts";
 import { entriesOf } from "./entries-of.ts";
+import { testBusyGateway } from "./gateway-busy-contract.ts";
 import { testGatewayFiles } from "./gateway-files-contract.ts";
 import { LogFollower } from "./log-follower.ts";
 
@@ -393,6 +394,7 @@ export function testGateway(name: string, withGateway: WithGateway) {
         }));
     });
 
+    testBusyGateway(withSession);
     testGatewayFiles(withSession);
   });
 }

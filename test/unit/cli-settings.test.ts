@@ -55,7 +55,7 @@ describe("flags", () => {
 
   test.each([
     [["--permissions", "x"], "Unknown option '--permissions'"],
-    [["--on-busy", "steer"], '--on-busy must be enqueue or reject, not "steer".'],
+    [["--on-busy", "wait"], '--on-busy must be one of enqueue, reject, interrupt, steer, not "wait".'],
     [["--session"], "Option '--session <value>' argument missing"],
     [["--session", "s", "--model", "m"], "--model is for a new session; it does not go with --session."],
   ])("[CLI3] %j is wrong usage, told in one line", (args, message) => {

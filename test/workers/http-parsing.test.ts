@@ -97,7 +97,7 @@ test("[REST2] [ERR3] wrong types and unknown fields are invalid_request, and are
     ["PATCH", `sessions/${session_id}`, { metadata: { a: 1 }, model: 5 }, ["model"]],
     ["POST", `sessions/${session_id}/turns`, {}, ["user_input"]],
     ["POST", `sessions/${session_id}/turns`, { user_input: ["x"] }, ["user_input"]],
-    ["POST", `sessions/${session_id}/turns`, { user_input: "x", on_busy: "steer" }, ["on_busy"]],
+    ["POST", `sessions/${session_id}/turns`, { user_input: "x", on_busy: "wait" }, ["on_busy"]],
     ["POST", `sessions/${session_id}/turns`, { user_input: "x", force_complex: "yes" }, ["force_complex"]],
     ["POST", `sessions/${session_id}/cancel`, { turn_id: "x" }, [""]],
   ];

@@ -66,8 +66,8 @@ test.each([
   ],
   ["with a wrong type", '{"type":"execute","data":{"user_input":1},"id":3}', "invalid_request", 3],
   [
-    "with an on_busy of later",
-    '{"type":"execute","data":{"user_input":"x","on_busy":"steer"},"id":3}',
+    "with an on_busy that is none",
+    '{"type":"execute","data":{"user_input":"x","on_busy":"wait"},"id":3}',
     "invalid_request",
     3,
   ],
