@@ -3,22 +3,35 @@ import { z } from "zod";
 const spaceRow = z.object({ space_id: z.string() });
 const countRow = z.object({ members: z.int() });
 
-/** Puts a session alone into a new space. Idempotent: answers with the space that the session is in. */
-export async function startSpace(db: D1Database, { space_id, session_id }: { space_id: string; session_id: string }) {
+/** What was asked before its session was deleted, and is done after it, would leave a row that nobody removes. */
+const NOT_DELETED = "NOT EXISTS (SELECT 1 FROM sessions WHERE session_id = ?1 AND summary IS NULL)";
+
+/**
+ * Puts a session alone into a new space. Idempotent.
+ *
+ * @returns the id of the space that the session is in, or null if it was deleted
+ */
+export async function startSpace(
+  db: D1Database,
+  { space_id, session_id }: { space_id: string; session_id: string },
+): Promise<string | null> {
   const [, own] = await db.batch([
     db
-      .prepare("INSERT INTO spaces (session_id, space_id) VALUES (?1, ?2) ON CONFLICT (session_id) DO NOTHING")
+      .prepare(
+        `INSERT INTO spaces (session_id, space_id) SELECT ?1, ?2 WHERE ${NOT_DELETED}
+         ON CONFLICT (session_id) DO NOTHING`,
+      )
       .bind(session_id, space_id),
     selectSpace(db, session_id),
   ]);
-  return z.tuple([spaceRow]).parse(own?.results)[0].space_id;
+  return z.array(spaceRow).parse(own?.results)[0]?.space_id ?? null;
 }
 
 /**
  * Puts a session into the space of another, which is alive for as long as its row stands: from then on the space's
  * blobs stay. Comes before any of the other's file rows are copied. Idempotent.
  *
- * @returns the space's id, or null if the other session has left its space or never had one
+ * @returns the space's id, or null if the other session has left its space or never had one, or this one was deleted
  */
 export async function joinSpace(
   db: D1Database,
@@ -27,7 +40,7 @@ export async function joinSpace(
   const [, own] = await db.batch([
     db
       .prepare(
-        `INSERT INTO spaces (session_id, space_id) SELECT ?1, space_id FROM spaces WHERE session_id = ?2
+        `INSERT INTO spaces (session_id, space_id) SELECT ?1, space_id FROM spaces WHERE session_id = ?2 AND ${NOT_DELETED}
          ON CONFLICT (session_id) DO NOTHING`,
       )
       .bind(session_id, source),

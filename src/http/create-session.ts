@@ -1,6 +1,6 @@
 import { ulid } from "ulid";
 import { type Creation, claimCreation, releaseCreation } from "../catalog/creations.ts";
-import { GatewayError, notFound } from "../protocol/errors.ts";
+import { GatewayError, notFound, type Problem } from "../protocol/errors.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { sessionOfWorkspaceDir } from "../protocol/paths.ts";
@@ -44,11 +44,20 @@ export async function createSession(
   // Calling the object would create the session a second time.
   if (claim.deleted) throw notFound();
   const answer = await create(claim.session_id);
-  // Refused, not interrupted: an interrupted creation keeps its key, and its repeat finishes it.
-  if (!answer.ok && answer.problem.status < 500) {
-    await within(STORAGE_TIMEOUT_MS, releaseCreation(env.CATALOG, { ...creation, session_id: claim.session_id }));
+  if (!answer.ok && isRefusal(answer.problem)) {
+    const released = releaseCreation(env.CATALOG, { ...creation, session_id: claim.session_id });
+    // A key that stays is refused for the same reason.
+    await within(STORAGE_TIMEOUT_MS, released).catch((thrown: unknown) => console.error("http:", thrown));
   }
   return asCreated(unwrap(answer), settings);
+}
+
+/**
+ * Whether a creation was refused, so that its key is free. One that was interrupted keeps it, for its repeat to finish;
+ * so does one whose session was there and is being deleted.
+ */
+function isRefusal({ code, status }: Problem): boolean {
+  return status < 500 && code !== "not_found";
 }
 
 /** A session as it was when it was created with these settings, whatever became of it since. */

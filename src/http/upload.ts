@@ -2,7 +2,7 @@ import { GatewayError } from "../protocol/errors.ts";
 import { FILE_MAX_BYTES, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { hexSha256, toHex } from "../protocol/sha256.ts";
 import { bodyChunks, declaredLength, readBody } from "./read-body.ts";
-import { within } from "./within.ts";
+import { storageFailure, within } from "./within.ts";
 
 /**
  * Stores a request's body under `key`, counting and hashing it on its way. R2 wants to know a stream's length before
@@ -23,10 +23,33 @@ export async function uploadBody(
   }
   const sized = new FixedLengthStream(length);
   const hash = new crypto.DigestStream("SHA-256");
-  const stored = bucket.put(key, sized.readable);
-  const pumped = pump(ofLength(length, bodyChunks(request, FILE_MAX_BYTES)), [sized.writable, hash]);
-  const [digest] = await Promise.all([hash.digest, stored, pumped.then(() => within(STORAGE_TIMEOUT_MS, stored))]);
-  return { size: length, sha256: toHex(new Uint8Array(digest)) };
+  let bodyFailure: unknown;
+  const body = telling(ofLength(length, bodyChunks(request, FILE_MAX_BYTES)), (thrown) => {
+    bodyFailure = thrown;
+  });
+  try {
+    const stored = bucket.put(key, sized.readable);
+    const pumped = pump(body, [sized.writable, hash]);
+    const done = pumped.then(() => within(STORAGE_TIMEOUT_MS, stored));
+    const [digest] = await Promise.all([hash.digest, stored, done]);
+    return { size: length, sha256: toHex(new Uint8Array(digest)) };
+  } catch (thrown) {
+    // What becomes of a put whose body fails is no failure of the storage's.
+    throw bodyFailure ?? storageFailure(thrown);
+  }
+}
+
+/** The same chunks; `failed` is told what their source throws before anyone else is. */
+async function* telling(
+  chunks: AsyncIterable<Uint8Array>,
+  failed: (thrown: unknown) => void,
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* chunks;
+  } catch (thrown) {
+    failed(thrown);
+    throw thrown;
+  }
 }
 
 async function* ofLength(length: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {

@@ -24,6 +24,7 @@ export class IndexOutbox {
   #retryAt: number | null = null;
   #writing = false;
   #flushing: Promise<void> = Promise.resolve();
+  #stopped = false;
 
   constructor(options: IndexOutboxOptions) {
     this.#options = options;
@@ -35,9 +36,17 @@ export class IndexOutbox {
     return this.#stored < this.#options.version();
   }
 
-  /** When a failed write is due again, in ms since the epoch. */
+  /** Whether the session has a row, however old. */
+  get listed(): boolean {
+    return this.#stored >= 0;
+  }
+
+  /**
+   * When a failed write is due again, in ms since the epoch. One that is under way is looked after too: an alarm that
+   * goes off meanwhile has nothing to do, but if it forgot the write, that would be lost with its process.
+   */
   get retryAt(): number | null {
-    return this.#retryAt;
+    return this.#writing && !this.#stopped ? this.#options.host.now() + RETRY_MAX_MS : this.#retryAt;
   }
 
   /** Brings the row up to date; resolves when this try has ended, well or not. */
@@ -46,17 +55,22 @@ export class IndexOutbox {
     return this.#flushing;
   }
 
+  /** The session is being deleted: nothing is written any more. What is under way no longer beats its tombstone. */
+  stop(): void {
+    this.#stopped = true;
+    this.#retryAt = null;
+  }
+
   async #write(): Promise<void> {
     const { sql, host, summary, version } = this.#options;
     // Set and unset in step with the loop, so that a change that comes as it ends begins another.
     this.#writing = true;
     try {
       // What changes while a write is under way is written by the next round, together.
-      while (this.behind) {
+      while (this.behind && !this.#stopped) {
         const writing = version();
-        // The alarm has nothing to do while a retry is under way, but must not forget it either.
-        if (this.#retryAt !== null) this.#retryAt = host.now() + RETRY_MAX_MS;
         await host.index(summary(), writing);
+        if (this.#stopped) return;
         writeMeta(sql, "indexed", String(writing));
         this.#stored = writing;
         this.#failures = 0;
@@ -65,6 +79,7 @@ export class IndexOutbox {
       }
     } catch (thrown) {
       console.error("index:", thrown);
+      if (this.#stopped) return;
       this.#retryAt = host.now() + Math.min(RETRY_BASE_MS * 2 ** this.#failures++, RETRY_MAX_MS);
       host.wakeAt(this.#retryAt);
     } finally {

@@ -120,7 +120,9 @@ export interface SessionApi {
   dropStage(asking: Principal, stageId: string): Promise<Answer<null>>;
   removeFile(asking: Principal, file: { path: string; conditions: Conditions }): Promise<Answer<null>>;
 
-  /** For the object of a session that starts with this one's files, once it has joined the space. */
+  /** For the object of a session that is to start with this one's files. */
+  space(asking: Principal): Promise<Answer<{ user_id: string; space_id: string }>>;
+  /** The same, once it has joined the space. */
   exportFiles(asking: Principal): Promise<Answer<FileVersion[]>>;
 }
 

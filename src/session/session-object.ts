@@ -2,21 +2,21 @@ import { DurableObject } from "cloudflare:workers";
 import { indexSession, removeFromIndex } from "../catalog/sessions-index.ts";
 import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
 import type { Sql } from "../engine/ports.ts";
-import { notFound } from "../protocol/errors.ts";
-import { toTimestamp } from "../protocol/events.ts";
+import { GatewayError, notFound } from "../protocol/errors.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
-import { workspaceDirOf } from "../protocol/paths.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
-import type { PatchSessionBody, SubmitTurnBody } from "../protocol/rest.ts";
+import type { PatchSessionBody, Session as SessionView, SubmitTurnBody } from "../protocol/rest.ts";
 import { type FileVersion, listFiles } from "../workspace/file-table.ts";
 import { blobKey } from "../workspace/space-blobs.ts";
+import { acceptStream } from "./accept-stream.ts";
 import { catalogCall } from "./catalog-call.ts";
 import { takeFrame } from "./client-frames.ts";
+import { Deletion } from "./deletion.ts";
 import { DurableAlarm } from "./durable-alarm.ts";
 import { createDurableSql } from "./durable-sql.ts";
 import { newId } from "./new-id.ts";
-import { nextWake, SECOND_SWEEP_MS } from "./next-wake.ts";
+import { nextWake } from "./next-wake.ts";
 import { hasTables } from "./schema.ts";
 import { Session, type SessionDeps } from "./session.ts";
 import {
@@ -30,11 +30,11 @@ import {
 } from "./session-api.ts";
 import { createSessionDeps } from "./session-deps.ts";
 import { blobIdOf, putFirstFiles, SessionFiles, toInfo } from "./session-files.ts";
-import { deletingSince, readSettings, type Settings, spaceOf, writeMeta } from "./settings.ts";
+import { deletingSince, spaceOf } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
+import { closeEntry } from "./space-entry.ts";
 import { SpaceKeeper } from "./space-keeper.ts";
 import { forgetStage, giveUpStage, nextSweepAt, STAGE_SWEEP_MS, takeDueStages } from "./stages.ts";
-import { parseStreamRequest } from "./stream-request.ts";
 
 /**
  * The Durable Object of one session: the shell that gives the session its storage, its alarm, its sockets and its
@@ -46,6 +46,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   readonly #sockets: Sockets;
   readonly #deps: SessionDeps;
   readonly #spaces: SpaceKeeper;
+  readonly #deletion: Deletion;
   /** Null while there is no session, and as soon as it is being deleted. */
   #session: Session | null = null;
 
@@ -53,21 +54,34 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     super(state, env);
     this.#alarm = new DurableAlarm(state.storage);
     this.#sql = createDurableSql(state.storage, this.#alarm);
-    this.#sockets = new Sockets(state);
+    this.#sockets = new Sockets(state, {
+      replay: (after, types) => this.#session?.log.replay(after, types) ?? [],
+      result: (turnId) => this.#session?.result(turnId) ?? null,
+    });
     this.#deps = createSessionDeps(env, this.#sql, {
       now: () => Date.now(),
       wakeAt: (time) => this.#alarm.wakeAt(time),
-      broadcast: (event) => this.#sockets.broadcast(event, (turnId) => this.#session?.result(turnId) ?? null),
+      broadcast: (event) => this.#sockets.broadcast(event),
       index: (summary, version) => catalogCall(indexSession(env.CATALOG, summary, version)),
     });
-    this.#spaces = new SpaceKeeper(
-      {
+    const clock = { now: () => Date.now(), wakeAt: (time: number) => this.#alarm.wakeAt(time) };
+    this.#spaces = new SpaceKeeper({
+      ...clock,
+      sql: this.#sql,
+      bucket: env.BLOBS,
+      register: {
         start: (membership) => startSpace(env.CATALOG, membership),
         join: (request) => joinSpace(env.CATALOG, request),
         leave: (membership) => leaveSpace(env.CATALOG, membership),
       },
-      env.BLOBS,
-    );
+    });
+    this.#deletion = new Deletion({
+      ...clock,
+      sql: this.#sql,
+      leaveSpace: (settings) => this.#spaces.leave({ session_id: settings.session_id, space_id: spaceOf(settings) }),
+      removeFromIndex: (sessionId) => catalogCall(removeFromIndex(env.CATALOG, sessionId)),
+      deleteAll: () => state.storage.deleteAll(),
+    });
     // The platform answers these bytes itself, so that a quiet client costs nothing.
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_FRAME, PONG_FRAME));
     void state.blockConcurrencyWhile(async () => {
@@ -86,9 +100,8 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
 
   create(asking: Principal, settings: CreateSession) {
     return answer(async () => {
-      if (this.#session !== null) return this.#mine(asking).describe();
-      if (hasTables(this.#sql)) throw notFound();
-      if (!maySee(asking, settings.user_id)) throw notFound();
+      if (this.#session !== null) return this.#listed(asking);
+      if (hasTables(this.#sql) || !maySee(asking, settings.user_id)) throw notFound();
       const { workspace_from, ...rest } = settings;
       const source =
         workspace_from === null
@@ -100,11 +113,12 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       this.#session ??= Session.create(
         this.#deps,
         { ...rest, space_id, created_at: now, changed_at: now, revision: 0 },
-        () => putFirstFiles(this.#sql, files),
+        () => {
+          closeEntry(this.#sql);
+          putFirstFiles(this.#sql, files);
+        },
       );
-      await this.#session.index.flush();
-      // It may have been deleted meanwhile.
-      return this.#mine(asking).describe();
+      return this.#listed(asking);
     });
   }
 
@@ -122,18 +136,18 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       try {
         session.log.commit((writer) => {
           writer.append({ type: "STATUS", data: { status: "deleted" } }, null);
-          this.#markDeleted();
+          this.#deletion.mark();
         });
       } catch (thrown) {
         // Storage that takes no more events must still let go of those that it has.
         console.error("delete:", thrown);
-        this.#sql.transaction(() => this.#markDeleted());
+        this.#sql.transaction(() => this.#deletion.mark());
       }
       this.#sockets.closeAll(CLOSE_CODES.deleted, "the session was deleted");
       void session.stop();
+      session.index.stop();
       this.#session = null;
-      // Whatever fails here is done again by the alarm.
-      await this.#removeTraces(session.settings).catch((thrown: unknown) => console.error("delete:", thrown));
+      await this.#deletion.begin(session.settings);
       return null;
     });
   }
@@ -216,6 +230,13 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     });
   }
 
+  space(asking: Principal) {
+    return answer(() => {
+      const { settings } = this.#mine(asking);
+      return { user_id: settings.user_id, space_id: spaceOf(settings) };
+    });
+  }
+
   exportFiles(asking: Principal): Promise<Answer<FileVersion[]>> {
     return answer(() => {
       this.#mine(asking);
@@ -225,21 +246,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
 
   /** The one request that comes as HTTP: it opens a socket on the log. */
   override async fetch(request: Request): Promise<Response> {
-    const opened = await answer(() => {
-      const { asking, after, types, reader } = parseStreamRequest(request);
-      const { log, settings } = this.#mine(asking);
-      const missed = after === null ? [] : log.replay(after, types === null ? null : new Set(types));
-      const data = {
-        session_id: settings.session_id,
-        workspace_dir: workspaceDirOf(settings.session_id),
-        cursor: after ?? log.cursor(),
-      };
-      const connected = { type: "connected" as const, data, timestamp: toTimestamp(Date.now()) };
-      const { 0: client, 1: server } = new WebSocketPair();
-      const attached = { principal: asking, types, reader, turns: [] };
-      this.#sockets.accept(server, attached, reader ? null : connected, missed);
-      return client;
-    });
+    const opened = await answer(() => acceptStream(request, this.#sockets, (asking) => this.#mine(asking)));
     if (opened.ok) return new Response(null, { status: 101, webSocket: opened.value });
     return Response.json(opened.problem, { status: opened.problem.status });
   }
@@ -260,19 +267,13 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   override async alarm(): Promise<void> {
     this.#alarm.fired();
     try {
-      const since = hasTables(this.#sql) ? deletingSince(this.#sql) : null;
-      if (since !== null) await this.#finishDelete(since);
-      else if (this.#session !== null) this.#housekeep(this.#session);
+      if (this.#session !== null) this.#housekeep(this.#session);
+      else if (hasTables(this.#sql)) await this.#deletion.goOn();
+      else if (await this.#spaces.giveUpEntry()) await this.ctx.storage.deleteAll();
     } catch (thrown) {
       console.error("alarm:", thrown);
       this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
     }
-  }
-
-  #markDeleted(): void {
-    const now = Date.now();
-    writeMeta(this.#sql, "deleting", String(now));
-    this.#alarm.wakeAt(now + SECOND_SWEEP_MS);
   }
 
   #housekeep(session: Session): void {
@@ -290,18 +291,17 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     void this.#spaces.removeStages(session.settings, stages, (stageId) => forgetStage(this.#sql, stageId));
   }
 
-  async #finishDelete(since: number): Promise<void> {
-    const settings = readSettings(this.#sql);
-    if (settings !== null) await this.#removeTraces(settings);
-    const secondSweep = since + SECOND_SWEEP_MS;
-    if (Date.now() < secondSweep) this.#alarm.wakeAt(secondSweep);
-    else await this.ctx.storage.deleteAll();
-  }
-
-  /** Removes what the session left outside its object. Can be stopped anywhere and repeated. */
-  async #removeTraces(settings: Settings): Promise<void> {
-    await this.#spaces.leave({ session_id: settings.session_id, space_id: spaceOf(settings) });
-    await catalogCall(removeFromIndex(this.env.CATALOG, settings.session_id));
+  /**
+   * A session that is created, once it is in the index.
+   *
+   * @throws GatewayError `unavailable` where that failed, `not_found` where it was deleted meanwhile
+   */
+  async #listed(asking: Principal): Promise<SessionView> {
+    const { index } = this.#mine(asking);
+    if (!index.listed) await index.flush();
+    const session = this.#mine(asking);
+    if (!index.listed) throw new GatewayError("unavailable", "The session could not be listed yet. Try again.");
+    return session.describe();
   }
 
   #filesOf(session: Session): SessionFiles {

@@ -1,3 +1,4 @@
+import type { Sql } from "../engine/ports.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { FileVersion } from "../workspace/file-table.ts";
@@ -6,36 +7,44 @@ import { catalogCall } from "./catalog-call.ts";
 import { newId } from "./new-id.ts";
 import type { Answer, SessionApi } from "./session-api.ts";
 import { type Settings, spaceOf } from "./settings.ts";
+import { ENTRY_TTL_MS, openEntry, readEntry, type SpaceEntry } from "./space-entry.ts";
 
 type Membership = { space_id: string; session_id: string };
 
 /** The register of spaces, which no single object can keep; see `catalog/spaces.ts`. */
 export type SpaceRegister = {
-  start(membership: Membership): Promise<string>;
+  start(membership: Membership): Promise<string | null>;
   join(request: { source: string; session_id: string }): Promise<string | null>;
   leave(membership: Membership): Promise<boolean>;
+};
+
+export type SpaceKeeperOptions = {
+  sql: Sql;
+  bucket: R2Bucket;
+  register: SpaceRegister;
+  now(): number;
+  wakeAt(time: number): void;
 };
 
 /** What a session starts with: its space, and the rows of the files in it. */
 export type FirstFiles = { space_id: string; files: FileVersion[] };
 
 /** Another session, and its object. */
-export type SourceSession = { session_id: string; object: Pick<SessionApi, "describe" | "exportFiles"> };
+export type SourceSession = { session_id: string; object: Pick<SessionApi, "space" | "exportFiles"> };
 
 /** What of a session lies outside its object: its part of a space, and the blobs there. */
 export class SpaceKeeper {
-  readonly #register: SpaceRegister;
-  readonly #bucket: R2Bucket;
+  readonly #options: SpaceKeeperOptions;
   #entering: Promise<FirstFiles> | null = null;
 
-  constructor(register: SpaceRegister, bucket: R2Bucket) {
-    this.#register = register;
-    this.#bucket = bucket;
+  constructor(options: SpaceKeeperOptions) {
+    this.#options = options;
   }
 
   /**
    * Puts a session that is being created into a space: one of its own, or that of another session of the same user,
-   * whose files it starts with. Calls at one time share their outcome, since one that fails leaves the space again.
+   * whose files it starts with. Where it goes is stored first: one that is interrupted is finished by its repeat, or
+   * given up by `giveUpEntry`. Calls at one time share their outcome.
    *
    * @throws GatewayError `unavailable`, `path_refused`: the same whether the other session is not there or someone else's
    */
@@ -51,8 +60,29 @@ export class SpaceKeeper {
     return this.#entering;
   }
 
+  /**
+   * Leaves the space of a session that never came to be, once nobody can finish its creation any more. Can be stopped
+   * anywhere and repeated.
+   *
+   * @returns whether that is done; an alarm is set where it is not due yet
+   */
+  async giveUpEntry(): Promise<boolean> {
+    const { sql, now, wakeAt } = this.#options;
+    const entry = readEntry(sql);
+    if (entry === null) return false;
+    const due = entry.since + ENTRY_TTL_MS;
+    if (now() < due) {
+      wakeAt(due);
+      return false;
+    }
+    await this.leave(entry);
+    return true;
+  }
+
   async #start(session_id: string): Promise<FirstFiles> {
-    return { space_id: await catalogCall(this.#register.start({ space_id: newId("space"), session_id })), files: [] };
+    const space_id = await catalogCall(this.#options.register.start(this.#openEntry(session_id, newId("space"))));
+    if (space_id === null) throw new GatewayError("unavailable", "The session was deleted.");
+    return { space_id, files: [] };
   }
 
   async #join(
@@ -60,33 +90,37 @@ export class SpaceKeeper {
     { session_id, user_id }: { session_id: string; user_id: string },
     source: SourceSession,
   ): Promise<FirstFiles> {
-    const described = await source.object.describe(asking);
-    if (described.ok && described.value.user_id === user_id) {
-      // From here on the source's blobs stay, even if it is deleted while its file rows are copied.
-      const space_id = await catalogCall(this.#register.join({ source: source.session_id, session_id }));
-      if (space_id !== null) {
-        let files: Answer<FileVersion[]> | null = null;
-        try {
-          files = await source.object.exportFiles(asking);
-        } finally {
-          // Nobody would ever take a session out of the space that did not come to be.
-          if (files?.ok !== true) await this.leave({ space_id, session_id });
-        }
-        if (files.ok) return { space_id, files: files.value };
-      }
-    }
-    throw new GatewayError("path_refused", "workspace_dir must be that of another session of the same user.");
+    const theirs = await askSource(source.object.space(asking));
+    if (theirs?.user_id !== user_id) throw refused();
+    const entry = this.#openEntry(session_id, theirs.space_id);
+    // From here on the source's blobs stay, even if it is deleted while its file rows are copied.
+    const joined = await catalogCall(this.#options.register.join({ source: source.session_id, session_id }));
+    const files = joined === entry.space_id ? await askSource(source.object.exportFiles(asking)) : null;
+    if (files !== null) return { space_id: entry.space_id, files };
+    // The source was deleted meanwhile, and is as gone for every repeat. The entry stays for what this does not do.
+    await this.leave(entry).catch((thrown: unknown) => console.error("space:", thrown));
+    throw refused();
+  }
+
+  #openEntry(session_id: string, space_id: string): SpaceEntry {
+    const { sql, now, wakeAt } = this.#options;
+    return sql.transaction(() => {
+      const entry = openEntry(sql, { session_id, space_id, since: now() });
+      wakeAt(entry.since + ENTRY_TTL_MS);
+      return entry;
+    });
   }
 
   /** Leaves the space; the last one to leave removes its blobs. Can be stopped anywhere and repeated. */
   async leave({ space_id, session_id }: Membership): Promise<void> {
-    const isLast = await catalogCall(this.#register.leave({ space_id, session_id }));
-    if (isLast) await removeBlobs(this.#bucket, spacePrefix(space_id));
+    const { register, bucket } = this.#options;
+    const isLast = await catalogCall(register.leave({ space_id, session_id }));
+    if (isLast) await removeBlobs(bucket, spacePrefix(space_id));
   }
 
   /** Removes what was uploaded under a stage that was never committed. */
   async removeStage(settings: Settings, stageId: string): Promise<void> {
-    await removeBlobs(this.#bucket, stagePrefix(spaceOf(settings), stageId));
+    await removeBlobs(this.#options.bucket, stagePrefix(spaceOf(settings), stageId));
   }
 
   /** The same for each of these stages, with a call of `done` where it worked. Never throws. */
@@ -100,4 +134,23 @@ export class SpaceKeeper {
       }
     }
   }
+}
+
+/**
+ * What the source's object answers; null where it refuses.
+ *
+ * @throws GatewayError `unavailable`: the creation was interrupted, and its repeat finishes it
+ */
+async function askSource<T>(asked: Promise<Answer<T>>): Promise<T | null> {
+  const answered = await asked.catch((thrown: unknown) => {
+    console.error("space:", thrown);
+    return null;
+  });
+  if (answered?.ok === true) return answered.value;
+  if (answered !== null && answered.problem.status < 500) return null;
+  throw new GatewayError("unavailable", "The session of workspace_dir could not be reached. Try again.");
+}
+
+function refused(): GatewayError {
+  return new GatewayError("path_refused", "workspace_dir must be that of another session of the same user.");
 }

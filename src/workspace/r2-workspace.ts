@@ -60,8 +60,8 @@ export class R2Workspace implements Workspace, DraftBase<FileVersion> {
   }
 
   async read(file: FileVersion): Promise<Uint8Array> {
-    const fetched = this.#bucket.get(blobKey(this.#spaceId, file.blob_id)).then((blob) => blob?.arrayBuffer());
-    const bytes = await storageCall(fetched);
+    const key = blobKey(this.#spaceId, file.blob_id);
+    const bytes = await storageCall(() => this.#bucket.get(key).then((blob) => blob?.arrayBuffer()));
     if (bytes?.byteLength === file.size) return new Uint8Array(bytes);
     console.error(`blob ${file.blob_id}: expected ${file.size} bytes, found ${bytes?.byteLength ?? "no blob"}`);
     throw new ToolError(`The bytes of ${file.path} are missing from the storage.`);
@@ -71,12 +71,16 @@ export class R2Workspace implements Workspace, DraftBase<FileVersion> {
   async stage(stageId: string, changes: Change[], seen: SeenFiles): Promise<Staged> {
     const uploads = changes.map((change, i) => ({ ...change, blobId: `${stageId}.${i + 1}` }));
     const keys = uploads.flatMap(({ bytes, blobId }) => (bytes === null ? [] : [blobKey(this.#spaceId, blobId)]));
-    const discard = () => deleteBlobs(this.#bucket, keys);
+    let dropped = false;
+    const discard = () => {
+      dropped = true;
+      return deleteBlobs(this.#bucket, keys);
+    };
     try {
       const staged = await inBatches(uploads, PARALLEL_UPLOADS, async ({ path, bytes, blobId }) => ({
         path,
         blobId,
-        info: bytes && (await this.#upload(path, bytes, blobId)),
+        info: bytes && (await this.#upload(path, bytes, blobId, () => dropped)),
       }));
       return { commit: (sql, seq) => this.#commit(sql, seq, staged, seen), discard };
     } catch (thrown) {
@@ -90,10 +94,15 @@ export class R2Workspace implements Workspace, DraftBase<FileVersion> {
     throw new Error("a commit over R2 leaves nothing to be done");
   }
 
-  async #upload(path: string, bytes: Uint8Array, blobId: string): Promise<FileInfo> {
+  async #upload(path: string, bytes: Uint8Array, blobId: string, isDropped: () => boolean): Promise<FileInfo> {
     const info = await describeFile(path, bytes, this.#now());
-    // R2 compares the digest with what arrives and refuses the upload if they differ.
-    await storageCall(this.#bucket.put(blobKey(this.#spaceId, blobId), bytes, { sha256: info.sha256 }));
+    const key = blobKey(this.#spaceId, blobId);
+    await storageCall(async () => {
+      // R2 compares the digest with what arrives and refuses the upload if they differ.
+      await this.#bucket.put(key, bytes, { sha256: info.sha256 });
+      // It was given up, and has landed all the same.
+      if (isDropped()) await this.#bucket.delete(key);
+    });
     return info;
   }
 

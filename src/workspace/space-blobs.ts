@@ -28,20 +28,22 @@ export function stagePrefix(spaceId: string, stageId: string): string {
  * @throws ToolError when the storage fails; some blobs may be gone then
  */
 export async function removeBlobs(bucket: R2Bucket, prefix: string): Promise<void> {
-  let cursor: string | undefined;
-  do {
-    const page = await storageCall(bucket.list({ prefix, ...(cursor === undefined ? {} : { cursor }) }));
+  let options: R2ListOptions | null = { prefix };
+  while (options !== null) {
+    const listed: R2ListOptions = options;
+    const page = await storageCall(() => bucket.list(listed));
     await deleteBlobs(
       bucket,
       page.objects.map(({ key }) => key),
     );
-    cursor = page.truncated ? page.cursor : undefined;
-  } while (cursor !== undefined);
+    options = page.truncated ? { prefix, cursor: page.cursor } : null;
+  }
 }
 
 /** Deletes blobs by their keys, those that are not there included. @throws ToolError when the storage fails */
 export async function deleteBlobs(bucket: R2Bucket, keys: string[]): Promise<void> {
   for (let i = 0; i < keys.length; i += DELETE_MAX_KEYS) {
-    await storageCall(bucket.delete(keys.slice(i, i + DELETE_MAX_KEYS)));
+    const some = keys.slice(i, i + DELETE_MAX_KEYS);
+    await storageCall(() => bucket.delete(some));
   }
 }

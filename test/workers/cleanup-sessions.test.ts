@@ -1,13 +1,14 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
-import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
+import { HEARTBEAT_MS, IDEMPOTENCY_TTL_MS } from "../../src/protocol/limits.ts";
 import { newId } from "../../src/session/new-id.ts";
 import { SECOND_SWEEP_MS } from "../../src/session/next-wake.ts";
-import { killAtStatement, killObject } from "./kill-object.ts";
+import { ENTRY_TTL_MS } from "../../src/session/space-entry.ts";
+import { isEmpty, killAtStatement, killObject } from "./kill-object.ts";
 import { useClock } from "./platform.ts";
 import { ADMIN, createScene, unwrap } from "./session-scene.ts";
-import { beforeCatalogWrite, createDoor, refuseStatements } from "./storage-faults.ts";
+import { aroundStorage, beforeCatalogWrite, createDoor, refuseStatements } from "./storage-faults.ts";
 
 const EVENTS = "INSERT INTO events";
 const NOT_FOUND = { problem: { code: "not_found" } };
@@ -31,7 +32,7 @@ test("[SESSION13] a session that is deleted while it is created does not exist",
   await refused;
 });
 
-test("[SESSION8] a session that did not come to be is not in the space of the one that it asked for", async () => {
+test("[IDEM8] a session that was interrupted on its way into another's space is finished by its repeat", async () => {
   const source = await createScene();
   await source.run("Write 'a' to a.txt");
   const session_id = newId("session");
@@ -39,10 +40,51 @@ test("[SESSION8] a session that did not come to be is not in the space of the on
   await killAtStatement(source.session_id, /FROM files/);
   const both = await Promise.allSettled([start(), start()]);
   expect(both.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
-  expect(await spacesOf(session_id)).toEqual([]);
+  expect(await env.SESSIONS.getByName(session_id).describe(ADMIN)).toMatchObject(NOT_FOUND);
   const { stub } = await start();
   expect(await spacesOf(session_id)).toHaveLength(1);
   expect(unwrap(await stub.file(ADMIN, "a.txt")).info.size).toBe(1);
+});
+
+test("[SESSION8] a session that was interrupted on its way into a space leaves it when nobody can finish it any more", async () => {
+  const clock = useClock();
+  const source = await createScene();
+  await source.run("Write 'a' to a.txt");
+  const { key } = unwrap(await source.stub.file(ADMIN, "a.txt"));
+  const session_id = newId("session");
+  await killAtStatement(source.session_id, /FROM files/);
+  await expect(createScene({ session_id, workspace_from: source.session_id })).rejects.toThrow("unavailable");
+  unwrap(await env.SESSIONS.getByName(source.session_id).remove(ADMIN));
+  await killObject(session_id);
+  clock.putForward(IDEMPOTENCY_TTL_MS);
+  await runDurableObjectAlarm(env.SESSIONS.getByName(session_id));
+  expect(await spacesOf(session_id)).toHaveLength(1);
+  expect(await env.BLOBS.head(key)).not.toBeNull();
+  clock.putForward(ENTRY_TTL_MS - IDEMPOTENCY_TTL_MS);
+  await runDurableObjectAlarm(env.SESSIONS.getByName(session_id));
+  expect(await spacesOf(session_id)).toEqual([]);
+  expect(await env.BLOBS.head(key)).toBeNull();
+  expect(await isEmpty(session_id)).toBe(true);
+});
+
+test("[SESSION8] a session whose source is deleted while it enters is refused, and is in no space", async () => {
+  const source = await createScene();
+  await source.run("Write 'a' to a.txt");
+  const { key } = unwrap(await source.stub.file(ADMIN, "a.txt"));
+  const session_id = newId("session");
+  let batches = 0;
+  aroundStorage(async ({ name, go }) => {
+    const result = await go();
+    // It has joined, and does not know it yet.
+    if (name === "D1 batch" && batches++ === 0) {
+      unwrap(await env.SESSIONS.getByName(source.session_id).remove(ADMIN));
+      expect(await env.BLOBS.head(key)).not.toBeNull();
+    }
+    return result;
+  });
+  await expect(createScene({ session_id, workspace_from: source.session_id })).rejects.toThrow("path_refused");
+  expect(await spacesOf(session_id)).toEqual([]);
+  expect(await env.BLOBS.head(key)).toBeNull();
 });
 
 test("[TURN20] a session whose storage takes no events can be read when its object starts, and goes on later", async () => {
@@ -77,8 +119,5 @@ test("[SESSION13] a session whose storage takes no events can be deleted, also w
   expect(await env.SESSIONS.getByName(session_id).describe(ADMIN)).toMatchObject(NOT_FOUND);
   clock.putForward(SECOND_SWEEP_MS);
   await runDurableObjectAlarm(env.SESSIONS.getByName(session_id));
-  const tables = await runInDurableObject(env.SESSIONS.getByName(session_id), (_, { storage }) =>
-    storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'events'").toArray(),
-  );
-  expect(tables).toEqual([]);
+  expect(await isEmpty(session_id)).toBe(true);
 });

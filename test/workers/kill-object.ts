@@ -11,6 +11,14 @@ export async function killObject(sessionId: string): Promise<void> {
   await killed.catch(() => {});
 }
 
+/** Whether nothing is stored in the object, not even an alarm. */
+export async function isEmpty(sessionId: string): Promise<boolean> {
+  return runInDurableObject(env.SESSIONS.getByName(sessionId), async (_, { storage }) => {
+    const tables = storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray();
+    return tables.length === 0 && (await storage.getAlarm()) === null;
+  });
+}
+
 /**
  * Kills the object when it is about to write for the time `n` (from 0) from now on; statements that read do not count.
  * The returned function says whether that came.

@@ -17,11 +17,53 @@ export function beforeCatalogWrite(before: () => Promise<void>): void {
 }
 
 function runBefore(target: object, method: string, before: (first: unknown) => Promise<void>): void {
+  runAround(target, method, async (go, first) => {
+    await before(first);
+    return go();
+  });
+}
+
+/** What a call of R2 or D1 was, such as `R2 put`, and what makes it. */
+export type StorageCall = { name: string; go: () => Promise<unknown> };
+
+/** For this test, every call of R2 and D1, of the objects and of the test alike, is what `around` makes of it. */
+export function aroundStorage(around: (call: StorageCall) => Promise<unknown>): void {
+  const bucket: object = Object.getPrototypeOf(env.BLOBS);
+  const database: object = Object.getPrototypeOf(env.CATALOG);
+  const statement: object = Object.getPrototypeOf(env.CATALOG.prepare("SELECT 1"));
+  const methods: [string, object, string[]][] = [
+    ["R2", bucket, ["get", "put", "list", "delete"]],
+    ["D1", database, ["batch"]],
+    ["D1", statement, ["run", "all"]],
+  ];
+  for (const [store, target, names] of methods) {
+    for (const name of names) runAround(target, name, (go) => around({ name: `${store} ${name}`, go }));
+  }
+}
+
+/** Timers are this many times as fast for this test, so that what does not answer is given up soon. */
+export function useFastTimers(times: number): void {
+  const { setTimeout } = globalThis;
+  const fast = (run: () => void, ms = 0) => setTimeout(run, ms / times);
+  const spy = vi.spyOn(globalThis, "setTimeout").mockImplementation(Object.assign(fast, setTimeout));
+  onTestFinished(() => spy.mockRestore());
+}
+
+export const noAnswer = (): Promise<never> => new Promise(() => {});
+
+export function failure(): Promise<never> {
+  return Promise.reject(new Error("the storage is broken by a test"));
+}
+
+function runAround(
+  target: object,
+  method: string,
+  around: (go: () => Promise<unknown>, first: unknown) => Promise<unknown>,
+): void {
   const original: unknown = Reflect.get(target, method);
   if (typeof original !== "function") throw new TypeError(`there is no ${method}`);
   Reflect.set(target, method, async function (this: unknown, ...args: unknown[]) {
-    await before(args[0]);
-    return Reflect.apply(original, this, args);
+    return around(async () => Reflect.apply(original, this, args), args[0]);
   });
   onTestFinished(() => {
     Reflect.set(target, method, original);

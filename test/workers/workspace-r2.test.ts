@@ -139,7 +139,7 @@ describe("when the storage fails", () => {
         const outcomes = Promise.allSettled([draft.read("a"), draft.stage("stage_1")]);
         // The draft's own looks and digests come first; then both calls are under way, and no clock moves by itself.
         await vi.waitFor(() => expect(vi.getTimerCount()).toBe(2));
-        await vi.advanceTimersByTimeAsync(STORAGE_TIMEOUT_MS);
+        await vi.advanceTimersByTimeAsync(STORAGE_TIMEOUT_MS + 2_000);
         // `stage` now removes what may have arrived after all.
         await outcomes;
         for (const outcome of await outcomes) expect(outcome).toMatchObject({ reason: expect.any(ToolError) });
