@@ -20,6 +20,7 @@ const CONNECT_TIMEOUT_MS = 15_000;
 /** What the platform reports for a socket that broke without a closing handshake. */
 const BROKEN = 1006;
 
+/** `bytes` is what the frame took on the wire. */
 export type Received = { frame: ServerFrame; bytes: number };
 
 /**
@@ -101,7 +102,7 @@ export class Connection {
         continue;
       }
       const frame = parseFrame(text);
-      if (frame !== null) return { frame, bytes: text.length };
+      if (frame !== null) return { frame, bytes: bytesOf(text) };
     }
   }
 
@@ -154,6 +155,10 @@ function parseFrame(text: string): ServerFrame | null {
   if (parsed.success) return parsed.data;
   if (typeof value === "object" && value !== null && "type" in value && !KNOWN_TYPES.has(value.type)) return null;
   throw new GatewayError("internal", "The gateway sent a frame that this client does not understand.");
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).byteLength;
 }
 
 function readJson(text: string): unknown {

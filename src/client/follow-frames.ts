@@ -52,6 +52,8 @@ export async function* followFrames(source: StreamSource, options: StreamOptions
           if (frame.type === "connected") {
             connectedAt = Date.now();
             position.begin(frame.data.cursor);
+            // Said at once, so that the gateway waits for this client instead of filling its memory for it.
+            connection.send({ type: "ack", data: { cursor: frame.data.cursor } });
             onConnected?.(connection);
           }
           yield frame;

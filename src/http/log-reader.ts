@@ -66,7 +66,7 @@ async function* readSocket(frames: FrameQueue, position: Position): AsyncGenerat
       // Asked for the next one, so this one was taken.
       position.cursor = frame.cursor;
       position.failures = 0;
-      takenBytes += json.length;
+      takenBytes += bytesOf(json);
       if (takenBytes >= ACK_EVERY_BYTES || Date.now() - ackedAt >= ACK_EVERY_MS) {
         acknowledge(frames, frame.cursor);
         ackedAt = Date.now();
@@ -101,6 +101,10 @@ function readFrom(socket: WebSocket, cursor: string, signal: AbortSignal): Frame
 
 function acknowledge(frames: FrameQueue, cursor: string): void {
   frames.send(JSON.stringify({ type: "ack", data: { cursor } } satisfies ClientFrame));
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).byteLength;
 }
 
 const envelope = z.object({ cursor: z.string(), turn_id: z.string().nullable(), type: z.string() });

@@ -57,6 +57,15 @@ export const SSE_COMMENT_INTERVAL_MS = 15_000;
 export const UNACKED_MAX_BYTES = 4 * 1024 * 1024;
 /** The same for a socket that never acknowledged anything. */
 export const NEVER_ACKED_MAX_BYTES = 32 * 1024 * 1024;
+/**
+ * What a socket that is behind is sent beyond its acknowledgements; the rest stays in the log until it acknowledges. It
+ * is twice what our clients take before they do, or both sides would wait.
+ */
+export const CATCH_UP_WINDOW_BYTES = 512 * 1024;
+/** An event that would take more than this over all sockets of a session is fetched from the log by each in its turn. */
+export const FAN_OUT_MAX_BYTES = 32 * 1024 * 1024;
+/** Sockets of a session that begin to catch up within one second: with their windows, a quarter of an isolate's memory. */
+export const CATCH_UP_SOCKETS_MAX = 64;
 /** Our clients acknowledge after this many bytes or this much time, whichever comes first. */
 export const ACK_EVERY_BYTES = 256 * 1024;
 export const ACK_EVERY_MS = 1_000;

@@ -21,7 +21,7 @@ export async function takeFrame(
   try {
     const frame = parseClientFrame(message);
     id = frame.id;
-    const { principal: asking } = sockets.attachmentOf(socket);
+    const asking = sockets.principalOf(socket);
     await obey(sockets, socket, frame, asking, findSession(asking));
   } catch (thrown) {
     if (toGatewayError(thrown).code === "internal") console.error("frame:", thrown);

@@ -21,13 +21,13 @@ export type LogWriter = {
 };
 
 /** One event of a replay: `json` is the frame as it goes out, `cursor` the position after it. */
-export type Replayed = { type: EventType; cursor: string; json: string };
+export type Replayed = { type: EventType; turn_id: string | null; cursor: string; json: string };
 
 type EventRow = { seq: number; type: EventType; turn_id: string | null; at: number; data: string | null };
 
 /** Rows that a replay reads at a time, so that a long log is never in memory whole; large ones are read one by one. */
 const CHUNK_ROWS = 500;
-const SMALL_ROW_CHARS = 16_384;
+const SMALL_ROW_BYTES = 16_384;
 
 const isBlockType = (type: EventType): type is BlockType => type === "TEXT" || type === "THINKING";
 
@@ -255,7 +255,7 @@ export class EventLog {
     const json =
       `{"seq":${row.seq},"cursor":"${cursor}","type":"${row.type}","turn_id":${turnId},` +
       `"timestamp":"${toTimestamp(row.at)}","data":${data}}`;
-    return { type: row.type, cursor, json };
+    return { type: row.type, turn_id: row.turn_id, cursor, json };
   }
 
   #dataOf(row: EventRow, offset: number): Record<string, Json> {
@@ -277,11 +277,13 @@ export class EventLog {
   }
 
   *#rows(from: number, to: number, type: EventType | null): Generator<EventRow> {
+    // Unlike `length`, `octet_length` does not read what it measures.
     const query =
-      "SELECT seq, type, turn_id, at, CASE WHEN length(data) <= ?1 THEN data END AS data, length(data) > ?1 AS is_large " +
+      "SELECT seq, type, turn_id, at, CASE WHEN octet_length(data) <= ?1 THEN data END AS data, " +
+      "octet_length(data) > ?1 AS is_large " +
       "FROM events WHERE seq BETWEEN ?2 AND ?3 AND (?4 IS NULL OR type = ?4) ORDER BY seq LIMIT ?5";
     for (let next = from; next <= to; ) {
-      const chunk = [SMALL_ROW_CHARS, next, to, type, CHUNK_ROWS];
+      const chunk = [SMALL_ROW_BYTES, next, to, type, CHUNK_ROWS];
       const rows = this.#sql.exec<EventRow & { is_large: number | null }>(query, ...chunk);
       for (const { is_large, ...row } of rows) yield (is_large === 1 ? this.#row(row.seq) : null) ?? row;
       const last = rows.at(-1);

@@ -1,5 +1,5 @@
 import { parseCursor } from "../protocol/cursors.ts";
-import { NEVER_ACKED_MAX_BYTES, UNACKED_MAX_BYTES } from "../protocol/limits.ts";
+import { CATCH_UP_WINDOW_BYTES, NEVER_ACKED_MAX_BYTES, UNACKED_MAX_BYTES } from "../protocol/limits.ts";
 
 /** Positions are remembered this far apart, so that a fast stream does not remember every frame. */
 const MARK_EVERY_BYTES = 64 * 1024;
@@ -8,13 +8,36 @@ type Mark = { seq: number; offset: number; bytes: number };
 
 /**
  * How far a socket's client is behind what was sent to it. The platform knows no backpressure: without this, a client
- * that stopped reading would fill the object's memory.
+ * that stopped reading would fill the object's memory. It begins anew when its object wakes: what was on its way then
+ * is not counted, and a client that says later that it has it is believed.
  */
 export class SocketMeter {
   #sent = 0;
-  #acked: number | null = null;
+  #acked: number | null;
+  /** What went past the client since it was last heard of, to be fetched from the log. */
+  #missed = 0;
   #marks: Mark[] = [];
   #lastMark = 0;
+  #cursor: string | null = null;
+
+  /** `acknowledges`: the client is known to, so that the narrower limit holds from the start. */
+  constructor(acknowledges = false) {
+    this.#acked = acknowledges ? 0 : null;
+  }
+
+  get acknowledges(): boolean {
+    return this.#acked !== null;
+  }
+
+  /** What was sent and not acknowledged, in bytes. */
+  get unacked(): number {
+    return this.#sent - (this.#acked ?? 0);
+  }
+
+  /** A client that says what it took has more on its way than it should be sent before it says so again. */
+  get isFull(): boolean {
+    return this.acknowledges && this.unacked >= CATCH_UP_WINDOW_BYTES;
+  }
 
   /**
    * Counts a frame that takes its client to `cursor` (null: that is no event). Returns false if the client is too far
@@ -22,17 +45,25 @@ export class SocketMeter {
    */
   count(cursor: string | null, bytes: number): boolean {
     this.#sent += bytes;
-    if (cursor !== null && this.#sent - this.#lastMark >= MARK_EVERY_BYTES) {
+    this.#cursor = cursor ?? this.#cursor;
+    if (this.#cursor !== null && this.#sent - this.#lastMark >= MARK_EVERY_BYTES) {
       this.#lastMark = this.#sent;
-      this.#marks.push({ ...positionOf(cursor), bytes: this.#sent });
+      this.#marks.push({ ...positionOf(this.#cursor), bytes: this.#sent });
     }
-    const limit = this.#acked === null ? NEVER_ACKED_MAX_BYTES : UNACKED_MAX_BYTES;
-    return this.#sent - (this.#acked ?? 0) <= limit;
+    return this.#isNear();
+  }
+
+  /** Counts a frame that was not sent, since the client is behind. Returns false if it is too far behind. */
+  miss(bytes: number): boolean {
+    // What a client that never says anything missed is counted when it is sent.
+    if (this.acknowledges) this.#missed += bytes;
+    return this.#isNear();
   }
 
   /** The client has everything up to `cursor`. */
   acknowledge(cursor: string): void {
     const { seq, offset } = positionOf(cursor);
+    this.#missed = 0;
     this.#acked ??= 0;
     let mark = this.#marks[0];
     while (mark !== undefined && (mark.seq < seq || (mark.seq === seq && mark.offset <= offset))) {
@@ -40,6 +71,15 @@ export class SocketMeter {
       this.#marks.shift();
       mark = this.#marks[0];
     }
+  }
+
+  /** The client has been sent everything. */
+  catchUp(): void {
+    this.#missed = 0;
+  }
+
+  #isNear(): boolean {
+    return this.unacked + this.#missed <= (this.acknowledges ? UNACKED_MAX_BYTES : NEVER_ACKED_MAX_BYTES);
   }
 }
 

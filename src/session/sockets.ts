@@ -2,9 +2,10 @@ import { z } from "zod";
 import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, eventType } from "../protocol/events.ts";
 import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "../protocol/frames.ts";
-import { QUEUE_MAX_TURNS } from "../protocol/limits.ts";
+import { FAN_OUT_MAX_BYTES, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
 import { principal } from "../protocol/principal.ts";
 import { hasEnded, type TurnResult } from "../protocol/rest.ts";
+import { dueAt, nextLook, roomToBegin, type Standing, windowOf } from "./catch-up.ts";
 import type { Replayed } from "./event-log.ts";
 import { SocketMeter } from "./socket-meter.ts";
 
@@ -17,41 +18,73 @@ const attachment = z.strictObject({
   reader: z.boolean(),
   /** The turns that this socket's `execute` frames started, each with the frame's id. */
   turns: z.array(z.strictObject({ turn_id: z.string(), id: frameIdValue.optional() })),
+  /** The client says what it took. */
+  acks: z.boolean(),
+  /** Where the client is in the log, if it has not been sent all of it; null: it hears what happens. */
+  behind: z.string().nullable(),
 });
 export type Attachment = z.infer<typeof attachment>;
 
-type Sink = { socket: WebSocket; meter: SocketMeter; types: ReadonlySet<EventType> | null; turns: Attachment["turns"] };
+type Sink = {
+  socket: WebSocket;
+  meter: SocketMeter;
+  types: ReadonlySet<EventType> | null;
+  attached: Attachment;
+  beganAt: number | null;
+  movedAt: number;
+};
 
-/** The sockets of a session, hibernatable: what they must know is attached to them, the rest is made anew on wake. */
+/** What is told of the session: its log after a position that is in it, and what became of a turn. */
+export type Told = {
+  replay(after: string, types: ReadonlySet<EventType> | null): Iterable<Replayed>;
+  result(turnId: string): TurnResult | null;
+};
+
+/**
+ * The sockets of a session, hibernatable: what they must know is attached to them, the rest is made anew on wake. A
+ * client that takes events more slowly than they come, or missed many, has them from the log, a window at a time.
+ */
 export class Sockets {
   readonly #state: DurableObjectState;
+  readonly #told: Told;
   readonly #sinks = new Map<WebSocket, Sink>();
+  /** Where everybody is who is not behind; null: since the object woke nothing was told. */
+  #position: string | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(state: DurableObjectState) {
+  constructor(state: DurableObjectState, told: Told) {
     this.#state = state;
+    this.#told = told;
     for (const socket of state.getWebSockets()) {
-      if (socket.readyState === WebSocket.OPEN) this.#add(socket, this.attachmentOf(socket));
+      if (socket.readyState === WebSocket.OPEN) this.#add(socket, attachment.parse(socket.deserializeAttachment()));
     }
+    this.#lookAgain();
   }
 
-  /** Takes the object's end of a new socket, greets it and sends it what it missed. */
-  accept(socket: WebSocket, attached: Attachment, greeting: ControlFrame | null, missed: Iterable<Replayed>): void {
+  /**
+   * Takes the object's end of a new socket, greets it and sends it what it missed.
+   *
+   * @param after a position in the log; null: it hears what happens from now on
+   */
+  accept(
+    socket: WebSocket,
+    { after, ...attached }: Pick<Attachment, "principal" | "types" | "reader"> & { after: string | null },
+    greeting: ControlFrame | null,
+  ): void {
     this.#state.acceptWebSocket(socket);
-    socket.serializeAttachment(attached);
-    const sink = this.#add(socket, attached);
+    const sink = this.#add(socket, { ...attached, turns: [], acks: attached.reader, behind: after });
+    this.#keep(sink, {});
     if (greeting !== null) this.reply(socket, greeting);
-    for (const { cursor, json } of missed) {
-      if (!this.#send(sink, cursor, json, bytesOf(json))) return;
-    }
+    if (after !== null) this.#catchUp();
   }
 
-  attachmentOf(socket: WebSocket): Attachment {
-    return attachment.parse(socket.deserializeAttachment());
+  principalOf(socket: WebSocket): Attachment["principal"] {
+    return (this.#sinks.get(socket)?.attached ?? attachment.parse(socket.deserializeAttachment())).principal;
   }
 
   /** Called before a turn is accepted that its socket is to hear the end of. @throws GatewayError `queue_full` */
   checkRoom(socket: WebSocket): void {
-    const waiting = this.#sinks.get(socket)?.turns.length ?? 0;
+    const waiting = this.#sinks.get(socket)?.attached.turns.length ?? 0;
     if (waiting > QUEUE_MAX_TURNS) {
       throw new GatewayError("queue_full", `The socket waits for ${waiting} results already.`);
     }
@@ -61,7 +94,8 @@ export class Sockets {
   expectResult(socket: WebSocket, turnId: string, id: string | number | undefined): void {
     const sink = this.#sinks.get(socket);
     if (sink === undefined) return;
-    this.#keepTurns(sink, [...sink.turns, { turn_id: turnId, ...(id === undefined ? {} : { id }) }]);
+    const turn = { turn_id: turnId, ...(id === undefined ? {} : { id }) };
+    this.#keep(sink, { turns: [...sink.attached.turns, turn] });
   }
 
   /** Sends the result of a turn that has ended before its socket asked for it. */
@@ -71,14 +105,29 @@ export class Sockets {
   }
 
   /** Sends an event to everyone, and the turn's result to whoever asked for the turn. Never throws. */
-  broadcast(event: Event, result: (turnId: string) => TurnResult | null): void {
+  broadcast(event: Event): void {
+    const before = this.#position;
+    this.#position = event.cursor;
     if (this.#sinks.size === 0) return;
     const json = JSON.stringify(event);
     const bytes = bytesOf(json);
+    const isTooMuch = bytes * this.#sinks.size > FAN_OUT_MAX_BYTES;
     for (const sink of this.#sinks.values()) {
-      if (sink.types === null || sink.types.has(event.type)) this.#send(sink, event.cursor, json, bytes);
-      if (event.type === "ITERATION_END" && event.turn_id !== null) this.#complete(sink, event.turn_id, result);
+      if (sink.attached.behind === null && before !== null && (isTooMuch || sink.meter.isFull)) {
+        sink.movedAt = Date.now();
+        sink.beganAt = isTooMuch ? null : sink.movedAt;
+        this.#keep(sink, { behind: before });
+      }
+      const isWanted = sink.types === null || sink.types.has(event.type);
+      if (sink.attached.behind !== null) {
+        if (isWanted && !sink.meter.miss(bytes)) this.#cutOff(sink);
+        continue;
+      }
+      if (isWanted) this.#send(sink, event.cursor, json, bytes);
+      this.#completeAfter(sink, event);
     }
+    // Never at once: an event that was committed with this one is in the log already, and is broadcast next.
+    this.#lookAgain();
   }
 
   /** Sends a frame to one socket. */
@@ -89,7 +138,12 @@ export class Sockets {
   }
 
   acknowledge(socket: WebSocket, cursor: string): void {
-    this.#sinks.get(socket)?.meter.acknowledge(cursor);
+    const sink = this.#sinks.get(socket);
+    if (sink === undefined) return;
+    sink.meter.acknowledge(cursor);
+    sink.movedAt = Date.now();
+    if (!sink.attached.acks) this.#keep(sink, { acks: true });
+    if (sink.attached.behind !== null) this.#catchUp();
   }
 
   closeAll(code: number, reason: string): void {
@@ -107,10 +161,62 @@ export class Sockets {
     this.#sinks.delete(socket);
   }
 
-  #add(socket: WebSocket, { types, turns }: Attachment): Sink {
-    const sink = { socket, meter: new SocketMeter(), types: types === null ? null : new Set(types), turns };
+  #add(socket: WebSocket, attached: Attachment): Sink {
+    const types = attached.types === null ? null : new Set(attached.types);
+    const sink = { socket, meter: new SocketMeter(attached.acks), types, attached, beganAt: null, movedAt: 0 };
     this.#sinks.set(socket, sink);
     return sink;
+  }
+
+  /** Sends those that are behind what they may have now. */
+  #catchUp(): void {
+    const now = Date.now();
+    const behind = this.#behind();
+    let room = roomToBegin(behind.map(standingOf), now);
+    for (const sink of behind) {
+      if (sink.beganAt === null ? room-- > 0 : dueAt(standingOf(sink)) <= now) this.#sendWindow(sink, now);
+    }
+    this.#lookAgain();
+  }
+
+  #sendWindow(sink: Sink, now: number): void {
+    const window = windowOf(standingOf(sink));
+    sink.beganAt ??= now;
+    sink.movedAt = now;
+    let behind = sink.attached.behind;
+    let sent = 0;
+    try {
+      for (const replayed of behind === null ? [] : this.#told.replay(behind, sink.types)) {
+        if (sent >= window) {
+          this.#keep(sink, { behind });
+          return;
+        }
+        const bytes = bytesOf(replayed.json);
+        if (!this.#send(sink, replayed.cursor, replayed.json, bytes)) return;
+        behind = replayed.cursor;
+        sent += bytes;
+        this.#completeAfter(sink, replayed);
+      }
+      sink.meter.catchUp();
+      this.#keep(sink, { behind: null });
+    } catch (thrown) {
+      console.error("sockets:", thrown);
+      this.#close(sink.socket, 1011, "the log could not be read");
+    }
+  }
+
+  #behind(): Sink[] {
+    return [...this.#sinks.values()].filter(({ attached }) => attached.behind !== null);
+  }
+
+  /** The object stays awake until then: a client that takes nothing is given up after a while, so that this ends. */
+  #lookAgain(): void {
+    const now = Date.now();
+    const next = nextLook(this.#behind().map(standingOf), now);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (next === null) return;
+    this.#timer = setTimeout(() => this.#catchUp(), Math.max(0, next - now));
   }
 
   /** `cursor` is where the frame takes its client; null for a frame that is no event. */
@@ -123,26 +229,35 @@ export class Sockets {
       return false;
     }
     if (sink.meter.count(cursor, bytes)) return true;
-    this.#close(sink.socket, CLOSE_CODES.too_far_behind, "too far behind: resume with the cursor");
+    this.#cutOff(sink);
     return false;
   }
 
+  /** The result of a turn follows its last event. */
+  #completeAfter(sink: Sink, { type, turn_id }: Pick<Event, "type" | "turn_id">): void {
+    if (type === "ITERATION_END" && turn_id !== null) {
+      this.#complete(sink, turn_id, (turnId) => this.#told.result(turnId));
+    }
+  }
+
   #complete(sink: Sink, turnId: string, result: (turnId: string) => TurnResult | null): void {
-    const asked = sink.turns.filter(({ turn_id }) => turn_id === turnId);
+    const { turns } = sink.attached;
+    const asked = turns.filter(({ turn_id }) => turn_id === turnId);
     const data = asked.length === 0 ? null : result(turnId);
     if (data === null) return;
     for (const { id } of asked) {
       this.reply(sink.socket, { type: "query_complete", data, ...(id === undefined ? {} : { id }) });
     }
-    this.#keepTurns(
-      sink,
-      sink.turns.filter(({ turn_id }) => turn_id !== turnId),
-    );
+    this.#keep(sink, { turns: turns.filter(({ turn_id }) => turn_id !== turnId) });
   }
 
-  #keepTurns(sink: Sink, turns: Attachment["turns"]): void {
-    sink.turns = turns;
-    sink.socket.serializeAttachment({ ...this.attachmentOf(sink.socket), turns });
+  #keep(sink: Sink, changed: Partial<Attachment>): void {
+    sink.attached = { ...sink.attached, ...changed };
+    sink.socket.serializeAttachment(sink.attached);
+  }
+
+  #cutOff(sink: Sink): void {
+    this.#close(sink.socket, CLOSE_CODES.too_far_behind, "too far behind: resume with the cursor");
   }
 
   #close(socket: WebSocket, code: number, reason: string): void {
@@ -153,6 +268,10 @@ export class Sockets {
       console.error("socket:", thrown);
     }
   }
+}
+
+function standingOf({ meter, beganAt, movedAt }: Sink): Standing {
+  return { acknowledges: meter.acknowledges, unacked: meter.unacked, beganAt, movedAt };
 }
 
 /** What a frame takes on the wire. */
