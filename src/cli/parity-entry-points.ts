@@ -57,7 +57,7 @@ export function localEntryPoints({ gateway, models, home }: LocalOptions): Entry
       program: commandLine({}, home),
       flags: [],
       leavesOut: (scene) =>
-        isTooLong(scene) ?? (queues(scene) ? "a session is held by the process that runs a turn" : null),
+        isTooLong(scene) ?? (isBusy(scene) ? "a session is held by the process that runs a turn" : null),
       remove: (sessionId) => gateway.deleteSession(sessionId),
     }),
   ];
@@ -75,8 +75,9 @@ function isTooLong({ name }: Scene): string | null {
   return name === MANY_TURNS ? "each turn would be processes of their own" : null;
 }
 
-function queues({ steps }: Scene): boolean {
-  return steps.some((step) => step.do === "queue");
+/** Whether somebody speaks while a turn runs. */
+function isBusy({ steps }: Scene): boolean {
+  return steps.some((step) => step.do === "queue" || step.do === "interrupt" || step.do === "steer");
 }
 
 const SETTINGS = /^(GATEWAY_TOKEN|TURNPIKE_.*)$/;

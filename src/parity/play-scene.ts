@@ -1,7 +1,17 @@
 import { performance } from "node:perf_hooks";
 import { hexSha256 } from "../protocol/sha256.ts";
+import { firstDifference } from "./compare/differences.ts";
 import { type FileSeen, type Observation, turnsIn } from "./compare/observation.ts";
-import type { Conversation, EntryPoint, OpenOptions, Said, Show, Shown, View } from "./entry-points/entry-point.ts";
+import type {
+  Conversation,
+  EntryPoint,
+  OpenOptions,
+  Said,
+  SayOptions,
+  Show,
+  Shown,
+  View,
+} from "./entry-points/entry-point.ts";
 import { type Scene, type Step, turnsOf } from "./scenes.ts";
 
 export type PlayOptions = {
@@ -70,10 +80,10 @@ async function play(
   const startedAt = performance.now();
   const conversation = await entryPoint.open(options);
   try {
-    const said: Said[] = [];
+    const said: Played[] = [];
     for (const step of scene.steps) said.push(...(await playStep(conversation, step)));
     const seconds = (performance.now() - startedAt) / 1_000;
-    const views = [...(await conversation.views()), ...turnView(said)];
+    const views = [...(await conversation.views()), ...turnViews(said)];
     const { thinking = false } = scene;
     return {
       views,
@@ -95,8 +105,11 @@ async function play(
   }
 }
 
-/** Does one step of a scene. Returns what came of its turns, in the order in which they were asked for. */
-async function playStep(conversation: Conversation, step: Step): Promise<Said[]> {
+/** What came of a message. `joins`: not a turn of its own, but that of the message before. */
+type Played = Said & { joins?: true };
+
+/** Does one step of a scene. Returns what came of its messages, in the order in which they were said. */
+async function playStep(conversation: Conversation, step: Step): Promise<Played[]> {
   switch (step.do) {
     case "put":
       await conversation.put(step.path, new TextEncoder().encode(step.text));
@@ -105,6 +118,10 @@ async function playStep(conversation: Conversation, step: Step): Promise<Said[]>
       return [await sayAndCancel(conversation, step)];
     case "queue":
       return await queue(conversation, step);
+    case "interrupt":
+      return await sayBeside(conversation, step, { onBusy: "interrupt" });
+    case "steer":
+      return await steer(conversation, step);
   }
 }
 
@@ -116,17 +133,30 @@ async function sayAndCancel(conversation: Conversation, step: Extract<Step, { do
   return said;
 }
 
-/** Whatever the machine's pace: each step is taken when the one before was seen. */
-async function queue(conversation: Conversation, { behind, prompt }: Extract<Step, { do: "queue" }>): Promise<Said[]> {
+type TwoMessages = { behind: string; prompt: string };
+
+/** Whatever the machine's pace: the second message is said when the turn of the first is seen to run. */
+function sayBeside(conversation: Conversation, { behind, prompt }: TwoMessages, options: SayOptions) {
   const running = Promise.withResolvers<void>();
-  const cancelling = meanwhile(() => conversation.cancel());
   const first = conversation.say(behind, { onToolCall: running.resolve });
-  const second = Promise.race([running.promise, first]).then(() =>
-    conversation.say(prompt, { onQueued: cancelling.begin }),
-  );
-  const said = await Promise.all([first, second]);
+  const second = Promise.race([running.promise, first]).then(() => conversation.say(prompt, options));
+  return Promise.all([first, second]);
+}
+
+async function queue(conversation: Conversation, messages: TwoMessages): Promise<Said[]> {
+  const cancelling = meanwhile(() => conversation.cancel());
+  const said = await sayBeside(conversation, messages, { onQueued: cancelling.begin });
   await cancelling.settled();
   return said;
+}
+
+/** Whoever steers sees all of the turn, as whoever began it. */
+async function steer(conversation: Conversation, messages: TwoMessages): Promise<Played[]> {
+  const [first, second] = await sayBeside(conversation, messages, { onBusy: "steer" });
+  const [began, joined] = [first, second].map(({ shown }) => shown && maskTimes(shown));
+  const difference = firstDifference(began, joined);
+  if (difference !== "") throw new Error(`who steered was shown something else than who began: ${difference}`);
+  return [first, { ...second, joins: true }];
 }
 
 /** Something that is done while something else is waited for; what it throws is thrown when it is asked for. */
@@ -146,11 +176,20 @@ function meanwhile(act: () => Promise<void>) {
   };
 }
 
-/** The view that the turns brought by themselves. */
-function turnView(said: readonly Said[]): View[] {
-  const streams = said.flatMap(({ events }) => (events === null ? [] : [events]));
-  return streams.length === 0 ? [] : [{ name: "turn stream", timing: "live", scope: "turn", streams }];
+/** The views that the turns brought by themselves. */
+function turnViews(said: readonly Played[]): View[] {
+  const viewOf = (name: string, some: readonly Said[]): View[] => {
+    const streams = some.flatMap(({ events }) => (events === null ? [] : [events]));
+    return streams.length === 0 ? [] : [{ name, timing: "live", scope: "turn", streams }];
+  };
+  return [
+    ...viewOf("turn stream", said.filter(beginsTurn)),
+    ...viewOf("stream of who steered", said.filter(joinsTurn)),
+  ];
 }
+
+const joinsTurn = ({ joins }: Played): boolean => joins === true;
+const beginsTurn = (played: Played): boolean => !joinsTurn(played);
 
 /** A view in which every turn was seen as it happened: their own streams, if each has one. */
 function liveView(views: readonly View[], turns: number): View | undefined {
@@ -159,8 +198,8 @@ function liveView(views: readonly View[], turns: number): View | undefined {
 }
 
 /** What a person saw of the turns, where the entry point itself has shown them. */
-function ownShown(said: readonly Said[]): Shown | null {
-  const shown = said.flatMap((one) => one.shown ?? []);
+function ownShown(said: readonly Played[]): Shown | null {
+  const shown = said.filter(beginsTurn).flatMap((one) => one.shown ?? []);
   return shown.length === 0 ? null : joined(shown);
 }
 

@@ -4,6 +4,10 @@ export type Step =
   | { do: "say"; prompt: string; cancel?: true; resultOnly?: true }
   /** A turn that is asked for while another one runs, which is cancelled when the new one is seen to wait. */
   | { do: "queue"; behind: string; prompt: string }
+  /** A turn that is asked for while another one runs, in the place of which it runs. */
+  | { do: "interrupt"; behind: string; prompt: string }
+  /** A message that joins a turn while its first tool call runs. */
+  | { do: "steer"; behind: string; prompt: string }
   /** A client writes a file. */
   | { do: "put"; path: string; text: string };
 
@@ -35,6 +39,11 @@ const LONG_JOB: readonly Step[] = [
   say("Think for 12 words, then say 'thought about it', then append ' and four' to work_products/plan.md"),
   { do: "say", prompt: "Cut after 4 words 1 times, then count to 40", resultOnly: true },
   { do: "queue", behind: "Wait 60 seconds", prompt: "Say 'after the one that was cancelled'" },
+  {
+    do: "interrupt",
+    behind: "Say 'not this', then wait 60 seconds",
+    prompt: "List work_products, then say 'but that'",
+  },
   say("Fail with 400"),
   { do: "say", prompt: "Say 'begun', then wait 60 seconds", cancel: true },
   say("Replace 'two' with '2' in work_products/plan.md, then search for '2' in ."),
@@ -115,6 +124,15 @@ export const SCENES: readonly Scene[] = [
   { name: "cancel", steps: [{ do: "say", prompt: "Say 'begun', then wait 60 seconds", cancel: true }] },
   { name: "queue", steps: [{ do: "queue", behind: "Wait 60 seconds", prompt: "Say 'my turn'" }] },
   {
+    name: "interrupt",
+    steps: [{ do: "interrupt", behind: "Say 'begun', then wait 60 seconds", prompt: "Say 'my turn'" }],
+  },
+  {
+    name: "steer",
+    // It waits for the slowest of the ways in, which starts a process, to be there before its call has ended.
+    steps: [{ do: "steer", behind: "Say 'begun', then wait 4 seconds, then say 'never'", prompt: "Say 'instead'" }],
+  },
+  {
     name: "client's file",
     steps: [
       say("Write 'from the agent' to shared.txt"),
@@ -126,7 +144,9 @@ export const SCENES: readonly Scene[] = [
   { name: MANY_TURNS, steps: LONG_JOB },
 ];
 
+const TURNS: Readonly<Record<Step["do"], number>> = { say: 1, queue: 2, interrupt: 2, steer: 1, put: 0 };
+
 /** How many turns a scene has. */
 export function turnsOf({ steps }: Scene): number {
-  return steps.reduce((count, step) => count + (step.do === "put" ? 0 : step.do === "queue" ? 2 : 1), 0);
+  return steps.reduce((count, step) => count + TURNS[step.do], 0);
 }

@@ -69,7 +69,7 @@ describe("turnpike parity", () => {
     }
     expect(rows.get("many turns")).toEqual(["–", "ok", "–", "ok", "ok", "ok", "ok", "–"]);
     expect(rows.get("AUTH_REQUIRED")).toEqual(["not there yet"]);
-    expect(stdout).toContain("\n– direct (it keeps no session): queue, client's file, many turns\n");
+    expect(stdout).toContain("\n– direct (it keeps no session): queue, interrupt, steer, client's file, many turns\n");
 
     const results = JSON.parse(readFileSync(join(folder, "baseline_comparison_results.json"), "utf8"));
     expect(results).toMatchObject({

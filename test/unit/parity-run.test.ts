@@ -41,6 +41,10 @@ describe("without a network", () => {
     const log = job?.views.find(({ scope }) => scope === "log")?.streams.flat() ?? [];
     expect(log.filter(({ type }) => type === "ITERATION_END").length).toBeGreaterThanOrEqual(10);
     expect(new Set(log.map(({ seq }) => seq)).size).toBe(log.at(-1)?.seq);
+    const steered = report.observations.filter(({ scene }) => scene === "steer");
+    expect(steered.map(({ shown }) => shown.live)).toEqual(
+      Array(2).fill({ stdout: "beguninstead", stderr: expect.stringContaining("joined the turn: Say 'instead'\n") }),
+    );
   });
 
   test("[PARITY1] [TURN1] what they bring is the turn as it must be", async () => {

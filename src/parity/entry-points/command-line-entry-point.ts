@@ -48,11 +48,12 @@ class CommandLineConversation implements Conversation {
 
   async say(prompt: string, options: SayOptions): Promise<Said> {
     const [onToolCall, onQueued] = [whenBoth(options.onToolCall), whenBoth(options.onQueued)];
-    const printing = this.#printed.run(prompt, ({ stdout }) => {
+    const flags = options.onBusy === undefined ? [] : ["--on-busy", options.onBusy];
+    const printing = this.#printed.run(prompt, flags, ({ stdout }) => {
       if (stdout.includes('"type":"TOOL_CALL"')) onToolCall("printed");
       if (stdout.includes('"status":"queued"')) onQueued("printed");
     });
-    const showing = this.#seen.run(prompt, ({ stderr }) => {
+    const showing = this.#seen.run(prompt, flags, ({ stderr }) => {
       if (/^[a-z_]+ \{/m.test(stderr)) onToolCall("seen");
       if (/^queued at position /m.test(stderr)) onQueued("seen");
     });

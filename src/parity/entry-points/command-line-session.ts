@@ -32,7 +32,11 @@ export class CommandLineSession {
   }
 
   /** Runs a turn. Its stderr comes without what the program says of itself. */
-  async run(prompt: string, onOutput: (output: { stdout: string; stderr: string }) => void): Promise<Output> {
+  async run(
+    prompt: string,
+    flags: readonly string[],
+    onOutput: (output: { stdout: string; stderr: string }) => void,
+  ): Promise<Output> {
     const place = this.#id === null ? ["--model", this.#model] : ["--session", this.#id];
     this.#signal.throwIfAborted();
     const killing = new AbortController();
@@ -43,7 +47,7 @@ export class CommandLineSession {
     this.#signal.addEventListener("abort", killIfKnown, { once: true });
     let interrupt = () => {};
     try {
-      const output = await runCommandLine(this.#program, ["run", prompt, ...place, ...this.#flags], {
+      const output = await runCommandLine(this.#program, ["run", prompt, ...place, ...this.#flags, ...flags], {
         signal: killing.signal,
         onOutput: (stdout, stderr) => {
           this.#id ??= /^session (session_\w+)\n/m.exec(stderr)?.[1] ?? null;

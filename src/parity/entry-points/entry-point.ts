@@ -37,13 +37,15 @@ export type SayOptions = {
   onToolCall?: () => void;
   /** Called when the turn is seen to wait in the queue. */
   onQueued?: () => void;
+  /** What becomes of the message, where a turn runs. */
+  onBusy?: "interrupt" | "steer";
   /** The result is all that is wanted, where this way can do without the events. */
   resultOnly?: boolean;
 };
 
 /** One session, as it is talked to through one entry point. Every promise is rejected once the play's time is up. */
 export type Conversation = {
-  /** Runs a turn to its end. */
+  /** Runs a turn to its end, or joins one. */
   say(prompt: string, options: SayOptions): Promise<Said>;
   /** Cancels the turn that runs. */
   cancel(): Promise<void>;

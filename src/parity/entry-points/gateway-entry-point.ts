@@ -31,13 +31,14 @@ class GatewayConversation implements Conversation {
   }
 
   async say(user_input: string, options: SayOptions): Promise<Said> {
+    const message = { user_input, on_busy: options.onBusy };
     if (options.resultOnly) {
-      const result = await this.#gateway.runQuery(this.#sessionId, { user_input }, this.#options);
+      const result = await this.#gateway.runQuery(this.#sessionId, message, this.#options);
       return { events: null, ending: { kind: "result", result }, shown: null };
     }
     const notice = signalsOf(options);
     const events: Event[] = [];
-    for await (const event of this.#gateway.execute(this.#sessionId, { user_input }, this.#options)) {
+    for await (const event of this.#gateway.execute(this.#sessionId, message, this.#options)) {
       events.push(event);
       notice(event);
     }

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { readAnswer, readError } from "../../client/http.ts";
 import type { Event } from "../../protocol/events.ts";
 import { WAIT_MAX_SECONDS } from "../../protocol/limits.ts";
-import { type TurnResult, turnResult } from "../../protocol/rest.ts";
+import { type SubmitTurnBody, type TurnResult, turnResult } from "../../protocol/rest.ts";
 import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
 import { type Address, RestSession } from "./rest-session.ts";
 import { signalsOf } from "./signals-of.ts";
@@ -33,7 +33,7 @@ class RestConversation implements Conversation {
     const ended = new AbortController();
     const watching = await this.#watch(options, ended.signal);
     try {
-      const result = await this.#run(prompt);
+      const result = await this.#run({ user_input: prompt, on_busy: options.onBusy });
       return { events: null, ending: { kind: "result", result }, shown: null };
     } finally {
       ended.abort();
@@ -62,12 +62,12 @@ class RestConversation implements Conversation {
     return this.#session.delete();
   }
 
-  async #run(user_input: string): Promise<TurnResult> {
+  async #run(body: SubmitTurnBody): Promise<TurnResult> {
     const response = await this.#session.http.send({
       method: "POST",
       path: `${this.#session.path}/turns`,
       query: { wait: "true" },
-      body: { user_input },
+      body,
       signal: this.#signal,
     });
     if (!response.ok) throw await readError(response);

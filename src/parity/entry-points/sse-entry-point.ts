@@ -33,7 +33,8 @@ class SseConversation implements Conversation {
   async say(user_input: string, options: SayOptions): Promise<Said> {
     const notice = signalsOf(options);
     const path = `${this.#session.path}/turns`;
-    const { response, body } = await this.#session.stream({ method: "POST", path, body: { user_input } });
+    const message = { user_input, on_busy: options.onBusy };
+    const { response, body } = await this.#session.stream({ method: "POST", path, body: message });
     const turnId = response.headers.get("turnpike-turn-id");
     const events: Event[] = [];
     for await (const event of readEventStream(body)) {

@@ -43,7 +43,7 @@ class WebSocketConversation implements Conversation {
     const id = `turn ${++this.#turns}`;
     const answers = Promise.all([this.#frames.answer("accepted", id), this.#frames.answer("query_complete", id)]);
     const stopListening = this.#frames.listen(signalsOf(options));
-    this.#frames.send({ type: "execute", data: { user_input }, id });
+    this.#frames.send({ type: "execute", data: { user_input, on_busy: options.onBusy }, id });
     try {
       const [{ data: accepted }, { data: result }] = await answers;
       if (accepted.turn_id !== result.turn_id)
