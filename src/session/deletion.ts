@@ -1,11 +1,11 @@
 import type { Sql } from "../engine/ports.ts";
-import { STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
+import { HEARTBEAT_MS, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { withDeadline } from "../timing/deadline.ts";
 import { SECOND_SWEEP_MS } from "./next-wake.ts";
 import { deletingSince, readSettings, type Settings, writeMeta } from "./settings.ts";
 
 /** A deletion that failed outside is gone on with after this time. */
-const RETRY_MS = 10_000;
+const RETRY_MS = HEARTBEAT_MS;
 
 export type DeletionOptions = {
   sql: Sql;
@@ -56,9 +56,10 @@ export class Deletion {
     if (since === null || settings === null) return;
     // Looked at first: what is still on its way gets the whole minute.
     const isSecondSweep = now() >= since + SECOND_SWEEP_MS;
+    // Set before anything is awaited, so that a kill is followed by another try.
+    wakeAt(isSecondSweep ? now() + RETRY_MS : since + SECOND_SWEEP_MS);
     await this.#removeTraces(settings);
     if (isSecondSweep) await deleteAll();
-    else wakeAt(since + SECOND_SWEEP_MS);
   }
 
   /** One storage that fails keeps nothing in the other. The tombstone comes first, so that nothing enters after it. */

@@ -80,7 +80,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       sql: this.#sql,
       leaveSpace: (settings) => this.#spaces.leave({ session_id: settings.session_id, space_id: spaceOf(settings) }),
       removeFromIndex: (sessionId) => catalogCall(removeFromIndex(env.CATALOG, sessionId)),
-      deleteAll: () => state.storage.deleteAll(),
+      deleteAll: () => this.#deleteAll(),
     });
     // The platform answers these bytes itself, so that a quiet client costs nothing.
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_FRAME, PONG_FRAME));
@@ -269,11 +269,17 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     try {
       if (this.#session !== null) this.#housekeep(this.#session);
       else if (hasTables(this.#sql)) await this.#deletion.goOn();
-      else if (await this.#spaces.giveUpEntry()) await this.ctx.storage.deleteAll();
+      else if (await this.#spaces.giveUpEntry()) await this.#deleteAll();
     } catch (thrown) {
       console.error("alarm:", thrown);
       this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
     }
+  }
+
+  async #deleteAll(): Promise<void> {
+    await this.ctx.storage.deleteAll();
+    // The alarm went with the rest.
+    this.#alarm.fired();
   }
 
   #housekeep(session: Session): void {

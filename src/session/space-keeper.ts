@@ -1,5 +1,6 @@
 import type { Sql } from "../engine/ports.ts";
 import { GatewayError } from "../protocol/errors.ts";
+import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { FileVersion } from "../workspace/file-table.ts";
 import { removeBlobs, spacePrefix, stagePrefix } from "../workspace/space-blobs.ts";
@@ -71,10 +72,9 @@ export class SpaceKeeper {
     const entry = readEntry(sql);
     if (entry === null) return false;
     const due = entry.since + ENTRY_TTL_MS;
-    if (now() < due) {
-      wakeAt(due);
-      return false;
-    }
+    // Set before anything is awaited, so that a kill is followed by another try.
+    wakeAt(Math.max(due, now() + HEARTBEAT_MS));
+    if (now() < due) return false;
     await this.leave(entry);
     return true;
   }
