@@ -1,7 +1,7 @@
 import type { Event, EventOf } from "../../src/protocol/events.ts";
 import { PREVIEW_MAX_CHARS } from "../../src/protocol/limits.ts";
 
-type BlockEvent = EventOf<"TEXT"> | EventOf<"THINKING">;
+export type BlockEvent = EventOf<"TEXT"> | EventOf<"THINKING">;
 
 /** What no turn may show beyond the shape of one that has ended, whatever interrupted it. */
 export function checkTurn(events: readonly Event[], isOpen: boolean): string[] {
@@ -160,6 +160,7 @@ class TurnReader {
   /** Blocks that an event names are discarded, and no others; whatever was kept stands before them. */
   #settle(event: Event, discard: readonly number[]): void {
     const dropped = this.#pending.filter(({ data }) => data.discarded === true).map(({ seq }) => seq);
+    this.#refuseUnended(event);
     if (dropped.join() !== discard.join()) {
       this.#say(event, `expected the discard of [${dropped.join(", ")}], found [${discard.join(", ")}]`);
     }
@@ -171,10 +172,16 @@ class TurnReader {
 
   /** An event that shows that the step before it was committed. */
   #keep(event: Event): void {
+    this.#refuseUnended(event);
     for (const { seq, data } of this.#pending) {
       if (data.discarded === true) this.#say(event, `follows the discarded block ${seq}, which nothing has named`);
     }
     this.#pending = [];
+  }
+
+  #refuseUnended(event: Event): void {
+    for (const { seq, data } of this.#pending)
+      if (!data.done) this.#say(event, `follows block ${seq}, which never ends`);
   }
 
   #refuseOpenCalls(event: Event): void {

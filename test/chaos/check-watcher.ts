@@ -1,7 +1,7 @@
 import { firstDifference } from "../../src/parity/compare/differences.ts";
 import { readStream } from "../../src/parity/compare/read-stream.ts";
 import type { Event } from "../../src/protocol/events.ts";
-import { isBlock, textOf } from "./check-turn.ts";
+import { type BlockEvent, isBlock, textOf } from "./check-turn.ts";
 import type { Watcher } from "./host.ts";
 
 type Watched = Pick<Watcher, "how" | "seen">;
@@ -70,10 +70,17 @@ function frameFaults(watcher: Watched, mustEnd: (seq: number) => boolean): strin
   return [
     ...(streams ? faults.slice(0, -1) : faults).map(({ seq, type, text }) => `${how}, event ${seq} ${type}: ${text}`),
     ...frames.flatMap((event) =>
-      isBlock(event) && !textOf(event).isWellFormed()
-        ? [`${how}, event ${event.seq} ${event.type}: a frame ends inside a character`]
-        : [],
+      isBlock(event) ? pieceFaults(event).map((text) => `${how}, event ${event.seq} ${event.type}: ${text}`) : [],
     ),
+  ];
+}
+
+function pieceFaults(piece: BlockEvent): string[] {
+  const { discarded, offset, done } = piece.data;
+  const isVoid = textOf(piece) === "" && offset === 0 && done;
+  return [
+    ...(textOf(piece).isWellFormed() ? [] : ["a frame ends inside a character"]),
+    ...(discarded === undefined || isVoid ? [] : ["a discarded block is not told as one"]),
   ];
 }
 

@@ -47,7 +47,7 @@ export abstract class ReconnectingWatcher implements Watcher {
   readonly connectedAt: number[] = [];
   /** What was wrong by itself, whatever the log holds: to be empty. */
   readonly faults: string[] = [];
-  /** How its connections ended: close codes and HTTP statuses, null for one that broke or was left. */
+  /** How its connections ended, or were refused: close codes and HTTP statuses, null for one that broke or was left. */
   readonly ends: (number | null)[] = [];
   readonly #options: WatcherOptions;
   readonly #stopping = new AbortController();
@@ -110,7 +110,7 @@ export abstract class ReconnectingWatcher implements Watcher {
   async #run(): Promise<void> {
     while (this.#ended === null) {
       const { connected, end } = await this.#connect();
-      this.ends.push(end);
+      if (connected || end !== null) this.ends.push(end);
       if (this.isGone(end)) this.#leaveForGood();
       else if (!connected) await this.#findOutWhy();
       const away = connected ? (this.#options.leaving?.forMs() ?? 0) : 0;

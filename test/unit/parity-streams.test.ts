@@ -73,6 +73,17 @@ describe("a stream by itself", () => {
       expect(normalise(readStream(all, "log").events)).toEqual(normalise(replayed));
     }
   });
+
+  test("[PARITY6] a block that a crash has voided, of which a client had the beginning", () => {
+    const live = tell([{ block: "TEXT", text: "lost", cuts: [2] }, { discard: [0] }], place);
+    const discarded = { text: "", offset: 0, done: true, discarded: true } as const;
+    const cameBack = live.map(
+      (event): Event =>
+        event.type === "TEXT" && event.data.offset > 0 ? { ...event, cursor: "4", data: discarded } : event,
+    );
+    expect(faultsOf(cameBack)).toEqual([]);
+    expect(readStream(cameBack, "log").events.find(({ type }) => type === "TEXT")?.data).toEqual(discarded);
+  });
 });
 
 describe("the shape of a turn", () => {
