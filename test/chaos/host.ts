@@ -75,7 +75,7 @@ export interface ChaosHost {
   describe(sessionId: string): Promise<Session | null>;
   submit(sessionId: string, body: SubmitTurnBody, key: string): Promise<AcceptedTurn>;
   cancel(sessionId: string): Promise<Cancelled>;
-  /** Ends a turn, whether it runs or waits; nothing for one that has ended. */
+  /** Takes a turn out of the queue; one that runs it may cancel. */
   cancelTurn(sessionId: string, turnId: string): Promise<void>;
   deleteSession(sessionId: string): Promise<void>;
   /** The whole log. */

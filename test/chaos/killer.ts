@@ -1,14 +1,18 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { Event } from "../../src/protocol/events.ts";
 import { type Gate, Violation } from "./gate.ts";
 import type { ChaosHost, Phase } from "./host.ts";
 import type { Request, SessionPlay } from "./play-session.ts";
 import type { Random } from "./random.ts";
+import type { Scenario } from "./scenarios.ts";
 import type { Life } from "./time-to-go-on.ts";
 
 /** What a kill was aimed at: any moment, the moment after an event was seen, or after a request was sent. */
 export type Aim =
   | { at: "any moment"; afterMs: number }
-  | { at: "event"; type: "TOOL_CALL" | "TOOL_RESULT" | "TEXT" | "THINKING" | "ITERATION_END"; afterMs: number }
+  | { at: "event"; type: "TOOL_RESULT" | "TEXT" | "THINKING" | "ITERATION_END"; afterMs: number }
+  /** A call of a tool, by its name. */
+  | { at: "call"; tool: string; afterMs: number }
   | { at: "request"; request: Request; afterMs: number };
 
 /** One kill, and what it found. */
@@ -20,7 +24,7 @@ export type Kill = {
   /** When it was sent and when all had ended, in ms since the epoch. */
   at: number;
   endedAt: number;
-  found: { sessionId: string; phase: Phase; starts: number; queued: number }[];
+  found: { sessionId: string; phase: Phase; starts: number; queued: number; request: Request | null }[];
 };
 
 /** Not much happens in a life that is longer. */
@@ -28,6 +32,15 @@ const AIM_TIMEOUT_MS = 1_500;
 /** Between two looks at what the watchers have seen. */
 const LOOK_MS = 2;
 const NO_PROGRESS_MS = 60_000;
+
+/** What sessions send beside their messages. */
+const REQUESTS_OF: Partial<Record<Scenario, Request[]>> = {
+  queue: ["submit", "withdraw"],
+  cancel: ["cancel", "cancel"],
+  delete: ["delete", "delete", "delete"],
+  interrupt: ["submit"],
+  steer: ["submit"],
+};
 
 /** Kills a host at chosen moments and starts it again, as often as it is to. */
 export class Killer {
@@ -75,7 +88,7 @@ export class Killer {
       if (play.state !== "live" || play.sessionId === "") continue;
       const remains = this.#host.remains(play.sessionId);
       play.wasKilled(remains, endedAt);
-      found.push({ sessionId: play.sessionId, ...remains });
+      found.push({ sessionId: play.sessionId, ...remains, request: play.request });
     }
     this.kills.push({ number: this.kills.length + 1, aim, hit, at, endedAt, found });
     const tooOften = found.find(({ starts }) => starts > 1);
@@ -98,23 +111,22 @@ export class Killer {
 
   #takeAim(): Aim {
     const random = this.#random;
+    const kind = random.int(0, 9);
     const afterMs = random.int(0, 30);
-    switch (random.int(0, 9)) {
-      case 0:
-      case 1:
-      case 2:
-        return { at: "any moment", afterMs: random.int(0, 900) };
-      case 3:
-      case 4:
-      case 5:
-        return { at: "event", type: "TOOL_CALL", afterMs };
-      case 6:
-        return { at: "event", type: random.pick(["TEXT", "TOOL_RESULT", "ITERATION_END"]), afterMs };
-      case 7:
-        return { at: "event", type: "THINKING", afterMs: afterMs * 5 };
-      default:
-        return { at: "request", request: random.pick(["cancel", "delete", "submit", "withdraw"]), afterMs };
-    }
+    const request = this.#likelyRequest();
+    if (kind < 3 && request !== null) return { at: "request", request, afterMs: Math.floor(afterMs / 2) };
+    if (kind < 6) return { at: "call", tool: random.pick(["write", "write", "edit", "wait"]), afterMs: afterMs / 2 };
+    if (kind === 6) return { at: "event", type: random.pick(["TEXT", "TOOL_RESULT", "ITERATION_END"]), afterMs };
+    if (kind === 7) return { at: "event", type: "THINKING", afterMs: afterMs * 5 };
+    return { at: "any moment", afterMs: random.int(0, 900) };
+  }
+
+  /** One that a session is about to send which is played now. */
+  #likelyRequest(): Request | null {
+    const live = this.#plays().filter(({ state }) => state === "live");
+    const likely = live.flatMap(({ options: { scenario } }) => REQUESTS_OF[scenario] ?? []);
+    const [first, ...others] = likely;
+    return first === undefined ? null : this.#random.pick([first, ...others]);
   }
 
   /** Returns whether that moment came. */
@@ -123,21 +135,30 @@ export class Killer {
       await Promise.race([pause(aim.afterMs), this.#gate.failed]);
       return true;
     }
-    const hit = await Promise.race([
-      aim.at === "event" ? this.#nextEvent(aim.type) : this.#nextRequest(aim.request),
-      this.#gate.failed,
-    ]);
-    await pause(aim.afterMs);
+    const hit = await Promise.race([this.#nextOf(aim), this.#gate.failed]);
+    // Some are to find the work not even begun.
+    if (aim.afterMs >= 1) await pause(aim.afterMs);
     return hit;
   }
 
-  async #nextEvent(type: string): Promise<boolean> {
+  #nextOf(aim: Exclude<Aim, { at: "any moment" }>): Promise<boolean> {
+    switch (aim.at) {
+      case "event":
+        return this.#nextEvent(({ type }) => type === aim.type);
+      case "call":
+        return this.#nextEvent(({ type, data }) => type === "TOOL_CALL" && data.name === aim.tool);
+      case "request":
+        return this.#nextRequest(aim.request);
+    }
+  }
+
+  async #nextEvent(test: (event: Event) => boolean): Promise<boolean> {
     const deadline = Date.now() + AIM_TIMEOUT_MS;
     const seen = new Map(this.#watchers().map((watcher) => [watcher, watcher.seen.length]));
     while (Date.now() < deadline) {
       for (const watcher of this.#watchers()) {
         const from = seen.get(watcher) ?? 0;
-        if (watcher.seen.slice(from).some(({ event }) => event.type === type)) return true;
+        if (watcher.seen.slice(from).some(({ event }) => test(event))) return true;
         seen.set(watcher, watcher.seen.length);
       }
       await pause(LOOK_MS);

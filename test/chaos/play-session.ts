@@ -48,6 +48,8 @@ export class SessionPlay {
   /** Kills that found a turn, or a deletion, under way. */
   hits = 0;
   acts = 0;
+  /** What was asked and is not answered yet. */
+  request: Request | null = null;
   /** When the process died that was killed for the second time without progress; null: it may be killed. */
   #waitsForProgressSince: number | null = null;
   readonly #random: Random;
@@ -196,12 +198,17 @@ export class SessionPlay {
     }
   }
 
-  #request<T>(request: Request, send: () => Promise<T>): Promise<T> {
+  async #request<T>(request: Request, send: () => Promise<T>): Promise<T> {
     const { gate, onRequest } = this.options;
-    return gate.request(() => {
-      onRequest(request);
-      return send();
-    });
+    this.request = request;
+    try {
+      return await gate.request(() => {
+        onRequest(request);
+        return send();
+      });
+    } finally {
+      this.request = null;
+    }
   }
 }
 

@@ -36,7 +36,11 @@ export type Played = {
 };
 
 /** Plays sessions on a host that is killed again and again, and checks each. Ends at the first violation. */
-export async function runSchedule(host: ChaosHost, schedule: Schedule): Promise<Played> {
+export async function runSchedule(
+  host: ChaosHost,
+  schedule: Schedule,
+  onStart: (played: Played) => void = () => {},
+): Promise<Played> {
   const gate = new Gate();
   const plays: SessionPlay[] = [];
   const killer = new Killer(host, gate, seeded(schedule.seed, "kills", schedule.name), () => plays);
@@ -50,6 +54,7 @@ export async function runSchedule(host: ChaosHost, schedule: Schedule): Promise<
     endedAt: 0,
     violations: [],
   };
+  onStart(played);
   try {
     await killer.start();
     const lanes = Array.from({ length: schedule.atOnce }, () => playLane(played, gate));
@@ -68,6 +73,22 @@ export async function runSchedule(host: ChaosHost, schedule: Schedule): Promise<
   return played;
 }
 
+/** Each step sends the whole transcript to the model, so that long sessions are slow ones. */
+const MAX_ACTS: Record<Scenario, number> = {
+  text: 8,
+  thinking: 8,
+  tools: 24,
+  "large files": 4,
+  waits: 8,
+  queue: 6,
+  cancel: 8,
+  delete: 1,
+  interrupt: 6,
+  steer: 6,
+};
+
+const WEIGHTS: Partial<Record<Scenario, number>> = { tools: 2, "large files": 2, cancel: 2, delete: 3 };
+
 /** Plays one session after the other, as long as there is any to play or a kill to come. */
 async function playLane(played: Played, gate: Gate): Promise<void> {
   const { schedule, plays, killer, host } = played;
@@ -84,7 +105,8 @@ async function playLane(played: Played, gate: Gate): Promise<void> {
       model: schedule.model,
       watchers: watchersOf(random, host.ways),
       // The kills are shared out among the sessions.
-      goOn: ({ hits }) => hits * schedule.sessions < schedule.kills * schedule.atOnce && !isOver(),
+      goOn: ({ hits, acts, options: { scenario } }) =>
+        hits * schedule.sessions < schedule.kills * schedule.atOnce && acts < MAX_ACTS[scenario] && !isOver(),
       onRequest: (request) => killer.requested(request),
     });
     plays.push(play);
@@ -93,9 +115,11 @@ async function playLane(played: Played, gate: Gate): Promise<void> {
   }
 }
 
-/** Each scenario comes as often as the others. */
+/** In turns, the short ones more often. */
 function scenarioOf({ scenarios }: Schedule, number: number): Scenario {
-  const scenario = scenarios[number % scenarios.length];
+  const inTurns = scenarios.flatMap((scenario) => Array.from({ length: WEIGHTS[scenario] ?? 1 }, () => scenario));
+  // A step that shares no divisor with any number of scenarios keeps the same ones apart.
+  const scenario = inTurns[(number * 7) % inTurns.length];
   if (scenario === undefined) throw new Error("there is no scenario");
   return scenario;
 }

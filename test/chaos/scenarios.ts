@@ -161,7 +161,7 @@ const LINE = `${"The-quick-brown-fox-jumps-over-the-lazy-dog-and-runs-on-".repea
 
 function planLargeFiles(plan: Plan, random: Random, label: string): void {
   const path = `${label}/large.txt`;
-  const lines = random.int(500, 2_000);
+  const lines = random.int(500, 1_500);
   // A message is a million bytes at most.
   call(plan, `Write "${LINE.repeat(lines)}" to ${path}`, { name: "write", path });
   append(plan, path, `end of ${label}`);
