@@ -9,6 +9,7 @@ import { chooseWorkspace } from "./choose-workspace.ts";
 import { Home } from "./home.ts";
 import { LocalSession, type LocalSessionOptions } from "./local-session.ts";
 import { LOCAL_USER } from "./local-user.ts";
+import { halfDeleted } from "./remove-traces.ts";
 import { SessionIndex } from "./session-index.ts";
 import { readStored } from "./stored-session.ts";
 
@@ -78,7 +79,14 @@ export class HeldSessions {
   async look(sessionId: string): Promise<{ settings: Settings; view: SessionView }> {
     checkId(sessionId);
     const held = await this.#held.get(sessionId)?.catch(() => null);
-    return held ? { settings: held.settings, view: held.describe() } : readStored(this.home, sessionId);
+    if (held) return { settings: held.settings, view: held.describe() };
+    try {
+      return readStored(this.home, sessionId);
+    } catch (thrown) {
+      // Whoever asks for a session whose deletion was killed has it come to its end.
+      if (thrown instanceof GatewayError && thrown.code === "not_found") await this.#finishRemoval(sessionId);
+      throw thrown;
+    }
   }
 
   /** @throws GatewayError `session_busy`, `not_found` */
@@ -97,6 +105,7 @@ export class HeldSessions {
     );
     this.#keep(sessionId, left).catch(() => undefined);
     await removal;
+    for (const other of halfDeleted(this)) await this.#finishRemoval(other);
   }
 
   /** Gives all of them back. Nothing may be asked of it from here on. */
@@ -105,6 +114,11 @@ export class HeldSessions {
     const outcomes = await Promise.allSettled(closing);
     this.index.close();
     for (const outcome of outcomes) if (outcome.status === "rejected") console.error("close:", outcome.reason);
+  }
+
+  /** Does nothing where another process is at it. */
+  async #finishRemoval(sessionId: string): Promise<void> {
+    await this.#take(sessionId).catch(() => undefined);
   }
 
   /** The session, without anything in it that goes on. */

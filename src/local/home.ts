@@ -45,6 +45,11 @@ export class Home {
     return join(this.states, sessionId);
   }
 
+  /** Where what is kept of a session is put aside, to be removed. */
+  removedOf(sessionId: string): string {
+    return `${this.stateOf(sessionId)}.removed`;
+  }
+
   databaseOf(sessionId: string): string {
     return join(this.stateOf(sessionId), "session.sqlite");
   }

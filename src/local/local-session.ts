@@ -27,7 +27,7 @@ import { EventFeed } from "./event-feed.ts";
 import { type Home, makeFolder } from "./home.ts";
 import { LOCAL_USER } from "./local-user.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
-import { removeTraces, removeUnmade } from "./remove-traces.ts";
+import { removeAside, removeTraces, removeUnmade } from "./remove-traces.ts";
 import { SessionClaim, sessionHeld } from "./session-claim.ts";
 import { folderOf, openDirectory } from "./session-directory.ts";
 import type { SessionIndex } from "./session-index.ts";
@@ -72,6 +72,10 @@ export class LocalSession {
    */
   static async open(options: LocalSessionOptions, sessionId: string): Promise<LocalSession> {
     const { home, index } = options;
+    if (!existsSync(home.stateOf(sessionId))) {
+      removeAside(home, sessionId);
+      throw notFound();
+    }
     const claim = takeClaim(options, sessionId);
     let database: NodeSql | null = null;
     try {
@@ -294,6 +298,12 @@ export class LocalSession {
       // Storage that takes no more events must still let go of those that it has.
       console.error("delete:", thrown);
       mark();
+    }
+    try {
+      this.#options.index.remove(this.#session.settings.session_id);
+    } catch (thrown) {
+      // It is deleted all the same, and leaves the list with the rest of it.
+      console.error("delete:", thrown);
     }
   }
 

@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { sessionId as sessionIdShape } from "../protocol/ids.ts";
 import type { Settings } from "../session/settings.ts";
 import type { Home } from "./home.ts";
 import { SessionClaim } from "./session-claim.ts";
 import type { SessionIndex } from "./session-index.ts";
+import { findStored, versionOf } from "./stored-session.ts";
 
 type Keeper = { home: Home; index: SessionIndex; holder: string };
 
@@ -22,6 +23,8 @@ export function removeTraces(
 ): void {
   const { home, index } = keeper;
   if (directory === undefined) rmSync(home.filesOf(session_id), { recursive: true, force: true });
+  // A holder that was killed has left it.
+  rmSync(home.doorOf(session_id), { force: true });
   index.remove(session_id);
   claim.removeFolder();
   sweep(keeper);
@@ -37,6 +40,11 @@ export function removeUnmade(home: Home, claim: SessionClaim, sessionId: string)
   }
 }
 
+/** Removes what a deletion that was killed has put aside. */
+export function removeAside(home: Home, sessionId: string): void {
+  rmSync(home.removedOf(sessionId), { recursive: true, force: true });
+}
+
 /** What is left of sessions whose removal or making was killed. Another process may be at it too. */
 function sweep(keeper: Keeper): void {
   const { states } = keeper.home;
@@ -50,14 +58,30 @@ function sweep(keeper: Keeper): void {
   }
 }
 
-function sweepUnmade({ home, index, holder }: Keeper, sessionId: string): void {
-  const isUnmade = () => !existsSync(home.databaseOf(sessionId)) && index.get(sessionId) === null;
-  if (!isUnmade()) return;
+function sweepUnmade(keeper: Keeper, sessionId: string): void {
+  const { home, index, holder } = keeper;
+  const isUnmade = () => index.get(sessionId) === null && !isMade(keeper, sessionId);
+  // Before all else, since to look into its database is to touch its folder.
   const state = statSync(home.stateOf(sessionId), { throwIfNoEntry: false });
-  if (state === undefined || Date.now() - state.mtimeMs < UNCLAIMED_MS) return;
+  if (state === undefined || Date.now() - state.mtimeMs < UNCLAIMED_MS || !isUnmade()) return;
   const claim = SessionClaim.take(home.stateOf(sessionId), holder);
   if (!(claim instanceof SessionClaim)) return;
   // It may have been made before the claim was free.
   if (isUnmade()) removeUnmade(home, claim, sessionId);
   else claim.release();
+}
+
+/** Whether there is such a session, or was. One that was killed before it was listed is listed. */
+function isMade({ home, index }: Keeper, sessionId: string): boolean {
+  const stored = findStored(home, sessionId);
+  if (stored !== null && stored !== "deleting") index.put(stored.view, versionOf(stored));
+  return stored !== null;
+}
+
+/** The sessions whose deletion was killed, or is under way: those are listed no more, and their state is still there. */
+export function halfDeleted({ home, index }: Pick<Keeper, "home" | "index">): string[] {
+  const unlisted = readdirSync(home.states).filter(
+    (name) => sessionIdShape.safeParse(name).success && index.get(name) === null,
+  );
+  return unlisted.filter((sessionId) => findStored(home, sessionId) === "deleting");
 }

@@ -9,19 +9,35 @@ import { openTurns } from "../session/turn-table.ts";
 import type { Home } from "./home.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
 
+export type StoredSession = { settings: Settings; view: SessionView };
+
+/** What a list of sessions orders its rows by: an old one never beats a newer one. */
+export function versionOf({ settings, view }: StoredSession): number {
+  return view.last_seq + settings.revision;
+}
+
 /**
  * What is stored of a session, whoever holds it and if nobody does. Takes nothing and writes nothing.
  *
  * @throws GatewayError `not_found`
  */
-export function readStored(home: Home, sessionId: string): { settings: Settings; view: SessionView } {
+export function readStored(home: Home, sessionId: string): StoredSession {
+  const stored = findStored(home, sessionId);
+  if (stored === null || stored === "deleting") throw notFound();
+  return stored;
+}
+
+/** The same; `deleting` for one whose deletion began, and null where none was made. */
+export function findStored(home: Home, sessionId: string): StoredSession | "deleting" | null {
   const database = openStored(home.databaseOf(sessionId));
+  if (database === null) return null;
   try {
     const { sql } = database;
     // One transaction, so that all of it is of one moment.
     return sql.transaction(() => {
-      const settings = hasTables(sql) && deletingSince(sql) === null ? readSettings(sql) : null;
-      if (settings === null) throw notFound();
+      const settings = hasTables(sql) ? readSettings(sql) : null;
+      if (settings === null) return null;
+      if (deletingSince(sql) !== null) return "deleting";
       const log = new EventLog(sql, () => undefined, Date.now);
       return { settings, view: viewSession(settings, openTurns(sql), log) };
     });
@@ -30,11 +46,13 @@ export function readStored(home: Home, sessionId: string): { settings: Settings;
   }
 }
 
-function openStored(path: string): NodeSql {
+/** Null where there is none. */
+function openStored(path: string): NodeSql | null {
   try {
     return openNodeSql(path, { readOnly: true });
   } catch (thrown) {
     // Looked at afterwards: it may be removed at any time.
-    throw existsSync(path) ? thrown : notFound();
+    if (existsSync(path)) throw thrown;
+    return null;
   }
 }

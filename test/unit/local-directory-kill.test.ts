@@ -238,7 +238,9 @@ describe("what a call decided", { timeout: 60_000 }, () => {
   });
 });
 
-test("[DIR15] killed at any step of doing it and then given up, a call leaves nothing that the sweep does not remove", async () => {
+test("[DIR15] killed at any step of doing it and then given up, a call leaves nothing that the sweep does not remove", {
+  timeout: 60_000,
+}, async () => {
   const scenario: Scenario = { before: { a: "1" }, changes: { a: "2", "f/g/b": "3" }, after: {} };
   for (let steps = 0, temporary = 0; ; steps++) {
     const { place, redo } = await decided(scenario);
@@ -259,7 +261,9 @@ test("[DIR15] killed at any step of doing it and then given up, a call leaves no
   }
 });
 
-test("[DIR15] killed at any step of a client's put, the file is as before or after, and the sweep removes the rest", async () => {
+test("[DIR15] killed at any step of a client's put, the file is as before or after, and the sweep removes the rest", {
+  timeout: 60_000,
+}, async () => {
   for (let steps = 0, temporary = 0; ; steps++) {
     using place = new DirectoryPlace();
     place.put({ "files/a": "1" });

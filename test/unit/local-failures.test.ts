@@ -138,15 +138,29 @@ describe("a session that was killed while it was made", () => {
   test("[LOCAL8] goes with the next session that is deleted, unless it is just being made", () =>
     withHome(async ({ home, gateway }) => {
       const { session_id } = await gateway.createSession();
-      const [killed, begun, fresh] = [leave(home), leave(home), leave(home)];
+      const [killed, empty, begun, fresh] = [leave(home), leave(home), leave(home), leave(home)];
+      openNodeSql(join(home, "state", empty, "session.sqlite")).close();
       const claim = SessionClaim.take(join(home, "state", begun), "another test");
-      for (const id of [killed, begun]) utimesSync(join(home, "state", id), long, long);
+      for (const id of [killed, empty, begun]) utimesSync(join(home, "state", id), long, long);
       await gateway.deleteSession(session_id);
-      expect(isThere(home, killed)).toEqual([false, false]);
+      for (const id of [killed, empty]) expect(isThere(home, id)).toEqual([false, false]);
       for (const id of [begun, fresh]) expect(isThere(home, id), id).toEqual([true, true]);
       if (claim instanceof SessionClaim) claim.release();
     }));
 });
+
+test("[LOCAL8] a session that was killed when it was made and not listed is listed when another is deleted", () =>
+  withHome(async ({ home, gateway, open }) => {
+    const [unlisted, other] = [await gateway.createSession({ title: "made" }), await gateway.createSession()];
+    await gateway.close();
+    using index = new DatabaseSync(join(home, "index.sqlite"));
+    index.prepare("DELETE FROM sessions WHERE session_id = ?").run(unlisted.session_id);
+    const long = new Date("2026-01-01");
+    utimesSync(join(home, "state", unlisted.session_id), long, long);
+    const next = open();
+    await next.deleteSession(other.session_id);
+    expect((await next.listSessions()).sessions).toMatchObject([{ session_id: unlisted.session_id, title: "made" }]);
+  }));
 
 describe("a session whose directory is away", () => {
   test("[LOCAL5] keeps its interrupted turn until the directory is there again", () =>

@@ -176,10 +176,23 @@ describe("a session that is deleted", () => {
       expect((await next.listSessions()).sessions).toEqual([]);
       expect(existsSync(join(home, "sessions", id))).toBe(false);
       expect(existsSync(join(home, "state", id))).toBe(false);
-      // Whatever a rename has put aside goes with the next one that is deleted.
-      const { session_id: other } = await next.createSession();
-      await next.deleteSession(other);
       expect(readdirSync(join(home, "state"))).toEqual([]);
+    }),
+  );
+
+  test.each([0, 1, 2, 3])("[LOCAL8] and killed after %i steps goes with the next one that is deleted", (done) =>
+    withHome(async ({ home, gateway, open }) => {
+      const [killed, other] = [await gateway.createSession(), await gateway.createSession()];
+      await gateway.close();
+      const { session_id: id } = killed;
+      const database = openNodeSql(join(home, "state", id, "session.sqlite"));
+      writeMeta(database.sql, "deleting", String(Date.now()));
+      database.close();
+      using index = SessionIndex.open(join(home, "index.sqlite"));
+      index.remove(id);
+      for (const step of steps(home, id).slice(0, done)) step();
+      await open().deleteSession(other.session_id);
+      for (const folder of ["sessions", "state"]) expect(readdirSync(join(home, folder))).toEqual([]);
     }),
   );
 

@@ -32,10 +32,13 @@ export async function rm(args: string[]): Promise<number> {
     gatewayFlagsOf(values),
     { holder: "turnpike rm", missing: noSession(sessionId) },
     async (opened) => {
-      const { session_id, title } = await opened.gateway.resumeSession(sessionId);
-      if (!values.yes && !(await isSure(session_id, title))) return EXIT.cancelled;
-      await opened.gateway.deleteSession(session_id);
-      removeFile(cursorPath(opened, session_id));
+      if (!values.yes) {
+        const { title } = await opened.gateway.resumeSession(sessionId);
+        if (!(await isSure(sessionId, title))) return EXIT.cancelled;
+      }
+      // Of one that was only half deleted this removes the rest, and then says that there is no such session.
+      await opened.gateway.deleteSession(sessionId);
+      removeFile(cursorPath(opened, sessionId));
       return EXIT.complete;
     },
   );

@@ -1,4 +1,5 @@
 import type { SessionQuery } from "../../client/gateway.ts";
+import { GatewayError } from "../../protocol/errors.ts";
 import { PAGE_DEFAULT, PAGE_MAX } from "../../protocol/limits.ts";
 import { type Session, sessionStatus } from "../../protocol/rest.ts";
 import { EXIT, usageFailure } from "../failure.ts";
@@ -75,8 +76,8 @@ async function listSessions({ gateway }: OpenGateway, query: SessionQuery, limit
 
 async function show(opened: OpenGateway, found: Session[]): Promise<void> {
   const shown = found.map(async (session) => ({ ...session, status: await statusOf(opened, session) }));
-  const rows = (await Promise.all(shown)).map(({ session_id, status, updated_at, title }) => {
-    return [session_id, status, timeOf(updated_at), sanitizeLine(title ?? "")];
+  const rows = (await Promise.all(shown)).flatMap(({ session_id, status, updated_at, title }) => {
+    return status === null ? [] : [[session_id, status, timeOf(updated_at), sanitizeLine(title ?? "")]];
   });
   process.stdout.write(table(["SESSION", "STATUS", "UPDATED", "TITLE"], rows));
   if (!rows.some(([, status]) => status === INTERRUPTED)) return;
@@ -84,12 +85,15 @@ async function show(opened: OpenGateway, found: Session[]): Promise<void> {
   print(renderer.note("what was interrupted goes on with turnpike resume ID"));
 }
 
-/** Of a session of this machine also whether it was left while a turn of it ran, or waited. */
-async function statusOf({ gateway, address, otherHolder }: OpenGateway, session: Session): Promise<string> {
+/** Of a session of this machine also whether it was left while a turn of it ran, or waited; null for one that has gone. */
+async function statusOf({ gateway, address, otherHolder }: OpenGateway, session: Session): Promise<string | null> {
   const { session_id } = session;
   const isLeft = ({ status }: Session) => status === "running" || status === "queued";
   if (address !== null || !isLeft(session) || otherHolder(session_id) !== null) return session.status;
   // Whoever held it may have come to the end of the turn meanwhile.
-  const now = await gateway.resumeSession(session_id);
-  return isLeft(now) ? INTERRUPTED : now.status;
+  const now = await gateway.resumeSession(session_id).catch((thrown: unknown) => {
+    if (thrown instanceof GatewayError && thrown.code === "not_found") return null;
+    throw thrown;
+  });
+  return now !== null && isLeft(now) ? INTERRUPTED : (now?.status ?? null);
 }
