@@ -5,7 +5,8 @@
  * - `POST /_script/<key>` registers a script. A request belongs to the script whose key is its model's name, or its API
  *   key, so that tests that run at once do not disturb each other.
  * - `GET /_requests/<key>?count=N` answers once N requests have come, with all that have: `[{headers, body}]`.
- * - `GET /_closed/<key>/<n>` answers once the connection of request n (from 0) has ended: `{by: "server" | "client"}`.
+ * - `GET /_closed/<key>/<n>` answers once the connection of request n (from 0) has ended: `{by: "server" | "client"}`;
+ *   with `?now` at once, `{by: null}` while it is open.
  * - `POST /_release/<key>/<name>` lets what waits for the name go on.
  *
  * A request without a script gets a short message that says so. Run by itself (`node test/support/messages-server.ts
@@ -25,7 +26,7 @@ type Latch<T> = { happened: Promise<T>; open(value: T): void };
 
 type Closer = "server" | "client";
 
-type Received = { headers: IncomingMessage["headers"]; body: unknown; closed: Latch<Closer> };
+type Received = { headers: IncomingMessage["headers"]; body: unknown; closed: Latch<Closer>; closedBy: Closer | null };
 
 /** A script, and what came of it. */
 type Run = {
@@ -77,6 +78,8 @@ async function answer(runs: Map<string, Run>, request: IncomingMessage, response
       return sendJson(response, 200, received);
     }
     case "_closed": {
+      if (url.searchParams.has("now"))
+        return sendJson(response, 200, { by: run.received[Number(name)]?.closedBy ?? null });
       await latchOf(run.arrivals, Number(name)).happened;
       return sendJson(response, 200, { by: await run.received[Number(name)]?.closed.happened });
     }
@@ -97,7 +100,11 @@ async function answerMessages(
   const closed = latch<Closer>();
   const run = runs.get(modelOf(body)) ?? runs.get(apiKeyOf(headers));
   if (run === undefined) return send(response, unscripted(body), new Map(), closed);
-  const number = run.received.push({ headers, body, closed }) - 1;
+  const received: Received = { headers, body, closed, closedBy: null };
+  void closed.happened.then((by) => {
+    received.closedBy = by;
+  });
+  const number = run.received.push(received) - 1;
   latchOf(run.arrivals, number).open();
   const missing = failure(400, "invalid_request_error", `The script has no reply for request ${number}.`);
   await send(response, run.script[number] ?? missing, run.holds, closed);

@@ -21,6 +21,7 @@ const receivedRequests = z.array(
 export type ReceivedRequest = z.infer<typeof receivedRequests>[number];
 
 const closed = z.object({ by: z.enum(["server", "client"]) });
+const closedYet = z.object({ by: closed.shape.by.nullable() });
 
 export type ScriptedModel = {
   /** The requests so far, in their order; waits until there are at least `count`. */
@@ -29,6 +30,8 @@ export type ScriptedModel = {
   release(name: string): Promise<void>;
   /** Waits until the connection of request `number` (from 0) has ended, and says who ended it. */
   closed(number: number): Promise<"server" | "client">;
+  /** Who has ended the connection of request `number` by now; null while it is open. */
+  closedYet(number: number): Promise<"server" | "client" | null>;
 };
 
 /** Registers a script under a key: the name of a model, or an API key. */
@@ -41,6 +44,11 @@ export async function scriptModel(url: string, key: string, script: Script): Pro
       await call(at("release", `/${encodeURIComponent(name)}`), { method: "POST" });
     },
     closed: async (number) => closed.parse(await call(at("closed", `/${number}`))).by,
+    closedYet: async (number) => {
+      // What was sent to the server before, such as the end of a connection, has been read when this is answered.
+      await call(at("requests"));
+      return closedYet.parse(await call(at("closed", `/${number}?now`))).by;
+    },
   };
 }
 

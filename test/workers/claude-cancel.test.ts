@@ -7,7 +7,7 @@ const HELLO = message([text("Hello.")]);
 const THOUGHT = thinking("Hm", "c2ln");
 const CANCELLED = "ITERATION_END cancelled";
 
-/** Starts a turn, cancels it once `ready` says so, and takes another. */
+/** Starts a turn, cancels it once `ready` says so, and takes another. When that is answered, everything has stopped. */
 async function cancelled(reply: Reply, ready: (socket: SocketClient) => Promise<unknown>) {
   const scene = await createClaudeScene([reply, HELLO]);
   const socket = await scene.socket({ after: "0" });
@@ -15,12 +15,12 @@ async function cancelled(reply: Reply, ready: (socket: SocketClient) => Promise<
   await scene.claude.requests(1);
   await ready(socket);
   expect(unwrap(await scene.stub.cancel(ADMIN))).toEqual({ turn_id });
+  const closedBy = await scene.claude.closedYet(0);
+  const log = await scene.log();
   await socket.until(({ type }) => type === "ITERATION_END");
   socket.close();
-  const log = await scene.log();
   expect(endOf(log)).toMatchObject({ status: "cancelled", stop_reason: null, stop_details: null });
   expect(unwrap(await scene.stub.cancel(ADMIN))).toEqual({ turn_id: null });
-  const closedBy = await scene.claude.closed(0);
   expect(await scene.run("Next")).toMatchObject({ status: "complete", response_text: "Hello." });
   const { messages } = await scene.claude.request(1);
   return { scene, turn: unwrap(await scene.stub.turn(ADMIN, turn_id)), log, live: socket.events, closedBy, messages };
