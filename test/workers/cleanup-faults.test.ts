@@ -8,7 +8,7 @@ import { ADMIN_TOKEN, ask, newSession } from "./http-scene.ts";
 import { isEmpty, killObject } from "./kill-object.ts";
 import { useClock } from "./platform.ts";
 import { ADMIN, createScene, unwrap } from "./session-scene.ts";
-import { aroundStorage, failure, noAnswer, type StorageCall, useFastTimers } from "./storage-faults.ts";
+import { aroundStorage, createKiller, FAULTS, failure, useFastTimers } from "./storage-faults.ts";
 
 const ALL_SPEED = 300;
 const asAdmin = { token: ADMIN_TOKEN };
@@ -34,16 +34,6 @@ async function untilEmpty(sessionId: string, clock: ReturnType<typeof useClock>)
   throw new Error("the object is never empty");
 }
 
-type Fault = (call: StorageCall, kill: () => Promise<void>) => Promise<unknown>;
-
-const FAULTS: Record<string, Fault> = {
-  fails: failure,
-  "does not answer": noAnswer,
-  "is done, and its answer is lost": ({ go }) => go().then(failure),
-  "is killed over": async (_, kill) => kill().then(noAnswer),
-  "is done, and killed over": async ({ go }, kill) => go().then(kill).then(noAnswer),
-};
-
 test.for(Object.keys(FAULTS))(
   "[SESSION13] [SESSION16] a deletion of which any one call of the storage %s ends with nothing left, and its key names it for ever",
   async (name, { expect }) => {
@@ -53,9 +43,10 @@ test.for(Object.keys(FAULTS))(
     let calls = 0;
     let faultAt = Number.POSITIVE_INFINITY;
     let sessionId = "";
+    const killer = createKiller();
     aroundStorage((call) => {
       const fault = calls++ === faultAt ? FAULTS[name] : undefined;
-      return fault === undefined ? call.go() : fault(call, () => killObject(sessionId));
+      return fault === undefined ? call.go() : fault(call, () => killer.over(sessionId));
     });
     let n = 0;
     for (let reached = true; reached; n++) {
@@ -73,13 +64,11 @@ test.for(Object.keys(FAULTS))(
       faultAt = n;
       // A client that got no answer asks again.
       for (let answered = false; !answered; ) {
-        const removed = await stub()
-          .remove(ADMIN)
-          .catch(() => null);
+        const removed = await killer.during(stub().remove(ADMIN)).catch(() => null);
         answered = removed !== null;
       }
       expect(await stub().describe(ADMIN)).toMatchObject({ problem: { code: "not_found" } });
-      await untilEmpty(session_id, clock);
+      await killer.during(untilEmpty(session_id, clock));
       reached = calls > n;
       faultAt = Number.POSITIVE_INFINITY;
       expect(await tracesOf(session_id, space_id), `call ${n}`).toEqual(GONE);

@@ -46,7 +46,7 @@ test("[IDEM8] a session that was interrupted on its way into another's space is 
   expect(unwrap(await stub.file(ADMIN, "a.txt")).info.size).toBe(1);
 });
 
-test("[SESSION8] a session that was interrupted on its way into a space leaves it when nobody can finish it any more", async () => {
+test("[SESSION19] a session that was interrupted on its way into a space leaves it when nobody can finish it any more", async () => {
   const clock = useClock();
   const source = await createScene();
   await source.run("Write 'a' to a.txt");

@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { onTestFinished, vi } from "vitest";
+import { killObject } from "./kill-object.ts";
 
 /**
  * For this test, `before` runs ahead of each call of a method of the bucket, which goes on when it resolves and fails
@@ -49,7 +50,46 @@ export function useFastTimers(times: number): void {
   onTestFinished(() => spy.mockRestore());
 }
 
-export const noAnswer = (): Promise<never> => new Promise(() => {});
+/** What a storage can do to a call; `kill` ends the object that makes it, and resolves never. */
+export type Fault = (call: StorageCall, kill: () => Promise<never>) => Promise<unknown>;
+
+export const FAULTS: Record<string, Fault> = {
+  fails: failure,
+  "does not answer": noAnswer,
+  "is done, and its answer is lost": ({ go }) => go().then(failure),
+  "is killed over": (_, kill) => kill(),
+  "is done, and killed over": ({ go }, kill) => go().then(kill),
+};
+
+/** Kills objects that ask for it in the middle of a call: they are killed from outside, like by a crash. */
+export function createKiller() {
+  let wanted: string | null = null;
+  return {
+    over(sessionId: string): Promise<never> {
+      wanted = sessionId;
+      return noAnswer();
+    },
+    /** Waits for `act`, and does meanwhile what is asked for. */
+    async during<T>(act: Promise<T>): Promise<T> {
+      let ended = false;
+      const ending = act.finally(() => {
+        ended = true;
+      });
+      ending.catch(() => {});
+      while (!ended || wanted !== null) {
+        const sessionId = wanted;
+        wanted = null;
+        if (sessionId === null) await new Promise((resolve) => setTimeout(resolve, 1));
+        else await killObject(sessionId);
+      }
+      return ending;
+    },
+  };
+}
+
+export function noAnswer(): Promise<never> {
+  return new Promise(() => {});
+}
 
 export function failure(): Promise<never> {
   return Promise.reject(new Error("the storage is broken by a test"));
