@@ -23,7 +23,7 @@ export function checkLog(events: readonly Event[], openTurns: readonly string[] 
 }
 
 /** How an event is named in what is told of it. */
-export function named({ seq, type, turn_id, data }: Event): string {
+function named({ seq, type, turn_id, data }: Event): string {
   const status = type === "STATUS" ? ` ${data.status}` : "";
   return `event ${seq} ${type}${status}${turn_id === null ? "" : ` of ${turn_id}`}`;
 }

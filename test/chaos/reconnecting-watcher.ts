@@ -33,7 +33,7 @@ export type Signals = {
 const RETRY_MS = 50;
 /** A gateway that is starting may take a connection and die. */
 const CONNECT_MS = 10_000;
-/** Without anything new for this long, what is missing at the end never comes. */
+/** Without anything new for this long over one connection, what is missing at the end never comes. */
 const STOP_MS = 20_000;
 
 /**
@@ -56,6 +56,8 @@ export abstract class ReconnectingWatcher implements Watcher {
   /** Why nothing more comes. */
   #ended: string | null = null;
   #gone = false;
+  /** When the connection was made that stands; null between connections. */
+  #standsSince: number | null = null;
   #heard = Promise.withResolvers<void>();
 
   constructor(options: WatcherOptions) {
@@ -82,11 +84,10 @@ export abstract class ReconnectingWatcher implements Watcher {
   }
 
   async stop(seq: number): Promise<void> {
-    while (this.#ended === null && !this.seen.some(({ event }) => event.seq >= seq) && seq > 0) {
-      const { length } = this.seen;
-      const heard = await Promise.race([this.#heard.promise.then(() => true), pause(STOP_MS, this.#stopping.signal)]);
-      // What never came is told by whoever compares it with the log.
-      if (heard !== true && this.seen.length === length) break;
+    while (seq > 0 && this.#ended === null && !this.seen.some(({ event }) => event.seq >= seq)) {
+      const heard = this.#heard.promise.then(() => true);
+      // What does not come over a connection that stands is told by whoever compares it with the log.
+      if (!(await Promise.race([heard, pause(STOP_MS, this.#stopping.signal)])) && this.#hasStoodFor(STOP_MS)) break;
     }
     this.#end("The watcher was stopped.");
     await this.#following;
@@ -130,7 +131,8 @@ export abstract class ReconnectingWatcher implements Watcher {
       connected: () => {
         clearTimeout(deadline);
         connected = true;
-        this.connectedAt.push(Date.now());
+        this.#standsSince = Date.now();
+        this.connectedAt.push(this.#standsSince);
       },
       take: (event) => {
         this.#cursor = event.cursor;
@@ -145,6 +147,8 @@ export abstract class ReconnectingWatcher implements Watcher {
     } catch {
       // It was never made, or it broke: with its gateway, or because this side left.
       return { connected, end: null };
+    } finally {
+      this.#standsSince = null;
     }
   }
 
@@ -177,6 +181,10 @@ export abstract class ReconnectingWatcher implements Watcher {
     this.#hear();
   }
 
+  #hasStoodFor(ms: number): boolean {
+    return this.#standsSince !== null && Date.now() - this.#standsSince >= ms;
+  }
+
   #hear(): void {
     const { resolve } = this.#heard;
     this.#heard = Promise.withResolvers();
@@ -190,15 +198,15 @@ export abstract class ReconnectingWatcher implements Watcher {
   }
 }
 
-/** Never rejects. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves with false. Never rejects. */
+function pause(ms: number, signal: AbortSignal): Promise<false> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
+    if (signal.aborted) return resolve(false);
     const timer = setTimeout(done, ms);
     function done() {
       clearTimeout(timer);
       signal.removeEventListener("abort", done);
-      resolve();
+      resolve(false);
     }
     signal.addEventListener("abort", done);
   });
