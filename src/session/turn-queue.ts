@@ -149,15 +149,17 @@ export class TurnQueue {
   /** Before a turn that lost its loop gets another: the blocks of its last step are discarded, and the start is counted. */
   recover(): void {
     if (this.#active === null) return;
-    const { sql, log, onStart } = this.#options;
+    const { sql, log, now, onStart } = this.#options;
     const turn = this.#stored(this.#active);
+    // A turn that waits to ask the model again does nothing that could have ended the host, however long it waits.
+    const waits = turn.retry_at !== null && turn.retry_at > now();
     log.commit((writer) => {
       const discard = writer.discardBlocks(turn.first_seq ?? 1);
       writer.append({ type: "STATUS", data: { status: "resumed", discard } }, turn.turn_id);
-      updateTurn(sql, turn.turn_id, { starts: turn.starts + 1 });
+      updateTurn(sql, turn.turn_id, waits ? {} : { starts: turn.starts + 1 });
       onStart(requestOf(turn).user_input);
     });
-    this.#recovered = turn.turn_id;
+    this.#recovered = waits ? null : turn.turn_id;
   }
 
   /** Takes the count of a start back: what is left here in order was no crash, and is no sign of one to come. */

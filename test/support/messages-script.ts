@@ -16,6 +16,8 @@ const part = z.discriminatedUnion("part", [
   z.object({ part: z.literal("hold"), name: z.string() }),
   /** Destroys the socket. */
   z.object({ part: z.literal("cut") }),
+  /** Destroys the socket with a reset, which may also lose what was sent before it. */
+  z.object({ part: z.literal("reset") }),
   /** Sends nothing more and keeps the socket open. */
   z.object({ part: z.literal("stall") }),
 ]);
@@ -191,6 +193,7 @@ export function hold(name: string): Part {
 }
 
 export const cut: Part = { part: "cut" };
+export const reset: Part = { part: "reset" };
 export const stall: Part = { part: "stall" };
 
 /** The data of a reply's events, as a client that loses nothing sees them. */

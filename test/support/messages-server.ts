@@ -26,6 +26,14 @@ type Latch<T> = { happened: Promise<T>; open(value: T): void };
 
 type Closer = "server" | "client";
 
+/** What a test of the server's own process may do beside scripts. */
+export type Hand = {
+  /** Answers a call that has no script; `closed` says who ended its connection, once it has ended. */
+  reply?(body: unknown, closed: Promise<Closer>): Reply;
+  /** A call's reply has come to where it sends nothing more. */
+  stalls?(): void;
+};
+
 type Received = { headers: IncomingMessage["headers"]; body: unknown; closed: Latch<Closer>; closedBy: Closer | null };
 
 /** A script, and what came of it. */
@@ -39,10 +47,10 @@ type Run = {
 const EVENT_STREAM = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" };
 
 /** Starts a server on this machine, on a free port if none is given. `close` ends it and every connection. */
-export async function startMessagesServer(port = 0): Promise<MessagesServer> {
+export async function startMessagesServer(port = 0, hand: Hand = {}): Promise<MessagesServer> {
   const runs = new Map<string, Run>();
   const server = createServer((request, response) => {
-    answer(runs, request, response).catch((error) => response.destroy(error));
+    answer({ runs, hand }, request, response).catch((error) => response.destroy(error));
   });
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
@@ -59,11 +67,14 @@ export async function startMessagesServer(port = 0): Promise<MessagesServer> {
   };
 }
 
-async function answer(runs: Map<string, Run>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+type Told = { runs: Map<string, Run>; hand: Hand };
+
+async function answer(told: Told, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { runs } = told;
   const url = new URL(request.url ?? "/", "http://server");
   const [, action = "", key = "", name = ""] = url.pathname.split("/").map(decodeURIComponent);
   const body: unknown = request.method === "POST" ? JSON.parse((await readText(request)) || "null") : null;
-  if (url.pathname === "/v1/messages") return answerMessages(runs, { headers: request.headers, body }, response);
+  if (url.pathname === "/v1/messages") return answerMessages(told, { headers: request.headers, body }, response);
   if (action === "_script") {
     runs.set(key, { script: script.parse(body), received: [], arrivals: new Map(), holds: new Map() });
     return sendJson(response, 200, {});
@@ -93,13 +104,16 @@ async function answer(runs: Map<string, Run>, request: IncomingMessage, response
 
 /** Answers a call of the Messages API with the next reply of its script. */
 async function answerMessages(
-  runs: Map<string, Run>,
+  { runs, hand }: Told,
   { headers, body }: Pick<Received, "headers" | "body">,
   response: ServerResponse,
 ): Promise<void> {
   const closed = latch<Closer>();
   const run = runs.get(modelOf(body)) ?? runs.get(apiKeyOf(headers));
-  if (run === undefined) return send(response, unscripted(body), new Map(), closed);
+  if (run === undefined) {
+    const reply = hand.reply?.(body, closed.happened) ?? unscripted(body);
+    return send(response, reply, { holds: new Map(), closed, hand });
+  }
   const received: Received = { headers, body, closed, closedBy: null };
   void closed.happened.then((by) => {
     received.closedBy = by;
@@ -107,14 +121,13 @@ async function answerMessages(
   const number = run.received.push(received) - 1;
   latchOf(run.arrivals, number).open();
   const missing = failure(400, "invalid_request_error", `The script has no reply for request ${number}.`);
-  await send(response, run.script[number] ?? missing, run.holds, closed);
+  await send(response, run.script[number] ?? missing, { holds: run.holds, closed, hand });
 }
 
 async function send(
   response: ServerResponse,
   reply: Reply,
-  holds: Map<string, Latch<void>>,
-  closed: Latch<Closer>,
+  { holds, closed, hand }: { holds: Map<string, Latch<void>>; closed: Latch<Closer>; hand: Hand },
 ): Promise<void> {
   // Whoever opens the latch first has closed the connection.
   response.once("close", () => closed.open(response.writableFinished ? "server" : "client"));
@@ -135,11 +148,16 @@ async function send(
         await Promise.race([latchOf(holds, part.name).happened, closed.happened]);
         break;
       case "stall":
+        hand.stalls?.();
         await closed.happened;
         break;
       case "cut":
         closed.open("server");
         response.destroy();
+        break;
+      case "reset":
+        closed.open("server");
+        response.socket?.resetAndDestroy();
         break;
     }
   }
