@@ -24,8 +24,8 @@ function runBefore(target: object, method: string, before: (first: unknown) => P
   });
 }
 
-/** What a call of R2 or D1 was, such as `R2 put`, and what makes it. */
-export type StorageCall = { name: string; go: () => Promise<unknown> };
+/** What a call of R2 or D1 was, such as `R2 put`, what it was given, and what makes it. */
+export type StorageCall = { name: string; args: unknown[]; go: () => Promise<unknown> };
 
 /** For this test, every call of R2 and D1, of the objects and of the test alike, is what `around` makes of it. */
 export function aroundStorage(around: (call: StorageCall) => Promise<unknown>): void {
@@ -38,7 +38,7 @@ export function aroundStorage(around: (call: StorageCall) => Promise<unknown>): 
     ["D1", statement, ["run", "all"]],
   ];
   for (const [store, target, names] of methods) {
-    for (const name of names) runAround(target, name, (go) => around({ name: `${store} ${name}`, go }));
+    for (const name of names) runAround(target, name, (go, ...args) => around({ name: `${store} ${name}`, args, go }));
   }
 }
 
@@ -98,12 +98,12 @@ export function failure(): Promise<never> {
 function runAround(
   target: object,
   method: string,
-  around: (go: () => Promise<unknown>, first: unknown) => Promise<unknown>,
+  around: (go: () => Promise<unknown>, ...args: unknown[]) => Promise<unknown>,
 ): void {
   const original: unknown = Reflect.get(target, method);
   if (typeof original !== "function") throw new TypeError(`there is no ${method}`);
   Reflect.set(target, method, async function (this: unknown, ...args: unknown[]) {
-    return around(async () => Reflect.apply(original, this, args), args[0]);
+    return around(async () => Reflect.apply(original, this, args), ...args);
   });
   onTestFinished(() => {
     Reflect.set(target, method, original);
