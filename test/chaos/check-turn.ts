@@ -57,10 +57,7 @@ class TurnReader {
         break;
       case "TOOL_CALL":
         this.#keep(event);
-        if (this.#calls.length > 0 && before?.type !== "TOOL_CALL") this.#say(event, `follows open calls`);
-        if (before?.type === "TOOL_CALL" && before.seq !== event.seq - 1) this.#say(event, "was torn from its message");
-        if (event.data.executor === "gateway") this.#calls.push(event.data.id);
-        this.#attempt = 1;
+        this.#takeCall(event, before);
         break;
       case "TOOL_RESULT":
         this.#keep(event);
@@ -143,6 +140,17 @@ class TurnReader {
     const mayBeEmpty = discarded === true || !done || (block.type === "THINKING" && block.data.redacted === true);
     if (text === "" && !mayBeEmpty) this.#say(block, "has no characters");
     this.#pending.push(block);
+  }
+
+  #takeCall(call: EventOf<"TOOL_CALL">, before: Event | null): void {
+    const sameMessage = before?.type === "TOOL_CALL";
+    if (this.#calls.length > 0 && !sameMessage) this.#say(call, "follows open calls");
+    // A call that the model's own server ran may be the last of a message before.
+    if (sameMessage && before.data.executor === "gateway" && before.seq !== call.seq - 1) {
+      this.#say(call, "was torn from its message");
+    }
+    if (call.data.executor === "gateway") this.#calls.push(call.data.id);
+    this.#attempt = 1;
   }
 
   #takeResult(result: EventOf<"TOOL_RESULT">): void {
