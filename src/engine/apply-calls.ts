@@ -12,9 +12,11 @@ export async function applyCalls({ store, workspace, deadlines }: TurnDeps, inde
   for (const index of indexes) {
     const { outcome, redo } = store.applying(index);
     const failed = (why: string) => store.closeApplied(index, { ...outcome, content: why, isError: true }, []);
-    const applied = await withDeadline(workspace.finish(redo), deadlines.toolMs).catch((thrown: unknown) => ({
-      thrown,
-    }));
+    const over = new AbortController();
+    const finishing = workspace.finish(redo, over.signal);
+    const applied = await withDeadline(finishing, deadlines.toolMs).catch((thrown: unknown) => ({ thrown }));
+    // What is given up must not change a file after the log has told of it.
+    over.abort();
     if ("thrown" in applied) failed(`${describeToolFailure(store.call(index).name, applied.thrown)} ${IN_PART}`);
     else if ("conflict" in applied) failed(`${applied.conflict} was changed by someone else meanwhile. ${IN_PART}`);
     else store.closeApplied(index, outcome, applied.committed);

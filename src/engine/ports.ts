@@ -175,6 +175,7 @@ export interface Workspace {
   /**
    * Does what a commit left to be done, which is decided and cannot be taken back. Idempotent: called after the commit,
    * and again on wake. A conflict is a file that someone else changed since; changes may have been made in part then.
+   * Once the signal is aborted nothing more is changed.
    */
-  finish(redo: Json): Promise<Applied>;
+  finish(redo: Json, signal?: AbortSignal): Promise<Applied>;
 }

@@ -104,12 +104,13 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
     });
   }
 
-  finish(redo: Json): Promise<Applied> {
+  finish(redo: Json, signal?: AbortSignal): Promise<Applied> {
     return inWords("the changes", async () => {
       const changes = parseRedo(redo);
       try {
         for (const change of inOrder(changes)) {
-          if (!(await this.#apply(change))) return { conflict: change.path };
+          signal?.throwIfAborted();
+          if (!(await this.#apply(change, signal))) return { conflict: change.path };
         }
       } finally {
         // However it ended: a call is not tried again unless its process dies.
@@ -120,7 +121,7 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
   }
 
   /** Does one change, if it is not done yet; false where the file is neither as before nor as after. */
-  async #apply({ path, before, after }: RedoChange): Promise<boolean> {
+  async #apply({ path, before, after }: RedoChange, signal?: AbortSignal): Promise<boolean> {
     const wanted = after === null ? null : versionOf(after.sha256);
     const current = () => this.#directory.statSync(path)?.version ?? null;
     const now = current();
@@ -135,7 +136,8 @@ export class DirectoryWorkspace implements Workspace, DraftBase<DirectoryFile> {
     if (bytes === null || sha256Of(bytes) !== after.sha256) {
       throw new ToolError(`The bytes that were to be written to ${path} are gone.`);
     }
-    if (!(await this.#directory.put(path, [bytes], { temporary: after.staged, expected: before }))) return false;
+    const options = { temporary: after.staged, expected: before, signal };
+    if (!(await this.#directory.put(path, [bytes], options))) return false;
     // Whoever moved a folder of the path away meanwhile has the file there now.
     return current() === wanted;
   }

@@ -12,6 +12,8 @@ export type ReplaceOptions = {
   expected?: string | null;
   /** The permissions of a new file. One that is replaced keeps its own. */
   mode?: number;
+  /** Once it is aborted, the file is not replaced any more. */
+  signal?: AbortSignal | undefined;
 };
 
 /** What is to be replaced in the innermost of the held folders. `path` is how it is spoken of. */
@@ -33,7 +35,7 @@ export async function replaceFile(
   held: HeldFolders,
   { path, name, before }: Target,
   bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  { temporary, expected, mode = NEW_FILE_MODE }: ReplaceOptions,
+  { temporary, expected, mode = NEW_FILE_MODE, signal }: ReplaceOptions,
 ): Promise<boolean> {
   const temporaryFile = temporaryName(temporary);
   // One that a try before this one has left.
@@ -47,6 +49,7 @@ export async function replaceFile(
     for await (const chunk of bytes) await disk.write(fd, chunk);
     await disk.fsync(fd);
     // From here to the rename nothing of this process comes in between.
+    signal?.throwIfAborted();
     if (expected !== undefined && versionAt(disk, held, name) !== expected) return false;
     const written = disk.fstat(fd);
     const there = disk.lstat(held.at(temporaryFile));

@@ -135,6 +135,16 @@ export class SessionWorld {
     this.#session = null;
   }
 
+  /** Whether a process runs. */
+  get alive(): boolean {
+    return this.#life?.alive === true;
+  }
+
+  /** The process that runs dies by itself after so many statements of SQL. */
+  dieAfter(statements: number): void {
+    if (this.#life !== null) this.#life.statementsLeft = statements;
+  }
+
   /** Resolves when the process that runs has died by itself. */
   async died(): Promise<void> {
     await this.#life?.death;
@@ -273,9 +283,9 @@ export class SessionWorld {
     const workspace = place.workspace({ before: (step) => this.#takeStep(life, step) });
     return {
       openDraft: () => workspace.openDraft(),
-      finish: async (redo) => {
+      finish: async (redo, signal) => {
         await whileAlive(beforeFinish?.());
-        return workspace.finish(redo);
+        return workspace.finish(redo, signal);
       },
     };
   }

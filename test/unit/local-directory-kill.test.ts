@@ -210,6 +210,36 @@ describe("what a call decided", { timeout: 60_000 }, () => {
     }
   });
 
+  test("[DIR18] given up while it waits for the disk, it changes no file any more, and leaves nothing", async () => {
+    const [, scenario] = SCENARIOS.at(-1) ?? ["", null];
+    if (scenario === null) throw new Error("no scenario");
+    const filesOf = (place: DirectoryPlace) =>
+      Object.entries(place.tree()).filter(([path]) => !path.endsWith("/") && !path.includes(".turnpike-tmp-"));
+    for (let waits = 0, stopped = 0; ; waits++) {
+      const { place, redo } = await decided(scenario);
+      using _ = place;
+      const over = new AbortController();
+      let left = waits;
+      let then: unknown = null;
+      const before = (step: string) => {
+        if (!["write", "fsync", "fsyncFolder"].includes(step) || left-- !== 0) return;
+        over.abort();
+        then = filesOf(place);
+      };
+      const outcome = await place
+        .workspace({ before })
+        .finish(redo, over.signal)
+        .catch((thrown: unknown) => thrown);
+      expect(place.leftovers()).toEqual([]);
+      if (then === null) {
+        expect(stopped).toBeGreaterThan(4);
+        break;
+      }
+      if (outcome === over.signal.reason) stopped++;
+      expect(filesOf(place)).toEqual(then);
+    }
+  });
+
   test("[TOOL19] is an error where its bytes are gone or are others", async () => {
     const scenario: Scenario = { before: { a: "1" }, changes: { a: "2" }, after: {} };
     for (const tamper of [

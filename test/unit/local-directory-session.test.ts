@@ -148,6 +148,18 @@ describe("while what a call decided is done", () => {
     expect([place.tree(), place.leftovers()]).toEqual([{}, []]);
   });
 
+  test("[DIR18] a disk that answers after the deadline changes nothing that was told of as given up", async () => {
+    place.put({ "files/work_products/a.txt": "one " });
+    const { world, gate } = createWorld([append], { deadlines: { toolMs: 20 } });
+    await world.run("go");
+    const content_preview = expect.stringMatching(/given up.* in part/);
+    expect(resultsOf(world)).toMatchObject([{ is_error: true, content_preview }]);
+    gate.open();
+    await world.run("again");
+    await sweep(world);
+    expect(place.tree()).toEqual({ "work_products/a.txt": "one " });
+  });
+
   test.for([
     ["in the same process", false],
     ["after a kill", true],
