@@ -32,7 +32,10 @@ export class GatewayStore {
     for (const sessionId of kept) {
       const file = this.#sessionFile(sessionId);
       if (file === null) left.push(`${sessionId} has no database`);
-      else left.push(...readCopy(file, (db) => strayBlobs(db, keys)).map((key) => `${sessionId}: ${key} is named nowhere`));
+      else
+        left.push(
+          ...readCopy(file, (db) => strayBlobs(db, keys)).map((key) => `${sessionId}: ${key} is named nowhere`),
+        );
       if (file !== null) {
         const missing = readCopy(file, (db) => missingBlobs(db, keys));
         left.push(...missing.map((key) => `${sessionId}: ${key} is missing`));

@@ -5,7 +5,7 @@ import type { EndStatus } from "../../src/protocol/events.ts";
 import type { Sent } from "./check-accepted.ts";
 import { type Gate, Violation } from "./gate.ts";
 import type { ChaosHost, Remains, Watcher } from "./host.ts";
-import { type Random, seeded } from "./random.ts";
+import { seeded } from "./random.ts";
 import { type Move, type PlannedTurn, planAct, type Scenario } from "./scenarios.ts";
 
 /** A message that was sent, and what may have become of it. */
@@ -52,11 +52,9 @@ export class SessionPlay {
   request: Request | null = null;
   /** When the process died that was killed for the second time without progress; null: it may be killed. */
   #waitsForProgressSince: number | null = null;
-  readonly #random: Random;
 
   constructor(options: PlayOptions) {
     this.options = options;
-    this.#random = seeded(options.seed, "session", options.number);
   }
 
   /** Plays until nothing more is to follow; then the session is idle, or gone. */

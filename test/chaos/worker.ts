@@ -4,7 +4,6 @@
  */
 import { SessionObject as Deployed } from "../../src/session/session-object.ts";
 
-// biome-ignore lint/performance/noBarrelFile: The entry of a Worker is what it exports.
 export { default } from "../../src/index.ts";
 
 export class SessionObject extends Deployed {

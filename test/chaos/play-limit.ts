@@ -1,0 +1,75 @@
+import { randomUUID } from "node:crypto";
+import { checkLog } from "./check-log.ts";
+import { checkWatcher } from "./check-watcher.ts";
+import type { ChaosHost, Watcher } from "./host.ts";
+
+/** Starts at which an open call, or a turn without one, is given up. */
+const KILLS = 3;
+
+type Victim = { sessionId: string; turnId: string; watcher: Watcher; begun: "TOOL_CALL" | "TEXT" };
+
+/**
+ * The one scenario that kills a step more often than twice: the third start gives up the calls that are open, and a
+ * turn without one fails. Returns what did not hold.
+ */
+export async function playLimit(host: ChaosHost): Promise<string[]> {
+  await host.start();
+  const waiting = await begin(host, "Wait 50 seconds, then say 'went on'", "TOOL_CALL");
+  const speaking = await begin(host, "Count to 9000 at 10 ms", "TEXT");
+  const told: string[] = [];
+  for (let kill = 1; kill <= KILLS; kill++) {
+    for (const { watcher, begun } of [waiting, speaking]) {
+      const since = watcher.seen.length;
+      // After a start, the step has begun once more when the log says so.
+      if (kill === 1) await watcher.until(({ type }) => type === begun);
+      else await nextResumed(watcher, kill - 1);
+      if (begun === "TEXT" && watcher.seen.length === since) await watcher.until(({ type }) => type === begun);
+    }
+    await host.kill();
+    for (const { sessionId } of [waiting, speaking]) {
+      const { starts, phase } = host.remains(sessionId);
+      if (starts !== kill - 1)
+        told.push(`${sessionId}: kill ${kill} found ${starts} starts counted, in phase ${phase}`);
+    }
+    await host.start();
+  }
+  for (const { watcher, turnId } of [waiting, speaking]) {
+    await watcher.until(({ type, turn_id }) => type === "ITERATION_END" && turn_id === turnId);
+  }
+  return [
+    ...told,
+    ...(await faultsOf(host, waiting, ["TOOL_RESULT error", "ITERATION_END complete"])),
+    ...(await faultsOf(host, speaking, ["ERROR interrupted", "ITERATION_END failed"])),
+  ];
+}
+
+async function begin(host: ChaosHost, user_input: string, begun: Victim["begun"]): Promise<Victim> {
+  const { session_id: sessionId } = await host.createSession({ model: "demo" }, randomUUID());
+  const watcher = host.watch(sessionId, host.ways[0] ?? "");
+  const { turn_id: turnId } = await host.submit(sessionId, { user_input }, randomUUID());
+  return { sessionId, turnId, watcher, begun };
+}
+
+async function nextResumed(watcher: Watcher, count: number): Promise<void> {
+  let resumed = 0;
+  await watcher.until((event) => {
+    if (event.type === "STATUS" && event.data.status === "resumed") resumed++;
+    return resumed === count;
+  });
+}
+
+async function faultsOf(host: ChaosHost, { sessionId, watcher }: Victim, expected: string[]): Promise<string[]> {
+  const log = await host.log(sessionId);
+  await watcher.stop(log.at(-1)?.seq ?? 0);
+  const found = log.flatMap((event) => {
+    if (event.type === "TOOL_RESULT") return [`TOOL_RESULT ${event.data.is_error ? "error" : "success"}`];
+    if (event.type === "ERROR") return [`ERROR ${event.data.code}`];
+    return event.type === "ITERATION_END" ? [`ITERATION_END ${event.data.status}`] : [];
+  });
+  const same = expected.join(", ") === found.join(", ");
+  return [
+    ...(same ? [] : [`${sessionId}: expected ${expected.join(", ")}; found ${found.join(", ")}`]),
+    ...checkLog(log).map((text) => `${sessionId}: ${text}`),
+    ...checkWatcher(watcher, log).map((text) => `${sessionId}: ${text}`),
+  ];
+}

@@ -1,0 +1,69 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { checkLog } from "./check-log.ts";
+import { checkWatcher } from "./check-watcher.ts";
+import type { GatewayHost } from "./gateway-host.ts";
+
+/** A little more than the runtime keeps an object that nothing happens to. */
+const IDLE_MS = 15_000;
+
+/**
+ * A session sleeps with its clients attached: its object is constructed anew for the next turn, and no client had to
+ * connect again or missed anything. The host is running. Returns what did not hold.
+ */
+export async function playHibernation(host: GatewayHost): Promise<string[]> {
+  const { session_id: sessionId } = await host.createSession({ model: "demo" }, randomUUID());
+  const watchers = host.ways.map((how) => host.watch(sessionId, how));
+  const constructed = () => host.printed.split(`constructed ${sessionId}`).length - 1;
+  const turn = async (text: string) => {
+    const { turn_id } = await host.submit(sessionId, { user_input: `Say '${text}'` }, randomUUID());
+    const ended = watchers.map((watcher) =>
+      watcher.until(({ type, turn_id: of }) => type === "ITERATION_END" && of === turn_id),
+    );
+    await Promise.all(ended);
+  };
+  await turn("before it sleeps");
+  const before = constructed();
+  const connections = watchers.map(({ connectedAt }) => connectedAt?.length);
+  await pause(IDLE_MS);
+  await turn("after it woke");
+  const told: string[] = [];
+  if (constructed() !== before + 1) {
+    told.push(`its object was constructed ${constructed() - before} times more after ${IDLE_MS} ms, expected 1`);
+  }
+  const log = await host.log(sessionId);
+  for (const [i, watcher] of watchers.entries()) {
+    if (watcher.connectedAt?.length !== connections[i]) told.push(`${watcher.how}: connected again`);
+    await watcher.stop(log.at(-1)?.seq ?? 0);
+    told.push(...checkWatcher(watcher, log));
+  }
+  return [...told, ...checkLog(log)].map((text) => `${sessionId}: ${text}`);
+}
+
+/** Four minutes at most may pass until it is looked at. */
+const LONG_TURN_MS = 200_000;
+
+/** A turn of 200 s with nobody attached completes, all at once. The host is running. Returns what did not hold. */
+export async function playLongTurn(host: GatewayHost): Promise<string[]> {
+  const { session_id: sessionId } = await host.createSession({ model: "demo" }, randomUUID());
+  const user_input = [
+    "Wait 50 seconds",
+    "count to 500 at 100 ms",
+    "write 'halfway' to a.txt",
+    "wait 50 seconds",
+    "think for 500 words at 100 ms",
+    "append ', done' to a.txt",
+  ].join(", then ");
+  await host.submit(sessionId, { user_input }, randomUUID());
+  await pause(LONG_TURN_MS + 15_000);
+  const log = await host.log(sessionId);
+  const end = log.at(-1);
+  const told = checkLog(log);
+  if (end?.type !== "ITERATION_END" || end.data.status !== "complete") told.push("did not complete");
+  else if (end.data.duration_seconds * 1_000 < LONG_TURN_MS) told.push(`took ${end.data.duration_seconds} s`);
+  const resumed = log.filter(({ type, data }) => type === "STATUS" && data.status === "resumed");
+  if (resumed.length > 0) told.push(`was interrupted ${resumed.length} times`);
+  const text = new TextDecoder().decode((await host.files(sessionId)).get("a.txt"));
+  if (text !== "halfway, done") told.push(`a.txt holds ${JSON.stringify(text)}`);
+  return told.map((one) => `${sessionId}: ${one}`);
+}

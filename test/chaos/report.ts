@@ -1,0 +1,72 @@
+import type { Event } from "../../src/protocol/events.ts";
+import { livesOf } from "./check-session.ts";
+import type { ModelServer } from "./model-server.ts";
+import type { AloneFigures } from "./play-alone.ts";
+import type { Played } from "./run-schedule.ts";
+import { timeToGoOn } from "./time-to-go-on.ts";
+
+/** What, and how many or how long. */
+export type Row = [what: string, figure: string | number];
+
+export function tableOf(rows: readonly Row[]): string {
+  const width = Math.max(...rows.map(([what]) => what.length));
+  return rows.map(([what, figure]) => `  ${what.padEnd(width)}  ${figure}`).join("\n");
+}
+
+/** What a schedule has come to. */
+export function rowsOfSchedule({ schedule, plays, killer, logs, startedAt, endedAt }: Played): Row[] {
+  const { kills, lives } = killer;
+  const found = kills.flatMap((kill) => kill.found);
+  const checked = plays.filter(({ sessionId, state }) => state === "removed" || logs.has(sessionId));
+  const events = [...logs.values()].flat();
+  const watchers = plays.flatMap((play) => play.watchers);
+  const waits = plays.flatMap((play) => timeToGoOn(logs.get(play.sessionId) ?? [], livesOf(play, lives)));
+  const longest = Math.max(0, ...waits.map(({ afterClientMs }) => afterClientMs ?? 0));
+  const removed = plays.filter(({ state }) => state === "removed").length;
+  const rows: Row[] = [
+    [`with ${schedule.name}: kills`, kills.length],
+    ["  that met what they were aimed at", kills.filter(({ hit }) => hit).length],
+    ...censusOf(found.map(({ phase }) => phase)),
+    ["  sessions found with turns waiting", found.filter(({ queued }) => queued > 0).length],
+    ...censusOf(found.flatMap(({ request }) => (request === null ? [] : [`request to ${request}`]))),
+    ["  sessions that were checked", `${checked.length}, ${removed} of them deleted`],
+    ["  turns, and how they ended", endsOf(events)],
+    ["  events", events.length],
+    ["  tool calls", events.filter(({ type }) => type === "TOOL_CALL").length],
+    ["  watchers", `${watchers.length} (${[...new Set(watchers.map(({ how }) => how))].join(", ")})`],
+    ["  frames", watchers.reduce((sum, { seen }) => sum + seen.length, 0)],
+    ["  reconnects", watchers.reduce((sum, { reconnects }) => sum + reconnects, 0)],
+    ["  times that a turn had to go on", waits.filter(({ event }) => event !== null).length],
+    ["  longest time to go on with a client", `${longest} ms`],
+    ["  took", `${Math.round((endedAt - startedAt) / 1_000)} s`],
+  ];
+  return rows;
+}
+
+export function rowsOfModel({ requests, completed, report }: ModelServer): Row[] {
+  return [
+    ["  requests to the model's server", `${requests}, ${completed} of them answered to the end`],
+    ["  faults that it made", report],
+  ];
+}
+
+export function rowsOfAlone({ rounds, kills, sessions, phases, longestMs }: AloneFigures): Row[] {
+  return [
+    ["with nobody attached: kills", `${kills} in ${rounds} rounds`],
+    ...censusOf(phases),
+    ["  sessions that were checked", sessions],
+    ["  longest time to go on without a client", `${longestMs} ms`],
+  ];
+}
+
+function censusOf(found: readonly string[]): Row[] {
+  const counts = Map.groupBy(found, (one) => one);
+  return [...counts]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(([phase, all]): Row => [`  sessions found in: ${phase}`, all.length]);
+}
+
+function endsOf(events: readonly Event[]): string {
+  const ends = events.flatMap((event) => (event.type === "ITERATION_END" ? [event.data.status] : []));
+  return [...Map.groupBy(ends, (status) => status)].map(([status, all]) => `${all.length} ${status}`).join(", ");
+}

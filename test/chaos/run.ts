@@ -1,0 +1,226 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bundleWorker } from "./bundle-worker.ts";
+import { GatewayHost } from "./gateway-host.ts";
+import type { ChaosHost } from "./host.ts";
+import { InProcessHost } from "./in-process-host.ts";
+import { keepEvidence } from "./keep-evidence.ts";
+import { ModelServer } from "./model-server.ts";
+import { type AloneFigures, playAlone } from "./play-alone.ts";
+import { playLimit } from "./play-limit.ts";
+import { playHibernation, playLongTurn } from "./play-quiet.ts";
+import { type Row, rowsOfAlone, rowsOfModel, rowsOfSchedule, tableOf } from "./report.ts";
+import { type Played, runSchedule, type Schedule } from "./run-schedule.ts";
+import { KNOWN_SCENARIOS } from "./scenarios.ts";
+
+export type HostName = ChaosHost["name"];
+
+export type ChaosOptions = {
+  seed: number;
+  sessions: number;
+  kills: number;
+  hosts: readonly HostName[];
+  /** Leaves out whatever takes longer than a few seconds. */
+  short: boolean;
+  /** Where all that is stored is kept; null: in a folder that is removed unless something fails. */
+  keep: string | null;
+  /** Puts something between the run and a host, to see that the run notices. */
+  wrap?: (host: ChaosHost) => ChaosHost;
+};
+
+/** One thing that was done on one host, and what came of it. */
+export type Part = { name: string; violations: string[]; rows: Row[]; played: Played | null };
+
+/** Model calls that meet faults, of those that a server outside answers. */
+const FAULT_SHARE = 0.3;
+const FAULT_STALL_MS = 1_500;
+/** So that a run has them even where the rest of it is quick. */
+const ALONE_ROUNDS_MIN = 3;
+
+/** Runs it all, prints what was checked, and returns whether everything held. */
+export async function runChaos(options: ChaosOptions): Promise<boolean> {
+  if (options.keep !== null) mkdirSync(options.keep, { recursive: true });
+  const folder = options.keep ?? mkdtempSync(join(tmpdir(), "turnpike-chaos-"));
+  console.log(`seed ${options.seed}`);
+  for (const name of options.hosts) {
+    await using runner = await Runner.create(name, join(folder, name), options);
+    const parts = await runner.run();
+    console.log(`\n${name}\n${tableOf(parts.flatMap(({ rows }) => rows))}`);
+    const failed = parts.filter(({ violations }) => violations.length > 0);
+    if (failed.length === 0) continue;
+    for (const { name: part, violations } of failed) {
+      console.log(`\nVIOLATED on ${name}, ${part}:\n${violations.slice(0, 20).join("\n")}`);
+      if (violations.length > 20) console.log(`and ${violations.length - 20} more`);
+    }
+    const evidence = options.keep ?? mkdtempSync(join(tmpdir(), "turnpike-chaos-failed-"));
+    await keepEvidence(evidence, options.seed, parts);
+    console.log(`\nThe logs, the frames and the kills lie in ${evidence}`);
+    return false;
+  }
+  if (options.keep === null) rmSync(folder, { recursive: true, force: true });
+  console.log("\nEverything held.");
+  return true;
+}
+
+/** The hosts of one kind, and what is done on them. */
+class Runner implements AsyncDisposable {
+  readonly #name: HostName;
+  readonly #folder: string;
+  readonly #options: ChaosOptions;
+  readonly #script: string | null;
+  readonly #model: ModelServer;
+  readonly #hosts: ChaosHost[] = [];
+
+  static async create(name: HostName, folder: string, options: ChaosOptions): Promise<Runner> {
+    mkdirSync(folder, { recursive: true });
+    const script = name === "gateway" ? await bundleWorker(folder) : null;
+    const { seed } = options;
+    return new Runner(
+      name,
+      folder,
+      options,
+      script,
+      await ModelServer.start({ seed, share: FAULT_SHARE, stallMs: FAULT_STALL_MS }),
+    );
+  }
+
+  private constructor(
+    name: HostName,
+    folder: string,
+    options: ChaosOptions,
+    script: string | null,
+    model: ModelServer,
+  ) {
+    this.#name = name;
+    this.#folder = folder;
+    this.#options = options;
+    this.#script = script;
+    this.#model = model;
+  }
+
+  /** Everything at once, each on a host of its own, until all has ended or one part has failed. */
+  async run(): Promise<Part[]> {
+    const { seed, sessions, kills, short } = this.#options;
+    const parts: Part[] = [];
+    const schedule: Schedule = {
+      name: "the demo model",
+      seed,
+      sessions,
+      kills,
+      atOnce: 5,
+      scenarios: KNOWN_SCENARIOS,
+      model: "demo",
+    };
+    let isPlaying = true;
+    const main = this.#playSchedule(parts, schedule).finally(() => {
+      isPlaying = false;
+    });
+    const all = [main];
+    if (short) {
+      all.push(this.#play(parts, "the limit", async () => playLimit(await this.#host("limit"))));
+    } else {
+      all.push(
+        this.#playSchedule(parts, {
+          ...schedule,
+          name: "a model outside",
+          sessions: Math.ceil(sessions / 3),
+          kills: Math.ceil(kills / 6),
+          atOnce: 4,
+          scenarios: ["text", "thinking", "tools", "cancel", "queue"],
+          model: "claude-chaos",
+        }),
+        this.#play(parts, "the limit", async () => playLimit(await this.#host("limit"))),
+      );
+      if (this.#name === "gateway")
+        all.push(
+          this.#playQuiet(parts),
+          this.#playAlone(parts, () => isPlaying),
+        );
+    }
+    await Promise.race([Promise.all(all), this.#firstFailure(all)]);
+    return parts;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#hosts.map((host) => host[Symbol.asyncDispose]()));
+    await this.#model[Symbol.asyncDispose]();
+  }
+
+  /** Resolves with the first part that failed; never, if none does. */
+  #firstFailure(parts: readonly Promise<Part>[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      for (const part of parts) {
+        part.then(({ violations }) => {
+          if (violations.length > 0) resolve();
+        }, reject);
+      }
+    });
+  }
+
+  async #playSchedule(parts: Part[], schedule: Schedule): Promise<Part> {
+    const host = await this.#host(schedule.name.replaceAll(" ", "-"));
+    const part: Part = { name: schedule.name, violations: [], rows: [], played: null };
+    parts.push(part);
+    const played = await runSchedule(host, schedule, (begun) => {
+      part.played = begun;
+    });
+    part.violations = played.violations;
+    part.rows = rowsOfSchedule(played);
+    if (schedule.model !== "demo") {
+      part.violations.push(...this.#model.refusals.map((text) => `the model's server refused: ${text}`));
+      part.rows.push(...rowsOfModel(this.#model));
+    }
+    return part;
+  }
+
+  async #playQuiet(parts: Part[]): Promise<Part> {
+    return await this.#play(parts, "quiet", async () => {
+      const host = await this.#gateway("quiet");
+      await host.start();
+      const told = await Promise.all([playLongTurn(host), playHibernation(host)]);
+      return told.flat();
+    });
+  }
+
+  async #playAlone(parts: Part[], isPlaying: () => boolean): Promise<Part> {
+    const figures: AloneFigures = { rounds: 0, kills: 0, sessions: 0, phases: [], longestMs: 0 };
+    const part = await this.#play(parts, "alone", async () =>
+      playAlone(
+        await this.#host("alone"),
+        this.#options.seed,
+        ({ rounds }) => rounds < ALONE_ROUNDS_MIN || isPlaying(),
+        figures,
+      ),
+    );
+    part.rows = rowsOfAlone(figures);
+    return part;
+  }
+
+  async #play(parts: Part[], name: string, play: () => Promise<string[]>): Promise<Part> {
+    const part: Part = { name, violations: [], rows: [], played: null };
+    parts.push(part);
+    part.violations = await play();
+    part.rows = [[name, part.violations.length === 0 ? "holds" : "VIOLATED"]];
+    return part;
+  }
+
+  async #gateway(name: string): Promise<GatewayHost> {
+    if (this.#script === null) throw new Error("only the gateway has a Worker");
+    const host = await GatewayHost.create({
+      folder: join(this.#folder, name),
+      script: this.#script,
+      modelUrl: this.#model.url,
+    });
+    this.#hosts.push(host);
+    return host;
+  }
+
+  async #host(name: string): Promise<ChaosHost> {
+    const { wrap = (one: ChaosHost) => one } = this.#options;
+    if (this.#script !== null) return wrap(await this.#gateway(name));
+    const host = new InProcessHost({ folder: join(this.#folder, name), modelUrl: this.#model.url });
+    this.#hosts.push(host);
+    return wrap(host);
+  }
+}
