@@ -12,7 +12,9 @@ export type LogFrame = { cursor: string; turn_id: string | null; type: string; j
 /** Opens a socket on the log after a cursor. */
 export type OpenSocket = (after: string) => Promise<WebSocket>;
 
-/** Attempts to go on, since the last frame. After that the client had better ask again itself. */
+/** A socket that lived this long was a good one, even if the session was quiet. */
+const GOOD_SOCKET_MS = 10_000;
+/** Attempts to go on, since the last frame or good socket. After that the client had better ask again itself. */
 const RETRIES_MAX = 8;
 const PAUSES: Pauses = { firstMs: 100, longestMs: 8_000 };
 
@@ -48,7 +50,9 @@ async function* followLog(
   const position: Position = { cursor: after, failures: 0 };
   let frames: FrameQueue | null = first;
   while (frames !== null) {
+    const openedAt = Date.now();
     yield* readSocket(frames, position);
+    if (Date.now() - openedAt >= GOOD_SOCKET_MS) position.failures = 0;
     if (FINAL_CODES.includes(frames.closeCode)) return;
     frames = await reopen(open, position, signal);
   }

@@ -57,6 +57,8 @@ export const SSE_COMMENT_INTERVAL_MS = 15_000;
 export const UNACKED_MAX_BYTES = 4 * 1024 * 1024;
 /** The same for a socket that never acknowledged anything. */
 export const NEVER_ACKED_MAX_BYTES = 32 * 1024 * 1024;
+/** What all sockets of a session that never acknowledged anything may be behind together: half of an isolate's memory. */
+export const NEVER_ACKED_TOTAL_MAX_BYTES = 64 * 1024 * 1024;
 /**
  * What a socket that is behind is sent beyond its acknowledgements; the rest stays in the log until it acknowledges. It
  * is twice what our clients take before they do, or both sides would wait.

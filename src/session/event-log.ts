@@ -25,8 +25,12 @@ export type Replayed = { type: EventType; turn_id: string | null; cursor: string
 
 type EventRow = { seq: number; type: EventType; turn_id: string | null; at: number; data: string | null };
 
-/** Rows that a replay reads at a time, so that a long log is never in memory whole; large ones are read one by one. */
-const CHUNK_ROWS = 500;
+/**
+ * Rows that a replay reads at a time, so that a long log is never in memory whole: few at first, since many replays are
+ * left after a few events. Large ones are read one by one.
+ */
+const FIRST_CHUNK_ROWS = 32;
+const CHUNK_ROWS = 512;
 const SMALL_ROW_BYTES = 16_384;
 
 const isBlockType = (type: EventType): type is BlockType => type === "TEXT" || type === "THINKING";
@@ -282,12 +286,13 @@ export class EventLog {
       "SELECT seq, type, turn_id, at, CASE WHEN octet_length(data) <= ?1 THEN data END AS data, " +
       "octet_length(data) > ?1 AS is_large " +
       "FROM events WHERE seq BETWEEN ?2 AND ?3 AND (?4 IS NULL OR type = ?4) ORDER BY seq LIMIT ?5";
-    for (let next = from; next <= to; ) {
-      const chunk = [SMALL_ROW_BYTES, next, to, type, CHUNK_ROWS];
+    let size = FIRST_CHUNK_ROWS;
+    for (let next = from; next <= to; size = Math.min(size * 2, CHUNK_ROWS)) {
+      const chunk = [SMALL_ROW_BYTES, next, to, type, size];
       const rows = this.#sql.exec<EventRow & { is_large: number | null }>(query, ...chunk);
       for (const { is_large, ...row } of rows) yield (is_large === 1 ? this.#row(row.seq) : null) ?? row;
       const last = rows.at(-1);
-      if (last === undefined || rows.length < CHUNK_ROWS) return;
+      if (last === undefined || rows.length < size) return;
       next = last.seq + 1;
     }
   }

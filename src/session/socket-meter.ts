@@ -1,10 +1,20 @@
 import { parseCursor } from "../protocol/cursors.ts";
-import { CATCH_UP_WINDOW_BYTES, NEVER_ACKED_MAX_BYTES, UNACKED_MAX_BYTES } from "../protocol/limits.ts";
+import {
+  CATCH_UP_WINDOW_BYTES,
+  NEVER_ACKED_MAX_BYTES,
+  NEVER_ACKED_TOTAL_MAX_BYTES,
+  UNACKED_MAX_BYTES,
+} from "../protocol/limits.ts";
 
 /** Positions are remembered this far apart, so that a fast stream does not remember every frame. */
 const MARK_EVERY_BYTES = 64 * 1024;
 
 type Mark = { seq: number; offset: number; bytes: number };
+
+/** How far each of `count` clients may be behind that never acknowledged anything: their share, within bounds. */
+export function neverAckedLimit(count: number): number {
+  return Math.max(UNACKED_MAX_BYTES, Math.min(NEVER_ACKED_MAX_BYTES, NEVER_ACKED_TOTAL_MAX_BYTES / count));
+}
 
 /**
  * How far a socket's client is behind what was sent to it. The platform knows no backpressure: without this, a client
@@ -20,9 +30,15 @@ export class SocketMeter {
   #lastMark = 0;
   #cursor: string | null = null;
 
-  /** `acknowledges`: the client is known to, so that the narrower limit holds from the start. */
-  constructor(acknowledges = false) {
+  readonly #countNeverAcked: () => number;
+
+  /**
+   * @param acknowledges the client is known to, so that the narrower limit holds from the start
+   * @param countNeverAcked how many clients there are that never acknowledged anything, with this one
+   */
+  constructor(acknowledges = false, countNeverAcked = () => 1) {
     this.#acked = acknowledges ? 0 : null;
+    this.#countNeverAcked = countNeverAcked;
   }
 
   get acknowledges(): boolean {
@@ -79,7 +95,8 @@ export class SocketMeter {
   }
 
   #isNear(): boolean {
-    return this.unacked + this.#missed <= (this.acknowledges ? UNACKED_MAX_BYTES : NEVER_ACKED_MAX_BYTES);
+    const limit = this.acknowledges ? UNACKED_MAX_BYTES : neverAckedLimit(this.#countNeverAcked());
+    return this.unacked + this.#missed <= limit;
   }
 }
 

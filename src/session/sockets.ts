@@ -20,8 +20,6 @@ const attachment = z.strictObject({
   turns: z.array(z.strictObject({ turn_id: z.string(), id: frameIdValue.optional() })),
   /** The client says what it took. */
   acks: z.boolean(),
-  /** Where the client is in the log, if it has not been sent all of it; null: it hears what happens. */
-  behind: z.string().nullable(),
 });
 export type Attachment = z.infer<typeof attachment>;
 
@@ -30,6 +28,11 @@ type Sink = {
   meter: SocketMeter;
   types: ReadonlySet<EventType> | null;
   attached: Attachment;
+  /**
+   * Where the client is in the log, if it has not been sent all of it; null: it hears what happens. It is not attached:
+   * while somebody is behind a timer waits, and an object with a timer does not sleep.
+   */
+  behind: string | null;
   beganAt: number | null;
   movedAt: number;
 };
@@ -50,6 +53,8 @@ export class Sockets {
   readonly #sinks = new Map<WebSocket, Sink>();
   /** Where everybody is who is not behind; null: since the object woke nothing was told. */
   #position: string | null = null;
+  /** How many never acknowledged anything. */
+  #neverAcked = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(state: DurableObjectState, told: Told) {
@@ -58,7 +63,6 @@ export class Sockets {
     for (const socket of state.getWebSockets()) {
       if (socket.readyState === WebSocket.OPEN) this.#add(socket, attachment.parse(socket.deserializeAttachment()));
     }
-    this.#lookAgain();
   }
 
   /**
@@ -72,9 +76,10 @@ export class Sockets {
     greeting: ControlFrame | null,
   ): void {
     this.#state.acceptWebSocket(socket);
-    const sink = this.#add(socket, { ...attached, turns: [], acks: attached.reader, behind: after });
+    const sink = this.#add(socket, { ...attached, turns: [], acks: attached.reader });
     this.#keep(sink, {});
     if (greeting !== null) this.reply(socket, greeting);
+    sink.behind = after;
     if (after !== null) this.#catchUp();
   }
 
@@ -113,13 +118,13 @@ export class Sockets {
     const bytes = bytesOf(json);
     const isTooMuch = bytes * this.#sinks.size > FAN_OUT_MAX_BYTES;
     for (const sink of this.#sinks.values()) {
-      if (sink.attached.behind === null && before !== null && (isTooMuch || sink.meter.isFull)) {
+      if (sink.behind === null && before !== null && (isTooMuch || sink.meter.isFull)) {
         sink.movedAt = Date.now();
         sink.beganAt = isTooMuch ? null : sink.movedAt;
-        this.#keep(sink, { behind: before });
+        sink.behind = before;
       }
       const isWanted = sink.types === null || sink.types.has(event.type);
-      if (sink.attached.behind !== null) {
+      if (sink.behind !== null) {
         if (isWanted && !sink.meter.miss(bytes)) this.#cutOff(sink);
         continue;
       }
@@ -142,8 +147,11 @@ export class Sockets {
     if (sink === undefined) return;
     sink.meter.acknowledge(cursor);
     sink.movedAt = Date.now();
-    if (!sink.attached.acks) this.#keep(sink, { acks: true });
-    if (sink.attached.behind !== null) this.#catchUp();
+    if (!sink.attached.acks) {
+      this.#neverAcked--;
+      this.#keep(sink, { acks: true });
+    }
+    if (sink.behind !== null) this.#catchUp();
   }
 
   closeAll(code: number, reason: string): void {
@@ -158,13 +166,17 @@ export class Sockets {
   }
 
   remove(socket: WebSocket): void {
+    const sink = this.#sinks.get(socket);
+    if (sink?.attached.acks === false) this.#neverAcked--;
     this.#sinks.delete(socket);
   }
 
   #add(socket: WebSocket, attached: Attachment): Sink {
     const types = attached.types === null ? null : new Set(attached.types);
-    const sink = { socket, meter: new SocketMeter(attached.acks), types, attached, beganAt: null, movedAt: 0 };
+    const meter = new SocketMeter(attached.acks, () => this.#neverAcked);
+    const sink: Sink = { socket, meter, types, attached, behind: null, beganAt: null, movedAt: 0 };
     this.#sinks.set(socket, sink);
+    if (!attached.acks) this.#neverAcked++;
     return sink;
   }
 
@@ -180,25 +192,22 @@ export class Sockets {
   }
 
   #sendWindow(sink: Sink, now: number): void {
+    if (sink.behind === null) return;
     const window = windowOf(standingOf(sink));
     sink.beganAt ??= now;
     sink.movedAt = now;
-    let behind = sink.attached.behind;
     let sent = 0;
     try {
-      for (const replayed of behind === null ? [] : this.#told.replay(behind, sink.types)) {
-        if (sent >= window) {
-          this.#keep(sink, { behind });
-          return;
-        }
+      for (const replayed of this.#told.replay(sink.behind, sink.types)) {
+        if (sent >= window) return;
         const bytes = bytesOf(replayed.json);
         if (!this.#send(sink, replayed.cursor, replayed.json, bytes)) return;
-        behind = replayed.cursor;
+        sink.behind = replayed.cursor;
         sent += bytes;
         this.#completeAfter(sink, replayed);
       }
       sink.meter.catchUp();
-      this.#keep(sink, { behind: null });
+      sink.behind = null;
     } catch (thrown) {
       console.error("sockets:", thrown);
       this.#close(sink.socket, 1011, "the log could not be read");
@@ -206,10 +215,10 @@ export class Sockets {
   }
 
   #behind(): Sink[] {
-    return [...this.#sinks.values()].filter(({ attached }) => attached.behind !== null);
+    return [...this.#sinks.values()].filter(({ behind }) => behind !== null);
   }
 
-  /** The object stays awake until then: a client that takes nothing is given up after a while, so that this ends. */
+  /** The object stays awake until then. That ends, since a client that takes nothing is cut off after a while. */
   #lookAgain(): void {
     const now = Date.now();
     const next = nextLook(this.#behind().map(standingOf), now);
