@@ -24,7 +24,8 @@ export const TURN_FLAGS_HELP = `  --session ID           continue this session; 
   --approve allow        what the agent writes in DIR is not asked for (for now there is nothing else)
   --model M              the model of a new session (GATEWAY_MODEL); without an ANTHROPIC_API_KEY the demo model answers
   --force-complex        do not begin on the session's fast model
-  --on-busy MODE         while a turn runs: enqueue (the default), reject, interrupt or steer
+  --on-busy MODE         while a turn runs: enqueue (the default: wait for its end), reject, interrupt (stop it and run
+                         next) or steer (join it, at its next step)
   --thinking             show the text of thinking
   --json                 print every event as a line of JSON
   --no-fallback          fail if the gateway cannot be reached; else a new session begins in this process instead

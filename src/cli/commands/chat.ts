@@ -9,8 +9,8 @@ import { parseTurnFlags, TURN_FLAGS_HELP } from "../turn-flags.ts";
 const HELP = `Usage: turnpike chat [flags]
 
 Sends each line as a message in one session and shows its turn. Ctrl-C cancels the turn that runs, a second one leaves
-at once. At the prompt "exit", "quit", Ctrl-D or Ctrl-C twice leaves. Lines can be edited, and the arrow keys bring
-back earlier ones.
+at once; a line that is typed meanwhile is sent after it. At the prompt "exit", "quit", Ctrl-D or Ctrl-C twice leaves.
+Lines can be edited, and the arrow keys bring back earlier ones.
 
 ${TURN_FLAGS_HELP}`;
 
