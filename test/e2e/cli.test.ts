@@ -224,6 +224,30 @@ describe("an interrupt", () => {
   });
 });
 
+describe("a message to a busy session", () => {
+  const script = `Say 'begun'; ${Array(15).fill("Wait 0.4 seconds").join("; ")}`;
+
+  test("[CLI29] [CLI4] [TURN23] that steers shows the turn that it joins, and ends as that does", async () => {
+    const sessionId = await newSession();
+    await using first = startTurnpike(["run", script, "--session", sessionId]);
+    await first.printed(({ stderr }) => stderr.includes("wait {"));
+    const second = await turnpike(["run", "Say 'instead'", "--session", sessionId, "--on-busy", "steer"]);
+    expect(second).toMatchObject({ code: 0, stdout: "beguninstead" });
+    expect(second.stderr).toContain("\njoined the turn: Say 'instead'\n");
+    expect(await first.outcome()).toBe(0);
+    expect(first.stdout).toBe("beguninstead");
+  });
+
+  test("[CLI3] [TURN22] that interrupts has its own turn, and the other ends with 130", async () => {
+    const sessionId = await newSession();
+    await using first = startTurnpike(["run", "Say 'begun', then wait 60 seconds", "--session", sessionId]);
+    await first.printed(({ stderr }) => stderr.includes("wait {"));
+    const second = await turnpike(["run", "Say 'instead'", "--session", sessionId, "--on-busy", "interrupt"]);
+    expect(second).toMatchObject({ code: 0, stdout: "instead" });
+    expect(await first.outcome()).toBe(130);
+  });
+});
+
 describe("turnpike chat", () => {
   test("[CLI7] sends each line in one session, until exit", async () => {
     const input = "Write 'b' to b.txt\n\n  Say 'heard'  \nFail with 400\nRead b.txt\nexit\nSay 'never'\n";

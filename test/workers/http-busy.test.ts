@@ -66,7 +66,7 @@ const joined = (log: Event[]) =>
   log.flatMap(({ data }) => ("status" in data && data.status === "steered" ? data.text : []));
 const endsOf = (log: Event[]) => log.flatMap(({ type, data }) => (type === "ITERATION_END" ? data.status : []));
 
-test("[REST20] [WAIT2] [SSE4] [IDEM2] [IDEM9] a message that steers has the running turn in every form, however often it is sent", async () => {
+test("[REST20] [WAIT7] [SSE9] [IDEM2] [IDEM9] a message that steers has the running turn in every form, however often it is sent", async () => {
   const { session_id } = await newSession();
   const running = acceptedTurn.parse(
     await (await ask("POST", `sessions/${session_id}/turns`, { json: STEERABLE })).json(),
