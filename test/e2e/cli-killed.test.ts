@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 import { openNodeSql } from "../../src/local/node-sql.ts";
 import { type Event, event } from "../../src/protocol/events.ts";
 import { writeMeta } from "../../src/session/settings.ts";
+import { markCancelled, openTurns } from "../../src/session/turn-table.ts";
 import { readRemains } from "../chaos/read-remains.ts";
 import { readCopy } from "../chaos/stored-copy.ts";
 import { CommandLine, sessionIn } from "../support/command-line.ts";
@@ -96,9 +98,20 @@ describe("a turn whose process is killed goes on with turnpike resume, and its e
     expect(filesIn(cli.filesOf(sessionId))).toEqual({ "f.txt": "ab" });
   });
 
+  test("[LOCAL5] [TOOL19] [TURN18] what was decided is done, and no more, when the turn was just cancelled", async () => {
+    const sessionId = await runToDeath(["run", SCRIPT], "1 before renameSync /f\\.txt$");
+    const database = openNodeSql(join(cli.home, "state", sessionId, "session.sqlite"));
+    for (const { turn_id } of openTurns(database.sql)) markCancelled(database.sql, turn_id);
+    database.close();
+    expect(phaseOf(sessionId)).toBe("cancelling");
+    const { code, outcomes } = await resumeWhole(sessionId);
+    expect({ code, outcomes }).toEqual({ code: 130, outcomes: ["resumed", "done", "cancelled"] });
+    expect(filesIn(cli.filesOf(sessionId))).toEqual({ "f.txt": "a" });
+  });
+
   test.for([
-    ["thinking", "Think for 100 words at 10 ms, then say 'end'", '"thinking":"'],
-    ["call started", "Say 'begun', then wait 0.5 seconds, then say 'end'", '"TOOL_CALL"'],
+    ["thinking", "Think for 30 words at 10 ms, then say 'end'", '"thinking":"'],
+    ["call started", "Say 'begun', then wait 0.3 seconds, then say 'end'", '"TOOL_CALL"'],
   ])("[LOCAL5] [CLI18] in %s", async ([phase = "", script = "", shown = ""]) => {
     await using killed = cli.start(["run", script, "--json"]);
     await killed.printed(({ stdout }) => stdout.includes(shown));
@@ -144,12 +157,16 @@ describe("turnpike rm that is killed", () => {
     ["before it leaves the list", "1 after rmSync sessions/session_"],
     ["when nothing of its state is in place", "1 after renameSync \\.removed$"],
   ] as const)("[LOCAL8] [CLI21] %s leaves no session, and the next one removes the rest", async ([, step]) => {
-    const { stderr } = await cli.run(["run", "Write 'x' to a.txt"]);
-    const sessionId = sessionIn(stderr);
-    await runToDeath(["rm", sessionId, "--yes"], step);
-    expect(await cli.run(["resume", sessionId])).toMatchObject({ code: 3 });
-    expect(await cli.run(["rm", sessionId, "--yes"])).toMatchObject({ code: 3 });
-    expect((await cli.run(["sessions", "--json"])).stdout).toBe("");
+    const gateway = () => new InProcessGateway({ home: cli.home, models: {}, holder: "this test" });
+    const before = gateway();
+    const { session_id } = await before.createSession();
+    await before.writeFile(session_id, "a.txt", new Uint8Array(1));
+    await before.close();
+    await runToDeath(["rm", session_id, "--yes"], step);
+    const after = gateway();
+    expect((await after.listSessions()).sessions).toEqual([]);
+    await after.close();
+    expect(await cli.run(["rm", session_id, "--yes"])).toMatchObject({ code: 3 });
     for (const folder of ["sessions", "state", "doors"]) expect(readdirSync(join(cli.home, folder))).toEqual([]);
   });
 

@@ -49,5 +49,19 @@ async function dieAt(): Promise<void> {
   }
 }
 
-const deeds: Record<string, () => Promise<void>> = { execute, runAndLeave, waitForNothing, dieWhenFollowed, dieAt };
+/** Submits messages, one a line, and dies in the text of the first. */
+async function submitAndDie(): Promise<void> {
+  for (const line of text.split("\n")) print(await gateway.submit(sessionId, { user_input: line }, line));
+  for await (const { type } of gateway.events(sessionId, "0"))
+    if (type === "TEXT") process.kill(process.pid, "SIGKILL");
+}
+
+const deeds: Record<string, () => Promise<void>> = {
+  execute,
+  runAndLeave,
+  waitForNothing,
+  dieWhenFollowed,
+  dieAt,
+  submitAndDie,
+};
 await deeds[what ?? ""]?.();

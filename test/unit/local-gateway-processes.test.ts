@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 import { type Event, event as eventSchema } from "../../src/protocol/events.ts";
+import type { AcceptedTurn } from "../../src/protocol/rest.ts";
 import { entriesOf } from "../support/entries-of.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { RunningProcess, runProcess } from "../support/run-process.ts";
@@ -164,6 +165,41 @@ describe("a session that another process holds", { timeout: 30_000 }, () => {
       const count = (to: number) => Array.from({ length: to }, (_, i) => `${i + 1} `).join("");
       expect(texts).toEqual(["first", "", count(20), count(9)]);
       for (const one of gateways) await one.close();
+    }));
+
+  test("[LOCAL5] [LOCAL13] that dies with turns in its queue loses none of them, nor takes one twice", () =>
+    withScene(async ({ home, gateway, id, start }) => {
+      const inputs = ["Count to 100 at 20 ms, then append 'a' to f.txt", "Append 'b' to f.txt", "Append 'c' to f.txt"];
+      await using dying = start("submitAndDie", inputs.join("\n"));
+      expect(await dying.outcome()).toBe("SIGKILL");
+      const accepted = dying.stdout.trimEnd().split("\n");
+      expect(accepted).toHaveLength(3);
+      // Whoever had no answer asks again.
+      const again: AcceptedTurn[] = [];
+      for (const user_input of inputs) again.push(await gateway.submit(id, { user_input }, user_input));
+      expect(again).toEqual(accepted.map((line) => JSON.parse(line)));
+      await expect(gateway.submit(id, { user_input: "other" }, inputs[0] ?? "")).rejects.toMatchObject({
+        code: "idempotency_key_reused",
+      });
+      let ends = 0;
+      const log = await until(gateway.events(id, "0"), (event) => isEnd(event) && ++ends === 3);
+      expect(log.filter(isEnd).map(({ turn_id }) => turn_id)).toEqual(again.map(({ turn_id }) => turn_id));
+      expect(log.filter(({ type }) => type === "USER_INPUT")).toHaveLength(3);
+      expect(readFileSync(join(home, "sessions", id, "f.txt"), "utf8")).toBe("abc");
+    }));
+
+  test("[LOCAL1] [LOCAL5] that dies while it is asked to cancel has its turn cancelled by whoever asked", () =>
+    withScene(async ({ gateway, id, start }) => {
+      await using holder = start("execute", "Wait 60 seconds");
+      await holder.printed(({ stdout }) => stdout.includes("TOOL_CALL"));
+      holder.child.kill("SIGSTOP");
+      const cancelling = gateway.cancel(id);
+      // Time to come to the door, where nobody answers.
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+      await holder.killGroup("SIGKILL");
+      expect(await cancelling).toEqual({ turn_id: printed(holder)[0]?.turn_id });
+      const log = await until(gateway.events(id, "0"), isEnd);
+      expect(log.at(-1)).toMatchObject({ data: { status: "cancelled" } });
     }));
 
   test("[LOCAL5] that dies at any event of a turn has done each effect once when the turn is complete", () =>
