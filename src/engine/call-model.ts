@@ -16,20 +16,19 @@ export async function callModel(deps: TurnDeps, signal: AbortSignal): Promise<vo
   const { attempt, raisedMaxTokens, makeRoom: madeRoom } = material;
   const made = { attempt, raisedMaxTokens, madeRoom, canMakeRoom: canMakeRoom(material.transcript) };
   const reader = new MessageReader(store);
-  let outcome: ModelOutcome;
+  let outcome: ModelOutcome | null = null;
   try {
     await readStream(deps, request, attempt, reader, signal);
     outcome = judgeMessage(store.state(), reader.step(request.model), made, now());
   } catch (thrown) {
-    if (thrown instanceof Aborted && store.state().cancelled) {
-      store.commitStep(reader.partial(request.model), CANCELLED);
-      return;
-    }
+    if (thrown instanceof ModelError) outcome = judgeFailure(thrown, made, random);
     // What the model did not throw is no failure of the model's.
-    if (!(thrown instanceof ModelError)) throw thrown;
-    outcome = judgeFailure(thrown, made, random);
+    else if (!(thrown instanceof Aborted && store.state().cancelled)) throw thrown;
   }
-  apply(store, outcome);
+  if (outcome !== null && (outcome.do === "commit" || !store.state().cancelled)) apply(store, outcome);
+  // A call that failed in the moment of its cancel is a cancelled one, but what was refused for good stays refused.
+  else if (outcome?.do === "fail" && outcome.omit) store.finish(CANCELLED, { omit: true });
+  else store.commitStep(reader.partial(request.model), CANCELLED);
 }
 
 const CANCELLED: TurnEnd = { status: "cancelled", stopReason: null, stopDetails: null, error: null };

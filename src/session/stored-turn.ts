@@ -153,7 +153,9 @@ export class StoredTurn implements TurnStore {
         usage: JSON.stringify(addUsage(usageOf(this.#row), step.usage)),
       };
       if (end === null) return progress;
-      return { ...progress, ...this.#end(writer, { ...this.#row, ...progress }, end, end.status === "refused", []) };
+      // Refused it is too where a cancel came in the same moment.
+      const omit = step.stopReason === "refusal";
+      return { ...progress, ...this.#end(writer, { ...this.#row, ...progress }, end, omit, []) };
     });
   }
 
@@ -261,9 +263,15 @@ export class StoredTurn implements TurnStore {
     this.#fence();
     const block: LiveBlock = this.#options.log.openBlock(type, this.#row.turn_id, redacted);
     return {
-      append: (piece) => block.append(piece),
+      append: (piece) => {
+        this.#fence();
+        block.append(piece);
+      },
       addCitation: (citation) => block.citations.push(citation),
-      end: () => block.end(),
+      end: () => {
+        this.#fence();
+        block.end();
+      },
     };
   }
 
