@@ -34,7 +34,8 @@ type Sending = { response: ServerResponse; gone: AbortSignal };
  * with faults. Like the demo it keeps no transcript. A call is known by its content alone, so a schedule is repeated by
  * its seed; sessions whose messages are equal share one schedule, which still ends after as many faults.
  *
- * A transcript that the API would refuse is answered with 400, and kept in `refusals`.
+ * A transcript that the API would refuse is answered with 400, and kept in `refusals`; one that ends with a message of
+ * the model's too, so no script may stop with pause_turn.
  */
 export class ModelServer implements AsyncDisposable {
   /** How often each kind of fault was met. */

@@ -75,11 +75,11 @@ test("[MODEL5] the faults of a call follow from the seed and its content, are of
 
 test("[MODEL5] a session completes its turn through faults of every kind", async () => {
   const scenes = FAULT_KINDS.map(async (kind) => {
-    await using server = await ModelServer.start({ seed: 7, share: 1, stallMs: 20, kinds: [kind] });
+    await using server = await ModelServer.start({ seed: 2, share: 1, stallMs: 20, kinds: [kind] });
     const world = sessionBehind(server);
     const turn = await world.run("Think for 5 words, then Say 'Hm', then Count to 3");
     const injected = server.injected.get(kind) ?? 0;
-    expect(injected, kind).toBeGreaterThan(0);
+    expect(injected, kind).toBe(1);
     const retries = world.events("STATUS").filter(({ data }) => data.status === "retrying");
     expect(retries, kind).toHaveLength(kind === "noise" ? 0 : injected);
     await server.idle();
@@ -88,7 +88,7 @@ test("[MODEL5] a session completes its turn through faults of every kind", async
   });
   const turns = await Promise.all(scenes);
   expect(turns).toMatchObject(turns.map(() => ({ status: "complete", response_text: "Hm1 2 3 " })));
-});
+}, 20_000);
 
 test("[MODEL5] an outage refuses connections for its time alone", async () => {
   await using server = await ModelServer.start({ seed: 1, share: 0 });

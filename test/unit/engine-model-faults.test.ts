@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { MODEL_MAX_ATTEMPTS } from "../../src/engine/model-failure.ts";
+import { createModels } from "../../src/models/models.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import { entriesOf } from "../support/entries-of.ts";
 import {
+  delayOf,
   EVENTS_MAX,
   FAULT_NAMES,
   FAULTS,
@@ -12,7 +14,10 @@ import {
   isEnd,
   isRetrying,
 } from "../support/faulty-model.ts";
+import { freePort } from "../support/free-port.ts";
+import { startMessagesServer } from "../support/messages-server.ts";
 import { requestFaults } from "../support/request-faults.ts";
+import { SessionWorld } from "../support/session-world.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
@@ -123,6 +128,33 @@ describe.each(FAULT_NAMES)("a call that meets %s", (name) => {
     expect(world.file("a.txt")).toBe("x");
     await checkAlways(scene, 1);
   });
+});
+
+test("[MODEL5] [MODEL7] a server that is not there is asked again until it is, or is given up", async () => {
+  const port = await freePort();
+  const model = createModels({ ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}` });
+  const world = new SessionWorld({ model, settings: { model: "claude-opus-5-5" } });
+  let seen = 0;
+  const passRetry = async (before: () => Promise<void> = async () => {}) => {
+    const retry = await world.until((event) => event.seq > seen && isRetrying(event));
+    expect(retry.data).toMatchObject({ code: "network", discard: [] });
+    seen = retry.seq;
+    await before();
+    await vi.advanceTimersByTimeAsync(delayOf(retry));
+  };
+  const failed = world.submit("go");
+  for (let retries = 1; retries < MODEL_MAX_ATTEMPTS; retries++) await passRetry();
+  expect((await world.ended(failed)).status).toBe("failed");
+  expect(world.events("ERROR")).toMatchObject([{ data: { code: "network", retryable: true } }]);
+
+  const turnId = world.submit("go");
+  await passRetry();
+  let close = async () => {};
+  await passRetry(async () => {
+    ({ close } = await startMessagesServer(port));
+  });
+  expect((await world.ended(turnId)).status).toBe("complete");
+  await close();
 });
 
 test("[TURN20] [MODEL35] a turn that waits to ask the model again may be killed any number of times", async () => {
