@@ -26,6 +26,7 @@ export type DeletionOptions = {
  */
 export class Deletion {
   readonly #options: DeletionOptions;
+  #ended = false;
 
   constructor(options: DeletionOptions) {
     this.#options = options;
@@ -43,7 +44,8 @@ export class Deletion {
     const { now, wakeAt } = this.#options;
     const removing = this.#removeTraces(settings).catch((thrown: unknown) => {
       console.error("delete:", thrown);
-      wakeAt(now() + RETRY_MS);
+      // What was slow may fail after everything is gone.
+      if (!this.#ended) wakeAt(now() + RETRY_MS);
     });
     await withDeadline(removing, STORAGE_TIMEOUT_MS).catch((thrown: unknown) => console.error("delete:", thrown));
   }
@@ -59,7 +61,9 @@ export class Deletion {
     // Set before anything is awaited, so that a kill is followed by another try.
     wakeAt(isSecondSweep ? now() + RETRY_MS : since + SECOND_SWEEP_MS);
     await this.#removeTraces(settings);
-    if (isSecondSweep) await deleteAll();
+    if (!isSecondSweep) return;
+    this.#ended = true;
+    await deleteAll();
   }
 
   /** One storage that fails keeps nothing in the other. The tombstone comes first, so that nothing enters after it. */
