@@ -21,6 +21,7 @@ async function tracesOf(sessionId: string, spaceId: string) {
   return { spaces: spaces.length, index, blobs: objects.length };
 }
 
+const NOT_FOUND = { problem: { code: "not_found" } };
 const GONE = { spaces: 0, index: [[null]], blobs: 0 };
 
 /** Lets the alarm of a session go off, later and later, until nothing of its object is left. */
@@ -67,7 +68,7 @@ test.for(Object.keys(FAULTS))(
         const removed = await killer.during(stub().remove(ADMIN)).catch(() => null);
         answered = removed !== null;
       }
-      expect(await stub().describe(ADMIN)).toMatchObject({ problem: { code: "not_found" } });
+      expect(await stub().describe(ADMIN)).toMatchObject(NOT_FOUND);
       await killer.during(untilEmpty(session_id, clock));
       reached = calls > n;
       faultAt = Number.POSITIVE_INFINITY;
@@ -78,6 +79,7 @@ test.for(Object.keys(FAULTS))(
     // Twice the tombstone, the space and its blobs.
     expect(n).toBeGreaterThan(6);
   },
+  30_000,
 );
 
 test.for(["D1", "R2"])(
@@ -93,7 +95,7 @@ test.for(["D1", "R2"])(
     let broken = true;
     aroundStorage(({ name, go }) => (broken && name.startsWith(store) ? failure() : go()));
     unwrap(await stub().remove(ADMIN));
-    expect(await stub().describe(ADMIN)).toMatchObject({ problem: { code: "not_found" } });
+    expect(await stub().describe(ADMIN)).toMatchObject(NOT_FOUND);
     for (let i = 0; i < 3; i++) {
       clock.putForward(SECOND_SWEEP_MS);
       await runDurableObjectAlarm(stub());
@@ -110,7 +112,8 @@ test.for(["D1", "R2"])(
 );
 
 test("[SESSION13] [SESSION16] bytes of a tool call that land after everything of its session is gone go too", async () => {
-  vi.spyOn(console, "error").mockImplementation(() => {});
+  const errors = vi.spyOn(console, "error").mockImplementation(() => {});
+  const givenUp = () => errors.mock.calls.filter(([what]) => what === "file storage:").length;
   const clock = useClock();
   const scene = await createScene();
   const { space_id } = unwrap(await scene.stub.space(ADMIN));
@@ -125,12 +128,40 @@ test("[SESSION13] [SESSION16] bytes of a tool call that land after everything of
     now.landed = true;
     return result;
   });
+  useFastTimers(ALL_SPEED);
   await scene.submit("Write 'a' to a.txt");
   await vi.waitFor(() => expect(now.putting).toBe(true));
-  useFastTimers(ALL_SPEED);
   unwrap(await scene.stub.remove(ADMIN));
   await untilEmpty(scene.session_id, clock);
+  await vi.waitFor(() => expect(givenUp()).toBe(3));
   now.isOpen = true;
   await vi.waitFor(() => expect(now.landed).toBe(true));
   await vi.waitFor(async () => expect(await tracesOf(scene.session_id, space_id)).toEqual(GONE));
 });
+
+test.for([
+  ["while it says something", "Count to 2000 at 5 ms", null],
+  ["while a tool runs", "Wait 60 seconds", null],
+  ["with turns that wait", "Wait 60 seconds", "Say 'next'"],
+] as const)(
+  "[SESSION13] [SESSION14] [SESSION16] a session that is deleted %s, is cancelled and deleted twice at once, leaves nothing",
+  async ([, first, next], { expect }) => {
+    const clock = useClock();
+    const scene = await createScene();
+    const { space_id } = unwrap(await scene.stub.space(ADMIN));
+    const client = await scene.socket();
+    await scene.submit(first);
+    if (next !== null) await scene.submit(next);
+    await client.until(({ type }) => type === "TEXT" || type === "TOOL_CALL");
+    const { stub } = scene;
+    const [cancelled, ...removed] = await Promise.all([stub.cancel(ADMIN), stub.remove(ADMIN), stub.remove(ADMIN)]);
+    expect(cancelled).toMatchObject({ ok: true });
+    expect(removed).toMatchObject([{ ok: true }, NOT_FOUND]);
+    expect(await client.untilClosed()).toMatchObject({ code: 4010 });
+    for (const asked of [stub.describe(ADMIN), stub.submit(ADMIN, { user_input: "x" }, null), stub.cancel(ADMIN)]) {
+      expect(await asked).toMatchObject(NOT_FOUND);
+    }
+    await untilEmpty(scene.session_id, clock);
+    expect(await tracesOf(scene.session_id, space_id)).toEqual(GONE);
+  },
+);
