@@ -48,6 +48,31 @@ describe("a gateway reached over the network", () => {
     await gateway.close();
   });
 
+  test("[CLI8] [IDEM9] a message that steers is said once, also where the answer to it was lost", async () => {
+    let lost = 0;
+    const losing: typeof fetch = async (url, init) => {
+      const response = await fetch(url, init);
+      if (init?.method !== "POST" || lost++ > 0) return response;
+      await response.body?.cancel();
+      throw new TypeError("fetch failed");
+    };
+    const gateway = new ExternalGateway({ baseUrl: server.url, token: server.token });
+    const steering = new ExternalGateway({ baseUrl: server.url, token: server.token, fetch: losing });
+    const { session_id } = await gateway.createSession({ model: "demo" });
+    const user_input = Array(200).fill("Wait 0.05 seconds").join("; ");
+    let steered: Promise<Event[]> | null = null;
+    const events: Event[] = [];
+    for await (const event of gateway.execute(session_id, { user_input, max_iterations: 1_000 })) {
+      events.push(event);
+      if (event.type !== "TOOL_CALL") continue;
+      steered ??= collect(steering.execute(session_id, { user_input: "Say 'once'", on_busy: "steer" }));
+    }
+    expect(entriesOf((await steered) ?? [])).toEqual(entriesOf(events));
+    expect(events.filter(({ data }) => "status" in data && data.status === "steered")).toHaveLength(1);
+    expect(lost).toBe(2);
+    await Promise.all([gateway.close(), steering.close()]);
+  });
+
   test("[CLI8] sessions, queries, cancelling and health, each by its call", async () => {
     const gateway = new ExternalGateway({ baseUrl: `${server.url}/`, token: server.token });
     const session = await gateway.createSession({ title: "mine", model: "demo" });
