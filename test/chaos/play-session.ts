@@ -215,7 +215,10 @@ function hasProgressed({ seen }: Watcher, since: number): boolean {
   for (let i = seen.length - 1; i >= 0; i--) {
     const event = seen[i]?.event;
     if (event === undefined || Date.parse(event.timestamp) < since) return false;
-    if (event.type === "TOOL_CALL" || event.type === "TOOL_RESULT" || event.type === "ITERATION_END") return true;
+    if (event.type === "TOOL_CALL" || event.type === "TOOL_RESULT") return true;
+    // A turn that ends while it waits in the queue gets the one that runs no further.
+    const hasRun = seen.some((one) => one.event.type === "USER_INPUT" && one.event.turn_id === event.turn_id);
+    if (event.type === "ITERATION_END" && hasRun) return true;
   }
   return false;
 }
