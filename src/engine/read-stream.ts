@@ -5,7 +5,7 @@ import { ModelError, type ModelRequest } from "./ports.ts";
 import type { Deadlines, TurnDeps } from "./turn-deps.ts";
 
 /** What was seen of a call, in ms since the epoch. */
-export type Sightings = {
+type Sightings = {
   asked: number;
   /** The last event of any kind; null before the first. */
   heard: number | null;
@@ -14,7 +14,7 @@ export type Sightings = {
 };
 
 /** Why a call is given up at this time; null while it is not. */
-export function overdue({ asked, heard, moved }: Sightings, deadlines: Deadlines, now: number): ModelError | null {
+function overdue({ asked, heard, moved }: Sightings, deadlines: Deadlines, now: number): ModelError | null {
   const { firstEventMs, nextEventMs, progressMs, callMs } = deadlines;
   if (now >= asked + callMs) {
     return new ModelError("call_too_long", `The model's message was not at its end after ${callMs / 1_000} s.`);
