@@ -3,7 +3,7 @@ import { CATCH_UP_SOCKETS_MAX, CATCH_UP_WINDOW_BYTES } from "../protocol/limits.
 /** A client that acknowledges and then says nothing for so long is sent more all the same, up to its limit. */
 const SILENT_MS = 5_000;
 /** One that never acknowledged anything is sent its windows by the clock. */
-const PACE_MS = 250;
+const PACE_MS = 50;
 /** A client that took nothing within this time is not waited for by others. */
 const TURN_MS = 1_000;
 

@@ -30,7 +30,7 @@ describe("a socket that is behind", () => {
   });
 
   test("[WS16] is sent a window by the clock if it never acknowledged, or stopped", () => {
-    expect(dueAt(standing({ acknowledges: false, unacked: 10 }))).toBe(NOW + 250);
+    expect(dueAt(standing({ acknowledges: false, unacked: 10 }))).toBe(NOW + 50);
     expect(windowOf(standing({ acknowledges: false, unacked: 10 }))).toBe(CATCH_UP_WINDOW_BYTES);
     expect(windowOf(standing({ unacked: 2 * CATCH_UP_WINDOW_BYTES }))).toBe(CATCH_UP_WINDOW_BYTES);
   });
