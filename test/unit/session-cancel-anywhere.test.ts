@@ -3,7 +3,8 @@ import type { Model, ModelRequest } from "../../src/engine/ports.ts";
 import { createDemoModel } from "../../src/models/demo.ts";
 import { passTimeUntil } from "../support/pass-time.ts";
 import { requestFaults } from "../support/request-faults.ts";
-import { ALICE, SessionWorld } from "../support/session-world.ts";
+import { ALICE, SessionWorld, type WorldOptions } from "../support/session-world.ts";
+import { DirectoryPlace } from "../support/workspace-directory.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse("2026-10-01T12:00:00.000Z") });
@@ -45,11 +46,15 @@ class AskedModel implements Model {
   }
 }
 
+/** Where the files lie: in a directory, or as an object has them. */
+type Place = Pick<WorldOptions, "place">;
+
 /** A session in which something happens as soon as the code pauses that has run so many statements. */
-function createWorld(at: number, happens: (world: SessionWorld) => void) {
+function createWorld(place: Place, at: number, happens: (world: SessionWorld) => void) {
   const model = new AskedModel();
   let statements = 0;
   const world: SessionWorld = new SessionWorld({
+    ...place,
     model,
     settings: { model: "demo" },
     beforeStatement: () => {
@@ -79,10 +84,11 @@ function check(world: SessionWorld, model: AskedModel, said: readonly string[]):
 }
 
 /** After which statements the code pauses, in a turn and the next that nobody disturbs. */
-async function pausesOf(): Promise<number[]> {
+async function pausesOf(place: Place): Promise<number[]> {
   const pauses = new Set<number>();
   let statements = 0;
   const world = new SessionWorld({
+    ...place,
     model: new AskedModel(),
     settings: { model: "demo" },
     beforeStatement: () => {
@@ -95,48 +101,76 @@ async function pausesOf(): Promise<number[]> {
   return [...pauses];
 }
 
-test("[TURN18] [TURN25] [REST15] [MODEL2] [MODEL4] [MODEL31] cancelled at any await, by three at once, with messages that wait to join", async () => {
-  const outcomes = new Set<string | undefined>();
-  for (const at of await pausesOf()) {
-    const said = [SCRIPT, NEXT];
-    const cancels: Promise<{ turn_id: string | null }>[] = [];
-    const { world, model } = createWorld(at, ({ session }) => {
-      // Nobody steers a turn that has ended.
-      if (session.describe().active_turn !== null) said.push(...STEERS);
-      for (const user_input of said.slice(2)) session.submit(ALICE, { user_input, on_busy: "steer" }, null);
-      for (let i = 0; i < 3; i++) cancels.push(session.cancel());
-    });
-    const first = world.submit(SCRIPT);
-    await passTimeUntil(world.until(({ type, turn_id }) => type === "ITERATION_END" && turn_id === first));
-    await passTimeUntil(world.ended(world.submit(NEXT)));
-    const told = await passTimeUntil(Promise.all(cancels));
-    expect(new Set(told.map(({ turn_id }) => turn_id)).size).toBeLessThanOrEqual(1);
-    outcomes.add(`${world.session.turn(first).status} ${told[0]?.turn_id === first}`);
-    check(world, model, said);
-  }
-  expect(outcomes).toContain("cancelled true");
-}, 60_000);
+const inTable = () => ({ [Symbol.dispose]: () => {} });
 
-test("[TURN18] [TURN20] cancelled as soon as it goes on, wherever the process before died", async () => {
-  for (const at of await pausesOf()) {
-    const model = new AskedModel();
-    const world = new SessionWorld({ model, settings: { model: "demo" } });
-    world.start();
-    world.dieAfter(at);
-    let first: string | null = null;
-    try {
-      first = world.submit(SCRIPT);
-      const ended = world.until(({ type }) => type === "ITERATION_END");
-      await passTimeUntil(Promise.race([ended, world.died()]));
-    } catch (thrown) {
-      expect(thrown).toHaveProperty("name", "Killed");
+function inDirectory() {
+  const place = new DirectoryPlace();
+  return { place, [Symbol.dispose]: () => place[Symbol.dispose]() };
+}
+
+const PLACES: [string, () => Place & Disposable][] = [
+  ["a table", inTable],
+  ["a directory", inDirectory],
+];
+
+/** The pauses of a turn with files in such a place. */
+async function pausesIn(open: () => Place & Disposable): Promise<number[]> {
+  using place = open();
+  return await pausesOf(place);
+}
+
+test.for(PLACES)(
+  "[TURN18] [TURN25] [REST15] [MODEL2] [MODEL4] [MODEL31] cancelled at any await, by three at once, with messages that wait to join, files in %s",
+  { timeout: 60_000 },
+  async ([, open]) => {
+    const outcomes = new Set<string | undefined>();
+    for (const at of await pausesIn(open)) {
+      using place = open();
+      const said = [SCRIPT, NEXT];
+      const cancels: Promise<{ turn_id: string | null }>[] = [];
+      const { world, model } = createWorld(place, at, ({ session }) => {
+        // Nobody steers a turn that has ended.
+        if (session.describe().active_turn !== null) said.push(...STEERS);
+        for (const user_input of said.slice(2)) session.submit(ALICE, { user_input, on_busy: "steer" }, null);
+        for (let i = 0; i < 3; i++) cancels.push(session.cancel());
+      });
+      const first = world.submit(SCRIPT);
+      await passTimeUntil(world.until(({ type, turn_id }) => type === "ITERATION_END" && turn_id === first));
+      await passTimeUntil(world.ended(world.submit(NEXT)));
+      const told = await passTimeUntil(Promise.all(cancels));
+      expect(new Set(told.map(({ turn_id }) => turn_id)).size).toBeLessThanOrEqual(1);
+      outcomes.add(`${world.session.turn(first).status} ${told[0]?.turn_id === first}`);
+      check(world, model, said);
     }
-    world.start();
-    const { active_turn } = world.session.describe();
-    expect(await passTimeUntil(world.session.cancel())).toEqual({ turn_id: active_turn });
-    if (active_turn !== null) expect(world.session.turn(active_turn).status).toBe("cancelled");
-    const isThere = first !== null || active_turn !== null;
-    await passTimeUntil(world.run(NEXT));
-    check(world, model, isThere ? [SCRIPT, NEXT] : [NEXT]);
-  }
-}, 60_000);
+    expect(outcomes).toContain("cancelled true");
+  },
+);
+
+test.for(PLACES)(
+  "[TURN18] [TURN20] [TOOL19] cancelled as soon as it goes on, wherever the process before died, files in %s",
+  { timeout: 60_000 },
+  async ([, open]) => {
+    for (const at of await pausesIn(open)) {
+      using place = open();
+      const model = new AskedModel();
+      const world = new SessionWorld({ ...place, model, settings: { model: "demo" } });
+      world.start();
+      world.dieAfter(at);
+      let first: string | null = null;
+      try {
+        first = world.submit(SCRIPT);
+        const ended = world.until(({ type }) => type === "ITERATION_END");
+        await passTimeUntil(Promise.race([ended, world.died()]));
+      } catch (thrown) {
+        expect(thrown).toHaveProperty("name", "Killed");
+      }
+      world.start();
+      const { active_turn } = world.session.describe();
+      expect(await passTimeUntil(world.session.cancel())).toEqual({ turn_id: active_turn });
+      if (active_turn !== null) expect(world.session.turn(active_turn).status).toBe("cancelled");
+      const isThere = first !== null || active_turn !== null;
+      await passTimeUntil(world.run(NEXT));
+      check(world, model, isThere ? [SCRIPT, NEXT] : [NEXT]);
+    }
+  },
+);
