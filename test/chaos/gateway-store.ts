@@ -16,7 +16,7 @@ export class GatewayStore {
 
   remains(sessionId: string): Remains {
     const file = this.#sessionFile(sessionId);
-    if (file === null) return { phase: "no session", starts: 0, queued: 0 };
+    if (file === null) return { phase: "no session", turnId: null, starts: 0, queued: 0 };
     let keys: string[] | null = null;
     return readCopy(file, (db) =>
       readRemains(db, (stageId) => {

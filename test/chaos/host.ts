@@ -44,6 +44,8 @@ export type Phase =
 /** What a killed process left of a session. */
 export type Remains = {
   phase: Phase;
+  /** The turn that ran. */
+  turnId: string | null;
   /** Starts of the host that found the turn running since its last progress: at 2 the next kill would be the third. */
   starts: number;
   /** How many turns waited for their start. */

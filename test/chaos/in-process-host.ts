@@ -31,7 +31,7 @@ export type InProcessHostOptions = {
   modelUrl: string | null;
 };
 
-const NO_SESSION: Remains = { phase: "no session", starts: 0, queued: 0 };
+const NO_SESSION: Remains = { phase: "no session", turnId: null, starts: 0, queued: 0 };
 
 /** A process that takes or gives back a session is done with that in a few system calls. */
 const TRANSIT_PAUSE_MS = 10;

@@ -50,8 +50,8 @@ export class SessionPlay {
   acts = 0;
   /** What was asked and is not answered yet. */
   request: Request | null = null;
-  /** When the process died that was killed for the second time without progress; null: it may be killed. */
-  #waitsForProgressSince: number | null = null;
+  /** The turn that was killed twice without progress, and when; null: it may be killed. */
+  #stopped: { turnId: string | null; at: number } | null = null;
 
   constructor(options: PlayOptions) {
     this.options = options;
@@ -80,17 +80,17 @@ export class SessionPlay {
 
   /** Whether the next kill would find a step that was killed twice already. */
   get needsProgress(): boolean {
-    const since = this.#waitsForProgressSince;
-    if (since === null || this.state !== "live") return false;
-    const progressed = this.watchers.some((watcher) => hasProgressed(watcher, since));
-    if (progressed) this.#waitsForProgressSince = null;
+    const stopped = this.#stopped;
+    if (stopped === null || this.state !== "live") return false;
+    const progressed = this.watchers.some((watcher) => hasProgressed(watcher, stopped.turnId, stopped.at));
+    if (progressed) this.#stopped = null;
     return !progressed;
   }
 
   /** Tells what a kill has left of it. @param at when the process had ended */
-  wasKilled({ phase, starts }: Remains, at: number): void {
+  wasKilled({ phase, turnId, starts }: Remains, at: number): void {
     if (phase !== "idle" && phase !== "no session") this.hits++;
-    this.#waitsForProgressSince = starts >= 1 && phase !== "deleting" ? at : null;
+    this.#stopped = starts >= 1 && phase !== "deleting" ? { turnId, at } : null;
   }
 
   /** Returns whether the session was removed. */
@@ -210,15 +210,13 @@ export class SessionPlay {
   }
 }
 
-/** Whether a step or a call was committed at `since` or later, as far as a watcher saw. */
-function hasProgressed({ seen }: Watcher, since: number): boolean {
+/** Whether a step or a call of the turn was committed at `since` or later, as far as a watcher saw. */
+function hasProgressed({ seen }: Watcher, turnId: string | null, since: number): boolean {
   for (let i = seen.length - 1; i >= 0; i--) {
     const event = seen[i]?.event;
     if (event === undefined || Date.parse(event.timestamp) < since) return false;
-    if (event.type === "TOOL_CALL" || event.type === "TOOL_RESULT") return true;
-    // A turn that ends while it waits in the queue gets the one that runs no further.
-    const hasRun = seen.some((one) => one.event.type === "USER_INPUT" && one.event.turn_id === event.turn_id);
-    if (event.type === "ITERATION_END" && hasRun) return true;
+    if (event.turn_id !== turnId) continue;
+    if (event.type === "TOOL_CALL" || event.type === "TOOL_RESULT" || event.type === "ITERATION_END") return true;
   }
   return false;
 }

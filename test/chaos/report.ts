@@ -21,7 +21,7 @@ export function rowsOfSchedule({ schedule, plays, killer, logs, startedAt, ended
   const events = [...logs.values()].flat();
   const watchers = plays.flatMap((play) => play.watchers);
   const waits = plays.flatMap((play) => timeToGoOn(logs.get(play.sessionId) ?? [], livesOf(play, lives)));
-  const longest = Math.max(0, ...waits.map(({ afterClientMs }) => afterClientMs ?? 0));
+  const longest = (since: "afterReadyMs" | "afterClientMs") => Math.max(0, ...waits.map((wait) => wait[since] ?? 0));
   const removed = plays.filter(({ state }) => state === "removed").length;
   const rows: Row[] = [
     [`with ${schedule.name}: kills`, kills.length],
@@ -37,7 +37,8 @@ export function rowsOfSchedule({ schedule, plays, killer, logs, startedAt, ended
     ["  frames", watchers.reduce((sum, { seen }) => sum + seen.length, 0)],
     ["  reconnects", watchers.reduce((sum, { reconnects }) => sum + reconnects, 0)],
     ["  times that a turn had to go on", waits.filter(({ event }) => event !== null).length],
-    ["  longest time to go on with a client", `${longest} ms`],
+    ["  longest time to go on, from the start", `${longest("afterReadyMs")} ms`],
+    ["  from a client's connection", `${longest("afterClientMs")} ms`],
     ["  took", `${Math.round((endedAt - startedAt) / 1_000)} s`],
   ];
   return rows;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleWorker } from "./bundle-worker.ts";
@@ -55,6 +55,7 @@ export async function runChaos(options: ChaosOptions): Promise<boolean> {
     }
     const evidence = options.keep ?? mkdtempSync(join(tmpdir(), "turnpike-chaos-failed-"));
     await keepEvidence(evidence, options.seed, parts);
+    await runner.keepStored(join(evidence, "stored"));
     console.log(`\nThe logs, the frames and the kills lie in ${evidence}`);
     return false;
   }
@@ -140,6 +141,12 @@ class Runner implements AsyncDisposable {
     }
     await Promise.race([Promise.all(all), this.#firstFailure(all)]);
     return parts;
+  }
+
+  /** Ends the hosts, and copies what they have stored. */
+  async keepStored(folder: string): Promise<void> {
+    await Promise.all(this.#hosts.map((host) => host.kill()));
+    cpSync(this.#folder, folder, { recursive: true, filter: (path) => !lstatSync(path).isSocket() });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

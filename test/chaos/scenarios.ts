@@ -84,10 +84,10 @@ export function planTurn(
   switch (kind) {
     case "text":
       say(plan, `${label} `);
-      count(plan, random.int(30, 120), random.int(2, 6));
+      count(plan, random.int(20, 80), random.int(2, 5));
       break;
     case "thinking":
-      plan.sentences.push(`Think for ${random.int(30, 120)} words at ${random.int(2, 6)} ms`);
+      plan.sentences.push(`Think for ${random.int(20, 70)} words at ${random.int(2, 5)} ms`);
       say(plan, `${label} `);
       count(plan, random.int(10, 40), 3);
       break;

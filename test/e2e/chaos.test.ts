@@ -1,0 +1,66 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { event } from "../../src/protocol/events.ts";
+import { PROJECT_ROOT } from "../support/gateway-process.ts";
+import { runProcess } from "../support/run-process.ts";
+
+const node = (...args: string[]) => runProcess(process.execPath, args, { cwd: PROJECT_ROOT });
+
+const killsFile = z.object({ kills: z.array(z.unknown()), lives: z.array(z.unknown()) });
+const sessionFile = z.object({
+  log: z.array(event).nullable(),
+  watchers: z.array(z.object({ seen: z.array(z.object({ event, at: z.number() })) })),
+});
+
+function readJson(file: string): unknown {
+  return JSON.parse(readFileSync(file, "utf8"));
+}
+
+const KILLS = { gateway: 10, "in-process": 5 };
+
+test.for(["gateway", "in-process"] as const)(
+  "[CHAOS1, CHAOS2] whatever is killed on the %s host, the logs, the clients and the files agree",
+  { concurrent: true },
+  async (host, { expect }) => {
+    const { code, stdout, stderr } = await node(
+      "test/chaos/main.ts",
+      ...["--short", "--seed", "4", "--host", host, "--kills", `${KILLS[host]}`],
+    );
+    expect(`${stdout}${stderr}`).toContain("Everything held.");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^seed 4$/m);
+    // What it says of itself is what it did: kills, most of them in the middle of something, and each session checked.
+    const figure = (what: string) => Number(new RegExp(`^ *${what} +([0-9]+)`, "m").exec(stdout)?.[1] ?? 0);
+    expect(figure("with the demo model: kills")).toBeGreaterThanOrEqual(KILLS[host]);
+    const phases = ["model call", "text", "thinking", "call open", "call started", "call uploaded", "call applying"];
+    const inTurns = phases.map((phase) => figure(`sessions found in: ${phase}`)).reduce((sum, count) => sum + count);
+    expect(inTurns).toBeGreaterThanOrEqual(KILLS[host]);
+    expect(figure("sessions that were checked")).toBeGreaterThanOrEqual(4);
+    expect(figure("reconnects")).toBeGreaterThanOrEqual(KILLS[host]);
+    expect(figure("times that a turn had to go on")).toBeGreaterThanOrEqual(KILLS[host]);
+    expect(stdout).toMatch(/^ *the limit +holds$/m);
+  },
+);
+
+test.for(["log", "files"])("[CHAOS3] a run whose %s are not true fails, and leaves what shows it", async (what) => {
+  const { code, stdout } = await node("test/support/tampered-chaos.ts", what);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^VIOLATED on in-process, the demo model:$/m);
+  expect(stdout).toMatch(what === "log" ? /event \d+ TEXT/ : /stray\.txt: expected no file/);
+  const folder = /lie in (.*)$/m.exec(stdout)?.[1] ?? "";
+  expect(existsSync(folder)).toBe(true);
+  try {
+    const place = join(folder, "the-demo-model");
+    const { kills } = killsFile.parse(readJson(join(place, "kills.json")));
+    expect(kills.length).toBeGreaterThanOrEqual(1);
+    const names = readdirSync(place).filter((name) => name.startsWith("session_"));
+    const sessions = names.map((name) => sessionFile.parse(readJson(join(place, name))));
+    expect(sessions.some(({ log, watchers }) => log !== null && watchers.some(({ seen }) => seen.length > 0))).toBe(
+      true,
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
