@@ -1,3 +1,4 @@
+import { ulid } from "ulid";
 import { expect, test, vi } from "vitest";
 import { problem } from "../../src/protocol/errors.ts";
 import { ask, codeOf, newSession, read } from "./http-scene.ts";
@@ -52,12 +53,12 @@ test("[ERR1] an error is a problem with all its fields, and a HEAD has its statu
 
 test("[ERR4] what nobody foresaw is internal and shows nothing of itself", async () => {
   const log = vi.spyOn(console, "error").mockImplementation(() => {});
-  const CATALOG = new Proxy(Object.create(null), {
+  const SESSIONS = new Proxy(Object.create(null), {
     get: () => () => {
       throw new Error("the secret is 1234");
     },
   });
-  const response = await ask("GET", "sessions", { env: { CATALOG } });
+  const response = await ask("GET", `sessions/session_${ulid()}`, { env: { SESSIONS } });
   expect(response.status).toBe(500);
   expect((await read(response)).body).not.toMatch(/secret|1234|stack/);
   expect(log).toHaveBeenCalledWith("http:", new Error("the secret is 1234"));
