@@ -19,7 +19,7 @@ const attachment = z.strictObject({
   /** The turns that this socket's `execute` frames started, each with the frame's id. */
   turns: z.array(z.strictObject({ turn_id: z.string(), id: frameIdValue.optional() })),
   /** The client says what it took. */
-  acks: z.boolean(),
+  acks: z.boolean().default(false),
 });
 export type Attachment = z.infer<typeof attachment>;
 
