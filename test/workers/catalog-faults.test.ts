@@ -146,6 +146,7 @@ test.for([
 
 test.for(["fails", "does not answer", "is done, and its answer is lost", "is done, and killed over"])(
   "[SESSION18] [SESSION12] [IDEM8] a creation of which any one call of D1 %s is 503, or done; its repeat gets the same session",
+  { timeout: 30_000 },
   async (name, { expect }) => {
     useFastTimers(FAST);
     const setFault = useCatalogFaults();
@@ -190,7 +191,6 @@ test.for(["fails", "does not answer", "is done, and its answer is lost", "is don
       expect(n).toBe(4);
     }
   },
-  30_000,
 );
 
 test("[SESSION18] [IDEM4] a creation that is refused is refused in the same words when its key cannot be freed", async () => {

@@ -37,6 +37,7 @@ async function untilEmpty(sessionId: string, clock: ReturnType<typeof useClock>)
 
 test.for(Object.keys(FAULTS))(
   "[SESSION13] [SESSION16] a deletion of which any one call of the storage %s ends with nothing left, and its key names it for ever",
+  { timeout: 30_000 },
   async (name, { expect }) => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const clock = useClock();
@@ -79,7 +80,6 @@ test.for(Object.keys(FAULTS))(
     // Twice the tombstone, the space and its blobs.
     expect(n).toBeGreaterThan(6);
   },
-  30_000,
 );
 
 test.for(["D1", "R2"])(
