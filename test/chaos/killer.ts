@@ -12,7 +12,7 @@ export type Aim =
   | { at: "any moment"; afterMs: number }
   | { at: "event"; type: "TOOL_RESULT" | "TEXT" | "THINKING" | "ITERATION_END"; afterMs: number }
   /** A call of a tool, by its name. */
-  | { at: "call"; tool: string; afterMs: number }
+  | { at: "call"; tool: string; scenario: Scenario | null; afterMs: number }
   | { at: "request"; request: Request; afterMs: number };
 
 /** One kill, and what it found. */
@@ -36,8 +36,8 @@ const NO_PROGRESS_MS = 60_000;
 /** What sessions send beside their messages. */
 const REQUESTS_OF: Partial<Record<Scenario, Request[]>> = {
   queue: ["submit", "withdraw"],
-  cancel: ["cancel", "cancel"],
-  delete: ["delete", "delete", "delete"],
+  cancel: ["cancel", "cancel", "cancel"],
+  delete: ["delete", "delete", "delete", "delete", "delete"],
   interrupt: ["submit"],
   steer: ["submit"],
 };
@@ -115,7 +115,11 @@ export class Killer {
     const afterMs = random.int(0, 30);
     const request = this.#likelyRequest();
     if (kind < 3 && request !== null) return { at: "request", request, afterMs: Math.floor(afterMs / 2) };
-    if (kind < 6) return { at: "call", tool: random.pick(["write", "write", "edit", "wait"]), afterMs: afterMs / 2 };
+    // Only with much to upload is there the time to be killed between the upload and its commit.
+    const uploads = this.#live().some(({ options: { scenario } }) => scenario === "large files");
+    if (kind < 6 && uploads) return { at: "call", tool: "write", scenario: "large files", afterMs };
+    if (kind < 6)
+      return { at: "call", tool: random.pick(["write", "edit", "wait"]), scenario: null, afterMs: afterMs / 3 };
     if (kind === 6) return { at: "event", type: random.pick(["TEXT", "TOOL_RESULT", "ITERATION_END"]), afterMs };
     if (kind === 7) return { at: "event", type: "THINKING", afterMs: afterMs * 5 };
     return { at: "any moment", afterMs: random.int(0, 900) };
@@ -123,8 +127,7 @@ export class Killer {
 
   /** One that a session is about to send which is played now. */
   #likelyRequest(): Request | null {
-    const live = this.#plays().filter(({ state }) => state === "live");
-    const likely = live.flatMap(({ options: { scenario } }) => REQUESTS_OF[scenario] ?? []);
+    const likely = this.#live().flatMap(({ options: { scenario } }) => REQUESTS_OF[scenario] ?? []);
     const [first, ...others] = likely;
     return first === undefined ? null : this.#random.pick([first, ...others]);
   }
@@ -146,17 +149,17 @@ export class Killer {
       case "event":
         return this.#nextEvent(({ type }) => type === aim.type);
       case "call":
-        return this.#nextEvent(({ type, data }) => type === "TOOL_CALL" && data.name === aim.tool);
+        return this.#nextEvent(({ type, data }) => type === "TOOL_CALL" && data.name === aim.tool, aim.scenario);
       case "request":
         return this.#nextRequest(aim.request);
     }
   }
 
-  async #nextEvent(test: (event: Event) => boolean): Promise<boolean> {
+  async #nextEvent(test: (event: Event) => boolean, scenario: Scenario | null = null): Promise<boolean> {
     const deadline = Date.now() + AIM_TIMEOUT_MS;
-    const seen = new Map(this.#watchers().map((watcher) => [watcher, watcher.seen.length]));
+    const seen = new Map(this.#watchers(scenario).map((watcher) => [watcher, watcher.seen.length]));
     while (Date.now() < deadline) {
-      for (const watcher of this.#watchers()) {
+      for (const watcher of this.#watchers(scenario)) {
         const from = seen.get(watcher) ?? 0;
         if (watcher.seen.slice(from).some(({ event }) => test(event))) return true;
         seen.set(watcher, watcher.seen.length);
@@ -180,9 +183,13 @@ export class Killer {
     });
   }
 
-  #watchers() {
-    return this.#plays()
-      .filter(({ state }) => state === "live")
+  #watchers(of: Scenario | null) {
+    return this.#live()
+      .filter(({ options: { scenario } }) => of === null || scenario === of)
       .flatMap(({ watchers }) => watchers);
+  }
+
+  #live(): SessionPlay[] {
+    return this.#plays().filter(({ state }) => state === "live");
   }
 }

@@ -115,11 +115,11 @@ async function playLane(played: Played, gate: Gate): Promise<void> {
   }
 }
 
-/** In turns, the short ones more often. */
-function scenarioOf({ scenarios }: Schedule, number: number): Scenario {
-  const inTurns = scenarios.flatMap((scenario) => Array.from({ length: WEIGHTS[scenario] ?? 1 }, () => scenario));
-  // A step that shares no divisor with any number of scenarios keeps the same ones apart.
-  const scenario = inTurns[(number * 7) % inTurns.length];
+/** In turns, those that are over sooner more often. */
+function scenarioOf({ seed, name, scenarios }: Schedule, number: number): Scenario {
+  const weighted = scenarios.flatMap((scenario) => Array.from({ length: WEIGHTS[scenario] ?? 1 }, () => scenario));
+  const places = weighted.map((scenario, i) => ({ scenario, at: seeded(seed, name, "scenario", i).next() }));
+  const { scenario } = places.sort((a, b) => a.at - b.at)[number % places.length] ?? {};
   if (scenario === undefined) throw new Error("there is no scenario");
   return scenario;
 }

@@ -166,7 +166,7 @@ function planLargeFiles(plan: Plan, random: Random, label: string): void {
   call(plan, `Write "${LINE.repeat(lines)}" to ${path}`, { name: "write", path });
   append(plan, path, `end of ${label}`);
   call(plan, `Replace 'end of' with 'the end of' in ${path}`, { name: "edit", path });
-  append(plan, path, "!");
+  for (let i = 0; i < 4; i++) append(plan, path, ` ${i}`);
 }
 
 function call(plan: Plan, sentence: string, { name, path }: { name: string; path: string }): void {
