@@ -16,25 +16,25 @@ afterEach(() => {
 });
 
 /** More than lie between the end of a model's answer and that of its turn. */
-const TICKS = 45;
+const TICKS = 40;
 const DONE = answer([text("Done.")]);
 
 /** A turn that is cancelled so many microtasks after the model's call ended, and what the cancel was answered. */
 async function cancelAfter(ticks: number, end: () => Iterable<unknown>) {
-  let answered: Promise<Cancelled> | null = null;
+  const answers: Promise<Cancelled>[] = [];
   const cancel = async () => {
     for (let i = 0; i < ticks; i++) await Promise.resolve();
     return world.session.cancel();
   };
   const ending = async function* () {
     yield* answer([text("Half", 2)]).slice(0, 3);
-    answered = cancel();
+    answers.push(cancel());
     yield* end();
   };
   const model = new HandModel([ending, DONE, DONE]);
   const world = new SessionWorld({ model });
   const turn = await passTimeUntil(world.run("one"));
-  return { world, model, turn, cancelled: await answered };
+  return { world, model, turn, cancelled: await answers[0] };
 }
 
 function* fails(error: ModelError): Generator<unknown> {

@@ -1,0 +1,231 @@
+import { expect } from "vitest";
+import { z } from "zod";
+import type { EndStatus, NewEvent } from "../../src/protocol/events.ts";
+import type { SubmitTurnBody } from "../../src/protocol/rest.ts";
+
+export type OnBusy = NonNullable<SubmitTurnBody["on_busy"]>;
+
+/** What became of a message, as far as the log and the answers told. `absent`: it was not accepted. */
+type Fate = "offered" | "absent" | "queued" | "started" | "steering" | "joined" | "withdrawn";
+type Message = { text: string; mode: OnBusy; fate: Fate };
+type Waiting = { turnId: string; text: string };
+type Running = Waiting & { cancelled: boolean; calls: { id: string; name: string; input: unknown }[]; resumes: number };
+
+/** An event as it was stored; of a block only that it is one. */
+export type StoredEvent = { seq: number; turn_id: string | null } & (
+  | Exclude<NewEvent, { type: "TEXT" | "THINKING" }>
+  | { type: "TEXT" | "THINKING" }
+);
+
+/** What every edit looks for, and every overwriting leaves. */
+export const HEAD = "HEAD";
+const path = z.literal("f.txt");
+const change = z.discriminatedUnion("name", [
+  z.object({ name: z.literal("write"), input: z.object({ path, content: z.string(), mode: z.string().optional() }) }),
+  z.object({ name: z.literal("edit"), input: z.object({ path, new_string: z.string() }) }),
+  z.object({ name: z.literal("delete"), input: z.object({ path }) }),
+]);
+
+/**
+ * What must be true of a session, told from its log and from what its clients were answered: who runs, who waits, what
+ * has been said to the turn that runs, and what the one file holds. It refuses any event that may not come now.
+ */
+export class SessionStory {
+  running: Running | null = null;
+  readonly queue: Waiting[] = [];
+  /** Texts that were said to the running turn and have not joined. */
+  readonly steers: string[] = [];
+  readonly messages = new Map<string, Message>();
+  /** What the user said, in the order in which it is in the transcript. */
+  said: { text: string; turnId: string }[] = [];
+  readonly ends = new Map<string, EndStatus>();
+  /** What the file may hold: one thing, but for calls of which the log says that nobody knows. */
+  contents = new Set<string | null>([null]);
+  /** A turn may fail for this reason too. */
+  faulty = false;
+  /** The queued turn that is being taken out. */
+  withdrawing: string | null = null;
+  /** What a client puts into the file; null where it removes it. */
+  putting: string | null = null;
+  lastSeq = 0;
+  /** Calls that may have taken effect although their result is an error. */
+  readonly #inPart: boolean;
+  /** What is to be told of as queued before anything else. */
+  #requeued: string[] = [];
+  #omits = false;
+
+  readonly #hasCallsLeft: (turnId: string) => boolean;
+
+  constructor({ inPart, hasCallsLeft }: { inPart: boolean; hasCallsLeft(turnId: string): boolean }) {
+    this.#inPart = inPart;
+    this.#hasCallsLeft = hasCallsLeft;
+  }
+
+  get busy(): boolean {
+    return this.running !== null || this.queue.length > 0;
+  }
+
+  /** A message that a client sends now. */
+  offer(text: string, mode: OnBusy): Message {
+    const message = this.messages.get(text) ?? { text, mode, fate: "offered" };
+    if (message.fate === "absent") message.fate = "offered";
+    this.messages.set(text, message);
+    return message;
+  }
+
+  /** It is known that a message was stored and waits to join. */
+  steer(message: Message): void {
+    expect(message, "a message that steers").toMatchObject({ fate: "offered", mode: "steer" });
+    expect(this.running, "the turn that is steered").not.toBeNull();
+    message.fate = "steering";
+    this.steers.push(message.text);
+  }
+
+  take(event: StoredEvent): void {
+    expect(event.seq, "the next seq").toBe(this.lastSeq + 1);
+    this.lastSeq = event.seq;
+    if (this.#requeued.length > 0) {
+      expect(event.type === "STATUS" && event.data.status, "what had not joined becomes turns at once").toBe("queued");
+    }
+    if (event.type === "STATUS") this.#takeStatus(event.data, event.turn_id);
+    else if (event.type === "SESSION_INFO") expect(this.running, "a turn runs alone").toBeNull();
+    else if (event.type === "USER_INPUT") this.#start(event.data.text, event.turn_id);
+    else if (event.type === "ITERATION_END" && event.turn_id !== this.running?.turnId) this.#withdrawn(event.turn_id);
+    else this.#goOn(this.#runs(event.turn_id), event);
+  }
+
+  /** Something of the turn that runs. */
+  #goOn(running: Running, event: StoredEvent): void {
+    switch (event.type) {
+      case "TOOL_CALL":
+        running.calls.push(event.data);
+        running.resumes = 0;
+        break;
+      case "TOOL_RESULT": {
+        const call = running.calls.shift();
+        expect(event.data.tool_use_id, "results in the order of the calls").toBe(call?.id);
+        if (call !== undefined) this.#takeEffect(call, event.data, running.resumes);
+        running.resumes = 0;
+        break;
+      }
+      case "ERROR":
+        this.#omits = ["invalid_request_error", "request_too_large"].includes(event.data.code);
+        if (event.data.code === "interrupted") expect(running.resumes, "kills without progress").toBeGreaterThan(2);
+        if (event.data.code === "internal") expect(this.faulty, "something that went wrong").toBe(true);
+        break;
+      case "ITERATION_END":
+        this.#end(running, event.data.status);
+        break;
+    }
+  }
+
+  #runs(turnId: string | null): Running {
+    const { running } = this;
+    if (running === null || running.turnId !== turnId) throw new Error("an event of a turn that does not run");
+    return running;
+  }
+
+  #takeStatus(data: Extract<NewEvent, { type: "STATUS" }>["data"], turnId: string | null): void {
+    if (data.status === "file_changed") this.contents = new Set([this.putting]);
+    if (data.status === "queued") this.#enqueue({ turnId: data.turn_id, text: data.text }, data.position);
+    else if (data.status === "file_changed" || data.status === "deleted") expect(turnId).toBeNull();
+    else this.#takeStatusOf(this.#runs(turnId), data);
+  }
+
+  #takeStatusOf(running: Running, data: Extract<NewEvent, { type: "STATUS" }>["data"]): void {
+    if (data.status === "resumed") running.resumes++;
+    if (data.status !== "steered") return;
+    expect(running.calls, "calls before which a text joined").toEqual([]);
+    const next = this.steers.shift();
+    if (next !== undefined) expect(data.text, "the text that joins").toBe(next);
+    const { mode } = this.#settle(data.text, [next === undefined ? "offered" : "steering"], "joined");
+    expect(mode).toBe("steer");
+    this.said.push({ text: data.text, turnId: running.turnId });
+  }
+
+  #settle(text: string, from: Fate[], to: Fate): Message {
+    const message = this.messages.get(text);
+    if (message === undefined) throw new Error(`nobody said ${text}`);
+    expect(from, `what ${text} was before it was ${to}`).toContain(message.fate);
+    message.fate = to;
+    return message;
+  }
+
+  #enqueue(turn: Waiting, position: number): void {
+    const again = this.#requeued.shift();
+    if (again !== undefined) {
+      expect(turn.text).toBe(again);
+      this.#settle(turn.text, ["steering"], "queued");
+      this.queue.splice(position - 1, 0, turn);
+      return;
+    }
+    expect(this.busy, "something to wait for").toBe(true);
+    const { mode } = this.#settle(turn.text, ["offered"], "queued");
+    expect(mode).not.toBe("reject");
+    if (mode !== "interrupt") {
+      if (mode === "steer") expect(this.running, "a turn to steer").toBeNull();
+      this.queue.push(turn);
+      expect(position).toBe(this.queue.length);
+      return;
+    }
+    expect(position).toBe(1);
+    this.queue.unshift(turn);
+    if (this.running !== null) this.running.cancelled = true;
+    this.#requeued = this.steers.splice(0);
+  }
+
+  #start(text: string, turnId: string | null): void {
+    expect(this.running, "a turn runs alone").toBeNull();
+    if (turnId === null) throw new Error("a message of no turn");
+    const next = this.queue.shift();
+    if (next !== undefined) expect(next).toEqual({ turnId, text });
+    this.#settle(text, [next === undefined ? "offered" : "queued"], "started");
+    this.running = { turnId, text, cancelled: false, calls: [], resumes: 0 };
+    this.said.push({ text, turnId });
+  }
+
+  #end({ turnId, cancelled, calls }: Running, status: EndStatus): void {
+    expect(calls, "calls without a result").toEqual([]);
+    // A fault of the gateway's own ends it as failed, cancelled or not.
+    if (!this.faulty || status !== "failed")
+      expect(status === "cancelled", `${status}, where it was ${cancelled ? "" : "not "}cancelled`).toBe(cancelled);
+    if (status === "complete" && this.steers.length > 0) {
+      expect(this.#hasCallsLeft(turnId), "a turn that is complete could have gone on").toBe(false);
+    }
+    this.ends.set(turnId, status);
+    this.running = null;
+    if (this.#omits || status === "refused") this.said = this.said.filter((one) => one.turnId !== turnId);
+    this.#omits = false;
+    this.#requeued = this.steers.splice(0);
+  }
+
+  #withdrawn(turnId: string | null): void {
+    const at = this.queue.findIndex((one) => one.turnId === turnId);
+    const [turn] = this.queue.splice(at, 1);
+    if (at === -1 || turn === undefined) throw new Error("the end of a turn that does not run");
+    expect(turnId, "the turn that is taken out").toBe(this.withdrawing);
+    this.#settle(turn.text, ["queued"], "withdrawn");
+    this.ends.set(turn.turnId, "cancelled");
+  }
+
+  #takeEffect(
+    { name, input }: { name: string; input: unknown },
+    result: { is_error: boolean; content_preview: string },
+    resumes: number,
+  ): void {
+    // Only a call that was given up may have been done in part; after every other error nothing was.
+    const unknown = this.#inPart && (this.faulty || resumes > 2 || result.content_preview.includes("in part"));
+    if (result.is_error && !unknown) return;
+    const after = [...this.contents].map((content) => changeBy(name, input, content));
+    this.contents = new Set(result.is_error ? [...this.contents, ...after] : after);
+  }
+}
+
+/** What the file holds after a call; one whose input does not fit does nothing. */
+function changeBy(name: string, input: unknown, content: string | null): string | null {
+  const call = change.safeParse({ name, input }).data;
+  if (call === undefined) return content;
+  if (call.name === "delete") return null;
+  if (call.name === "edit") return content?.replace(HEAD, () => call.input.new_string) ?? null;
+  return call.input.mode === "append" ? `${content ?? ""}${call.input.content}` : call.input.content;
+}
