@@ -5,6 +5,12 @@ export class Violation extends Error {
   override readonly name = "Violation";
 }
 
+/** What was thrown in a run, as what did not hold: nothing else may fail either. */
+export function violationsIn(thrown: unknown): string[] {
+  if (thrown instanceof Violation) return thrown.message.split("\n");
+  return [thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)];
+}
+
 /** Lets requests through while the host is up, and repeats those that broke off because it was killed. */
 export class Gate {
   /** Kills so far. */

@@ -65,8 +65,9 @@ export class Killer {
   }
 
   async start(): Promise<void> {
-    // Whoever takes a session over from a process that died goes on before the next one is started.
-    const startedAt = this.kills.at(-1)?.at ?? Date.now();
+    // In-process, whoever takes a session over from a process that died goes on before the next one is started.
+    const earlier = this.#host.name === "in-process" ? this.kills.at(-1)?.at : undefined;
+    const startedAt = earlier ?? Date.now();
     await this.#host.start();
     this.lives.push({ startedAt, readyAt: Date.now(), killedAt: null, connectedAt: [] });
     this.#gate.open();

@@ -24,7 +24,7 @@ const hosts = HOSTS[values.host];
 if (hosts === undefined) throw new Error(`--host must be one of ${Object.keys(HOSTS).join(", ")}.`);
 const held = await runChaos({
   seed: countOf("seed", values.seed, Math.floor(Math.random() * 1_000_000)),
-  sessions: countOf("sessions", values.sessions, short ? 6 : 30),
+  sessions: countOf("sessions", values.sessions, short ? 4 : 30),
   kills: countOf("kills", values.kills, short ? 10 : 300),
   hosts,
   short,

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Event } from "../../src/protocol/events.ts";
 import { checkKept, checkRemoved } from "./check-session.ts";
-import { Gate, Violation } from "./gate.ts";
+import { Gate, Violation, violationsIn } from "./gate.ts";
 import type { ChaosHost } from "./host.ts";
 import { Killer } from "./killer.ts";
 import { SessionPlay } from "./play-session.ts";
@@ -65,8 +65,7 @@ export async function runSchedule(
     await checkLeftBehind(played, gate);
   } catch (thrown) {
     gate.fail(thrown);
-    if (!(thrown instanceof Violation)) throw thrown;
-    played.violations.push(...thrown.message.split("\n"));
+    played.violations.push(...violationsIn(thrown));
   } finally {
     played.endedAt = Date.now();
   }
