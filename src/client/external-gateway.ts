@@ -141,7 +141,12 @@ export class ExternalGateway implements Gateway {
       return;
     }
     if (error.code !== "session_busy") throw error;
-    await this.#http.call(cancelled, { method: "POST", path: `${sessionPath(sessionId)}/cancel`, signal });
+    await this.#http.call(cancelled, {
+      method: "POST",
+      path: `${sessionPath(sessionId)}/cancel`,
+      body: { turn_id: turnId },
+      signal,
+    });
   }
 
   async cancel(sessionId: string, options: CallOptions = {}): Promise<Cancelled> {

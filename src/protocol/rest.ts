@@ -182,6 +182,9 @@ export type FileInfo = z.infer<typeof fileInfo>;
 export const filePage = z.strictObject({ files: z.array(fileInfo), next_cursor: z.string().nullable() });
 export type FilePage = z.infer<typeof filePage>;
 
+/** `turn_id`: cancel this turn and no other. */
+export const cancelBody = z.strictObject({ turn_id: turnId.optional() });
+
 export const cancelled = z.strictObject({ turn_id: turnId.nullable() });
 export type Cancelled = z.infer<typeof cancelled>;
 

@@ -92,8 +92,8 @@ export interface SessionApi {
   remove(asking: Principal): Promise<Answer<null>>;
 
   submit(asking: Principal, body: SubmitTurnBody, idempotencyKey: string | null): Promise<Answer<AcceptedTurn>>;
-  /** Answers once the running turn has stopped. */
-  cancel(asking: Principal): Promise<Answer<Cancelled>>;
+  /** Answers once the running turn has stopped; with `turnId` that one alone is stopped. */
+  cancel(asking: Principal, turnId?: string): Promise<Answer<Cancelled>>;
   /** Newest first. */
   turns(asking: Principal, page: PageRequest): Promise<Answer<TurnPage>>;
   turn(asking: Principal, turnId: string): Promise<Answer<Turn>>;

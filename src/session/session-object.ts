@@ -156,8 +156,8 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     return answer(() => this.#mine(asking).submit(asking, body, idempotencyKey));
   }
 
-  cancel(asking: Principal) {
-    return answer(() => this.#mine(asking).cancel());
+  cancel(asking: Principal, turnId?: string) {
+    return answer(() => this.#mine(asking).cancel(turnId));
   }
 
   turns(asking: Principal, page: PageRequest) {

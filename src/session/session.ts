@@ -142,10 +142,11 @@ export class Session {
     return turn;
   }
 
-  /** Cancels the running turn; resolves once it has stopped. Turns that wait stay. */
-  async cancel(): Promise<Cancelled> {
+  /** Cancels the running turn, or only this one; resolves once it has stopped. Turns that wait stay. */
+  async cancel(turnId?: string): Promise<Cancelled> {
     this.#drive();
-    if (this.#queue.active === null) return { turn_id: null };
+    const { active } = this.#queue;
+    if (active === null || (turnId !== undefined && turnId !== active.turn_id)) return { turn_id: null };
     // A turn that was accepted as the one before it ended has its loop once that one's has settled.
     if (this.#loop?.turn.ended) await this.#loop.ended;
     const loop = this.#loop;

@@ -99,7 +99,7 @@ test("[REST2] [ERR3] wrong types and unknown fields are invalid_request, and are
     ["POST", `sessions/${session_id}/turns`, { user_input: ["x"] }, ["user_input"]],
     ["POST", `sessions/${session_id}/turns`, { user_input: "x", on_busy: "wait" }, ["on_busy"]],
     ["POST", `sessions/${session_id}/turns`, { user_input: "x", force_complex: "yes" }, ["force_complex"]],
-    ["POST", `sessions/${session_id}/cancel`, { turn_id: "x" }, [""]],
+    ["POST", `sessions/${session_id}/cancel`, { turn_id: "x" }, ["turn_id"]],
   ];
   for (const [method, path, json, paths] of bad) {
     const body = problem.parse(await (await ask(method, path, { json })).json());

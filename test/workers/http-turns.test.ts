@@ -140,6 +140,18 @@ test("[REST11] [REST14] a queued turn is taken out by DELETE; reject is session_
   expect(await (await ask("POST", `sessions/${session_id}/cancel`)).json()).toEqual({ turn_id: null });
 });
 
+test("[REST15] a cancel that names a turn stops no other", async () => {
+  const { session_id } = await newSession();
+  const { turn_id } = acceptedTurn.parse(await (await post(session_id, "Wait 30 seconds")).json());
+  const queued = acceptedTurn.parse(await (await post(session_id, "Say 'next'")).json());
+  const cancel = async (body: object) =>
+    await (await ask("POST", `sessions/${session_id}/cancel`, { json: body })).json();
+  expect(await cancel({ turn_id: queued.turn_id })).toEqual({ turn_id: null });
+  expect(await cancel({ turn_id: "x" })).toMatchObject({ code: "invalid_request" });
+  expect(await cancel({ turn_id })).toEqual({ turn_id });
+  expect(await cancel({ turn_id })).toEqual({ turn_id: null });
+});
+
 test("[TURN19] a client that leaves its stream cancels nothing", async () => {
   const { session_id } = await newSession();
   const response = await post(session_id, "Count to 30 at 10 ms", { headers: SSE });

@@ -1,8 +1,9 @@
-import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { invalidField } from "../../protocol/errors.ts";
 import { API_BASE } from "../../protocol/paths.ts";
 import {
   acceptedTurn,
+  cancelBody,
   cancelled,
   hasEnded,
   requireInput,
@@ -66,7 +67,7 @@ const postCancel = createRoute({
   method: "post",
   path: "/sessions/{session_id}/cancel",
   middleware: [needs("write"), jsonBody],
-  request: { params: sessionParams, query: noQuery, body: body(z.strictObject({})) },
+  request: { params: sessionParams, query: noQuery, body: body(cancelBody) },
   responses: { 200: json("The turn that was stopped", cancelled), ...problems },
 });
 
@@ -114,5 +115,6 @@ export const turnRoutes = new OpenAPIHono<AppEnv>()
   })
   .openapi(postCancel, async (c) => {
     const object = sessionOf(c.env, c.req.valid("param").session_id);
-    return c.json(unwrap(await object.cancel(c.var.principal)), 200);
+    const { turn_id } = c.req.valid("json");
+    return c.json(unwrap(await object.cancel(c.var.principal, turn_id)), 200);
   });
