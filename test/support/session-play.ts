@@ -26,7 +26,7 @@ import type { DirectoryPlace } from "./workspace-directory.ts";
 const realNow = performance.now.bind(performance);
 
 /** More than any turn here needs to come to rest. */
-const REST_TICKS = 150;
+const REST_TICKS = 400;
 /** A disk that does nothing for so long has nothing more to do. */
 const DISK_IDLE_MS = 100;
 /** A session that has not come to its end after so many timers never will. */
@@ -63,7 +63,7 @@ export class SessionPlay {
       model: this.model,
       tools: this.tools.tools,
       settings: { max_iterations: MAX_CALLS, fast_model: "quick" },
-      beforeUpload: () => this.ticks(10),
+      beforeUpload: () => this.ticks(30),
       beforeFinish: () => this.ticks(2),
       beforeStatement: () => this.#meetFault(),
       ...(place === null ? {} : { place }),
@@ -96,7 +96,7 @@ export class SessionPlay {
   }
 
   kill(): void {
-    this.#client.receive();
+    this.#client.cutOff();
     this.world.kill();
   }
 

@@ -7,6 +7,7 @@ export class WatchingClient {
   readonly follower = new LogFollower("0", 0);
   readonly #world: SessionWorld;
   #taken = 0;
+  #connected = true;
 
   constructor(world: SessionWorld) {
     this.#world = world;
@@ -14,15 +15,22 @@ export class WatchingClient {
 
   /** Takes what was sent to it since it last looked. */
   receive(): void {
-    for (const event of this.#world.sent.slice(this.#taken)) this.follower.take(event);
-    this.#taken = this.#world.sent.length;
+    const sent = this.#world.sent.slice(this.#taken);
+    if (this.#connected) for (const event of sent) this.follower.take(event);
+    this.#taken += sent.length;
   }
 
-  /** Asks a new process for what it has missed. */
+  cutOff(): void {
+    this.receive();
+    this.#connected = false;
+  }
+
+  /** Asks a new process for what it has missed. One that dies meanwhile leaves it cut off. */
   reconnect(): void {
     this.#taken = this.#world.sent.length;
     for (const { json } of this.#world.session.log.replay(this.follower.position)) {
       this.follower.take(eventSchema.parse(JSON.parse(json)));
     }
+    this.#connected = true;
   }
 }

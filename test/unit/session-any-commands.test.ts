@@ -48,7 +48,7 @@ class Happening implements fc.AsyncCommand<SessionStory, SessionPlay> {
   }
 }
 
-const anyTicks = fc.option(fc.nat(40), { nil: null, freq: 3 });
+const anyTicks = fc.option(fc.oneof(fc.nat(40), fc.nat(120)), { nil: null, freq: 3 });
 
 function happens<T>(
   name: string,
