@@ -46,11 +46,17 @@ export function findStored(home: Home, sessionId: string): StoredSession | "dele
   }
 }
 
+/** `SQLITE_READONLY_ROLLBACK`: what a write that was killed has left is to be taken back first, which is to write. */
+const TO_BE_TAKEN_BACK = 776;
+
 /** Null where there is none. */
 function openStored(path: string): NodeSql | null {
   try {
     return openNodeSql(path, { readOnly: true });
   } catch (thrown) {
+    // Killed before the file was in WAL mode, and so before anything of a session was stored in it.
+    const cause = thrown instanceof Error ? thrown.cause : null;
+    if (cause instanceof Error && "errcode" in cause && cause.errcode === TO_BE_TAKEN_BACK) return null;
     // Looked at afterwards: it may be removed at any time.
     if (existsSync(path)) throw thrown;
     return null;
