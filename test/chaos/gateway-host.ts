@@ -103,6 +103,11 @@ export class GatewayHost implements ChaosHost {
     return this.#store.leftBehind(kept, removed);
   }
 
+  /** Between a kill and a start. */
+  get store(): GatewayStore {
+    return this.#store;
+  }
+
   createSession(body: CreateSessionBody, key: string): Promise<Session> {
     const headers = { "idempotency-key": key };
     return this.#http.call(session, { method: "POST", path: "/sessions", body, headers });

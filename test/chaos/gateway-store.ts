@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { DatabaseSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
+import { STAGE_SWEEP_MS } from "../../src/session/stages.ts";
 import type { Remains } from "./host.ts";
 import { readRemains } from "./read-remains.ts";
 import { readCopy } from "./stored-copy.ts";
@@ -24,6 +25,34 @@ export class GatewayStore {
         return keys.some((key) => key.includes(`/${stageId}.`));
       }),
     );
+  }
+
+  /** Makes what was staged and not committed so old that it is swept next; returns the sessions that have such. */
+  ageStages(sessionIds: readonly string[]): string[] {
+    return sessionIds.filter((sessionId) => {
+      const file = this.#sessionFile(sessionId);
+      if (file === null) return false;
+      using db = new DatabaseSync(file);
+      return Number(db.prepare("UPDATE stages SET created_at = created_at - ?").run(STAGE_SWEEP_MS).changes) > 0;
+    });
+  }
+
+  /** What has not gone that was to be swept: blobs of no file, and the tables of sessions that were removed. */
+  unswept(kept: readonly string[], removed: readonly string[]): string[] {
+    const keys = new Set(this.#blobKeys());
+    const filesOf = (ids: readonly string[]) =>
+      ids.flatMap((sessionId) => {
+        const file = this.#sessionFile(sessionId);
+        return file === null ? [] : [{ sessionId, file }];
+      });
+    return [
+      ...filesOf(kept).flatMap(({ sessionId, file }) =>
+        readCopy(file, (db) => strayBlobs(db, keys, new Set())).map((key) => `${sessionId}: ${key} was not swept`),
+      ),
+      ...filesOf(removed)
+        .filter(({ file }) => readCopy(file, (db) => hasTable(db, "meta")))
+        .map(({ sessionId }) => `${sessionId} was removed and still has its tables`),
+    ];
   }
 
   leftBehind(kept: readonly string[], removed: readonly string[]): string[] {
@@ -113,18 +142,19 @@ function settingOf(db: DatabaseSync, name: "session_id" | "space_id"): string | 
 }
 
 /** Blobs of the session's space that no file is made of, and under no stage that clean-up or a call that runs knows. */
-function strayBlobs(db: DatabaseSync, keys: ReadonlySet<string>): string[] {
+function strayBlobs(db: DatabaseSync, keys: ReadonlySet<string>, stages = stagesIn(db)): string[] {
   const prefix = `blobs/${settingOf(db, "space_id")}/`;
   const named = columnOf(db, "SELECT blob_id AS value FROM files WHERE blob_id IS NOT NULL");
-  const stages = columnOf(
-    db,
-    "SELECT stage_id AS value FROM stages UNION SELECT stage_id FROM tool_calls WHERE status IN ('started', 'applying')",
-  );
   return [...keys].filter((key) => {
     if (!key.startsWith(prefix)) return false;
     const blobId = key.slice(prefix.length);
     return !named.has(blobId) && !stages.has(blobId.replace(/\.\d+$/, ""));
   });
+}
+
+function stagesIn(db: DatabaseSync): Set<string> {
+  const running = "SELECT stage_id FROM tool_calls WHERE status IN ('started', 'applying')";
+  return columnOf(db, `SELECT stage_id AS value FROM stages UNION ${running}`);
 }
 
 /** Blobs that a file is made of and that are not there. */

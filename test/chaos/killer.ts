@@ -115,7 +115,7 @@ export class Killer {
     const kind = random.int(0, 9);
     const afterMs = random.int(0, 30);
     const request = this.#likelyRequest();
-    if (kind < 3 && request !== null) return { at: "request", request, afterMs: Math.floor(afterMs / 2) };
+    if (kind < 3 && request !== null) return { at: "request", request, afterMs: Math.floor(afterMs / 3) };
     // Only with much to upload is there the time to be killed between the upload and its commit.
     const uploads = this.#live().some(({ options: { scenario } }) => scenario === "large files");
     if (kind < 6 && uploads) return { at: "call", tool: "write", scenario: "large files", afterMs };

@@ -11,6 +11,7 @@ import { ModelServer } from "./model-server.ts";
 import { type AloneFigures, playAlone } from "./play-alone.ts";
 import { playLimit } from "./play-limit.ts";
 import { playHibernation, playLongTurn } from "./play-quiet.ts";
+import { playSweep } from "./play-sweep.ts";
 import { type Row, rowsOfAlone, rowsOfModel, rowsOfSchedule, tableOf } from "./report.ts";
 import { type Played, runSchedule, type Schedule } from "./run-schedule.ts";
 import { KNOWN_SCENARIOS } from "./scenarios.ts";
@@ -176,6 +177,14 @@ class Runner implements AsyncDisposable {
     });
     part.violations = played.violations;
     part.rows = rowsOfSchedule(played);
+    // A host that is wrapped is one that lies.
+    if (!this.#options.short && host instanceof GatewayHost && played.violations.length === 0) {
+      const idsOf = (state: "kept" | "removed") =>
+        played.plays.filter((play) => play.state === state).map(({ sessionId }) => sessionId);
+      const { swept, violations } = await playSweep(host, idsOf("kept"), idsOf("removed"));
+      part.violations.push(...violations);
+      part.rows.push(["  sessions of which staged bytes were swept", swept]);
+    }
     if (schedule.model !== "demo") {
       part.violations.push(...this.#model.refusals.map((text) => `the model's server refused: ${text}`));
       part.rows.push(...rowsOfModel(this.#model));
