@@ -1,6 +1,6 @@
 /**
  * The gateway in a process: `node gateway-process.ts '<options as JSON>'` runs the bundled Worker in workerd over a
- * folder, prints `ready`, and ends when it is killed.
+ * folder, prints `ready`, and ends when it is killed, or with whoever holds its stdin.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -18,6 +18,9 @@ const options = z
     migrations: z.string().nullable(),
   })
   .parse(JSON.parse(process.argv[2] ?? ""));
+
+// Whoever started it has gone, however: nothing is to be left running.
+process.stdin.on("end", () => process.exit()).resume();
 
 const miniflare = new Miniflare(
   convertV4MiniflareOptions({
