@@ -37,6 +37,8 @@ export type Part = { name: string; violations: string[]; rows: Row[]; played: Pl
 /** Model calls that meet faults, of those that a server outside answers. */
 const FAULT_SHARE = 0.3;
 const FAULT_STALL_MS = 1_500;
+/** Of what does not hold, the first show it. */
+const SHOWN_MAX = 20;
 /** So that a run has them even where the rest of it is quick. */
 const ALONE_ROUNDS_MIN = 3;
 
@@ -45,25 +47,30 @@ export async function runChaos(options: ChaosOptions): Promise<boolean> {
   if (options.keep !== null) mkdirSync(options.keep, { recursive: true });
   const folder = options.keep ?? mkdtempSync(join(tmpdir(), "turnpike-chaos-"));
   console.log(`seed ${options.seed}`);
-  for (const name of options.hosts) {
-    await using runner = await Runner.create(name, join(folder, name), options);
-    const parts = await runner.run();
-    console.log(`\n${name}\n${tableOf(parts.flatMap(({ rows }) => rows))}`);
-    const failed = parts.filter(({ violations }) => violations.length > 0);
-    if (failed.length === 0) continue;
-    for (const { name: part, violations } of failed) {
-      console.log(`\nVIOLATED on ${name}, ${part}:\n${violations.slice(0, 20).join("\n")}`);
-      if (violations.length > 20) console.log(`and ${violations.length - 20} more`);
-    }
-    const evidence = options.keep ?? mkdtempSync(join(tmpdir(), "turnpike-chaos-failed-"));
-    await keepEvidence(evidence, options.seed, parts);
-    await runner.keepStored(join(evidence, "stored"));
-    console.log(`\nThe logs, the frames and the kills lie in ${evidence}`);
-    return false;
+  try {
+    for (const name of options.hosts) if (!(await runOn(name, join(folder, name), options))) return false;
+    console.log("\nEverything held.");
+    return true;
+  } finally {
+    if (options.keep === null) rmSync(folder, { recursive: true, force: true });
   }
-  if (options.keep === null) rmSync(folder, { recursive: true, force: true });
-  console.log("\nEverything held.");
-  return true;
+}
+
+async function runOn(name: HostName, folder: string, options: ChaosOptions): Promise<boolean> {
+  await using runner = await Runner.create(name, folder, options);
+  const parts = await runner.run();
+  console.log(`\n${name}\n${tableOf(parts.flatMap(({ rows }) => rows))}`);
+  const failed = parts.filter(({ violations }) => violations.length > 0);
+  if (failed.length === 0) return true;
+  for (const { name: part, violations } of failed) {
+    console.log(`\nVIOLATED on ${name}, ${part}:\n${violations.slice(0, SHOWN_MAX).join("\n")}`);
+    if (violations.length > SHOWN_MAX) console.log(`and ${violations.length - SHOWN_MAX} more`);
+  }
+  const evidence = options.keep ?? mkdtempSync(join(tmpdir(), "turnpike-chaos-failed-"));
+  await keepEvidence(evidence, options.seed, parts);
+  await runner.keepStored(join(evidence, "stored"));
+  console.log(`\nThe logs, the frames and the kills lie in ${evidence}`);
+  return false;
 }
 
 /** The hosts of one kind, and what is done on them. */
