@@ -25,7 +25,7 @@ export type ChaosOptions = {
   hosts: readonly HostName[];
   /** Leaves out whatever takes longer than a few seconds. */
   short: boolean;
-  /** Where all that is stored is kept; null: in a folder that is removed unless something fails. */
+  /** Where the evidence is left in any case; null: in a temporary folder, and only if something fails. */
   keep: string | null;
   /** Puts something between the run and a host, to see that the run notices. */
   wrap?: (host: ChaosHost) => ChaosHost;
@@ -61,16 +61,19 @@ async function runOn(name: HostName, folder: string, options: ChaosOptions): Pro
   const parts = await runner.run();
   console.log(`\n${name}\n${tableOf(parts.flatMap(({ rows }) => rows))}`);
   const failed = parts.filter(({ violations }) => violations.length > 0);
-  if (failed.length === 0) return true;
+  if (failed.length === 0 && options.keep === null) return true;
   for (const { name: part, violations } of failed) {
     console.log(`\nVIOLATED on ${name}, ${part}:\n${violations.slice(0, SHOWN_MAX).join("\n")}`);
     if (violations.length > SHOWN_MAX) console.log(`and ${violations.length - SHOWN_MAX} more`);
   }
-  const evidence = options.keep ?? mkdtempSync(join(tmpdir(), "turnpike-chaos-failed-"));
+  const evidence =
+    options.keep === null
+      ? mkdtempSync(join(tmpdir(), "turnpike-chaos-failed-"))
+      : join(options.keep, `evidence-${name}`);
   await keepEvidence(evidence, options.seed, parts);
   await runner.keepStored(join(evidence, "stored"));
   console.log(`\nThe logs, the frames and the kills lie in ${evidence}`);
-  return false;
+  return failed.length === 0;
 }
 
 /** The hosts of one kind, and what is done on them. */
