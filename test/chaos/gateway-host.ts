@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { ExternalGateway } from "../../src/client/external-gateway.ts";
-import { HttpClient, readError } from "../../src/client/http.ts";
+import { HttpClient } from "../../src/client/http.ts";
 import { GatewayError } from "../../src/protocol/errors.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import {
@@ -131,12 +131,8 @@ export class GatewayHost implements ChaosHost {
     return this.#gateway.cancel(sessionId);
   }
 
-  /** Only takes it out of the queue: a cancel names no turn, and would meet the next one if this one ended meanwhile. */
-  async cancelTurn(sessionId: string, turnId: string): Promise<void> {
-    const response = await this.#http.send({ method: "DELETE", path: `/sessions/${sessionId}/turns/${turnId}` });
-    if (response.ok) return;
-    const error = await readError(response);
-    if (error.code !== "session_busy" && error.code !== "not_found") throw error;
+  cancelTurn(sessionId: string, turnId: string): Promise<void> {
+    return this.#gateway.cancelTurn(sessionId, turnId);
   }
 
   deleteSession(sessionId: string): Promise<void> {
