@@ -89,6 +89,7 @@ export type Session = z.infer<typeof session>;
 
 /** What becomes of a message while a turn runs. */
 export const onBusy = z.enum(["enqueue", "reject", "interrupt", "steer"]);
+export type OnBusy = z.infer<typeof onBusy>;
 
 export const submitTurnBody = z.strictObject({
   user_input: text(),

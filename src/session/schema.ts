@@ -1,5 +1,8 @@
 import type { Sql } from "../engine/ports.ts";
 import { CREATE_FILES } from "../workspace/file-table.ts";
+import { readMeta, writeMeta } from "./settings.ts";
+
+const STEERS = "CREATE TABLE steers (id INTEGER PRIMARY KEY, request TEXT NOT NULL, user_id TEXT NOT NULL)";
 
 /**
  * A session's tables; STORAGE.md says what each column means. Rows written are money: no AUTOINCREMENT, no secondary
@@ -58,7 +61,7 @@ const TABLES = [
   ) WITHOUT ROWID`,
   CREATE_FILES,
   "CREATE TABLE stages (stage_id TEXT PRIMARY KEY, created_at INTEGER NOT NULL) WITHOUT ROWID",
-  "CREATE TABLE steers (id INTEGER PRIMARY KEY, request TEXT NOT NULL, user_id TEXT NOT NULL)",
+  STEERS,
   `CREATE TABLE idempotency (
     user_id TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -69,8 +72,26 @@ const TABLES = [
   ) WITHOUT ROWID`,
 ];
 
+/**
+ * What each version added to the tables of the one before, from the second on. They only ever add, so that a session
+ * which a newer version has opened can still be opened by this one.
+ */
+const ADDITIONS: readonly (readonly string[])[] = [[STEERS, "ALTER TABLE idempotency ADD COLUMN steer TEXT"]];
+const VERSION = ADDITIONS.length + 1;
+
 export function createTables(sql: Sql): void {
   for (const statement of TABLES) sql.exec(statement);
+  writeMeta(sql, "schema", String(VERSION));
+}
+
+/** Brings the tables of a session up to date that an older version has made. */
+export function upgradeTables(sql: Sql): void {
+  const version = Number(readMeta(sql, "schema") ?? "1");
+  if (version >= VERSION) return;
+  sql.transaction(() => {
+    for (const statement of ADDITIONS.slice(version - 1).flat()) sql.exec(statement);
+    writeMeta(sql, "schema", String(VERSION));
+  });
 }
 
 /** Whether this database holds a session. Reads only, so that asking for one that is not there writes nothing. */

@@ -18,7 +18,7 @@ import {
 import { driveTurn } from "./drive-turn.ts";
 import { EventLog } from "./event-log.ts";
 import { IndexOutbox } from "./index-outbox.ts";
-import { createTables, hasTables } from "./schema.ts";
+import { createTables, hasTables, upgradeTables } from "./schema.ts";
 import type { PageRequest } from "./session-api.ts";
 import { viewSession } from "./session-view.ts";
 import { readSettings, type Settings, titleFrom, writeSettings } from "./settings.ts";
@@ -55,7 +55,9 @@ export class Session {
   /** Opens the session that this database holds; null where there is none. */
   static open(deps: SessionDeps): Session | null {
     const settings = hasTables(deps.sql) ? readSettings(deps.sql) : null;
-    return settings === null ? null : new Session(deps, settings);
+    if (settings === null) return null;
+    upgradeTables(deps.sql);
+    return new Session(deps, settings);
   }
 
   /** Stores a session that begins, together with what `also` stores, and opens it. */
@@ -144,13 +146,13 @@ export class Session {
 
   /** Cancels the running turn, or only this one; resolves once it has stopped. Turns that wait stay. */
   async cancel(turnId?: string): Promise<Cancelled> {
+    // A turn that was accepted as the one before it ended has its loop once that one's has settled.
+    if (this.#queue.active !== null && this.#loop?.turn.ended) await this.#loop.ended;
     this.#drive();
     const { active } = this.#queue;
-    if (active === null || (turnId !== undefined && turnId !== active.turn_id)) return { turn_id: null };
-    // A turn that was accepted as the one before it ended has its loop once that one's has settled.
-    if (this.#loop?.turn.ended) await this.#loop.ended;
     const loop = this.#loop;
-    if (loop === null) return { turn_id: null };
+    if (active === null || loop === null) return { turn_id: null };
+    if (turnId !== undefined && turnId !== active.turn_id) return { turn_id: null };
     this.#queue.cancelActive();
     await loop.ended;
     return { turn_id: loop.turn.row.turn_id };

@@ -55,6 +55,8 @@ export function deletingSince(sql: Sql): number | null {
 }
 
 type MetaKey =
+  /** The version of the tables; absent: 1. */
+  | "schema"
   | "session"
   /** The version of the index row that is known to be stored. */
   | "indexed"

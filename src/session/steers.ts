@@ -18,3 +18,10 @@ export function takeSteer(sql: Sql): Steer | null {
   const oldest = "DELETE FROM steers WHERE id = (SELECT MIN(id) FROM steers) RETURNING request, user_id";
   return sql.exec<Steer>(oldest)[0] ?? null;
 }
+
+/** Takes out all, in the order in which they came. */
+export function takeSteers(sql: Sql): Steer[] {
+  const steers = sql.exec<Steer>("SELECT request, user_id FROM steers ORDER BY id");
+  if (steers.length > 0) sql.exec("DELETE FROM steers");
+  return steers;
+}

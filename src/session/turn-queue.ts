@@ -3,18 +3,19 @@ import { formatCursor } from "../protocol/cursors.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { NO_USAGE } from "../protocol/events.ts";
 import { canonicalJson } from "../protocol/json.ts";
-import { QUEUE_MAX_TURNS, STEERS_MAX } from "../protocol/limits.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type AcceptedTurn, requireInput, type SubmitTurnBody } from "../protocol/rest.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
 import { findKept, type KeptRequest, keepRequest } from "./idempotency.ts";
 import { iterationEnd } from "./iteration-end.ts";
+import { type Place, placeMessage } from "./place-message.ts";
 import type { Settings } from "./settings.ts";
 import { startTurn } from "./start-turn.ts";
-import { countSteers, insertSteer, takeSteer } from "./steers.ts";
+import { countSteers, insertSteer, takeSteers } from "./steers.ts";
 import {
   findTurn,
   insertTurn,
+  isCancelled,
   markCancelled,
   type NewTurn,
   type OpenTurn,
@@ -87,11 +88,12 @@ export class TurnQueue {
     requireInput(body);
     const message = { request, user_id: asking.user_id, key: idempotencyKey };
     const active = this.#active;
-    if (active === null && this.#queued.length === 0) return this.#startNow(message, accepted);
-    const mode = body.on_busy ?? "enqueue";
-    if (mode === "reject") throw new GatewayError("session_busy", "A turn is running.");
-    if (mode === "steer" && active !== null) return this.#steer(message, active, accepted);
-    return mode === "interrupt" ? this.#interrupt(message, accepted) : this.#enqueue(message, accepted);
+    const running = active === null ? "no" : isCancelled(sql, active.turn_id) ? "being cancelled" : "yes";
+    const found = { running, queued: this.#queued.length, steers: countSteers(sql) } as const;
+    const place = placeMessage(body.on_busy ?? "enqueue", found);
+    return active !== null && place === "joins"
+      ? this.#steer(message, active, accepted)
+      : this.#accept(message, place, accepted);
   }
 
   /** Starts the turn that has waited longest, if none runs. Returns the turn that runs now. */
@@ -170,73 +172,35 @@ export class TurnQueue {
     this.#recovered = null;
   }
 
-  #startNow(message: Message, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
-    const { sql, log } = this.#options;
-    const turn = this.#newTurn(message, { position: 1, status: "running" });
-    const answer = this.#accepted(turn);
-    log.commit(
-      (writer) => {
-        this.#keep(message, { turn_id: turn.turn_id, steer: null });
-        insertTurn(sql, { ...turn, ...this.#start(writer, turn) });
-      },
-      () => {
-        this.#active = openTurn(turn);
-        accepted(answer);
-      },
-    );
-    return answer;
-  }
-
-  /** The turn waits behind those that wait already. */
-  #enqueue(message: Message, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
-    this.#checkRoom();
-    const { sql, log } = this.#options;
-    const turn = this.#newTurn(message, { position: this.#lastPosition + 1, status: "queued" });
-    const answer = this.#accepted(turn);
-    log.commit(
-      (writer) => {
-        this.#keep(message, { turn_id: turn.turn_id, steer: null });
-        insertTurn(sql, turn);
-        this.#tellQueued(writer, turn, this.#queued.length + 1);
-      },
-      () => {
-        this.#queued = [...this.#queued, openTurn(turn)];
-        accepted(answer);
-      },
-    );
-    return answer;
-  }
-
-  /** The running turn is cancelled, and this one waits for its end, before all others. */
-  #interrupt(message: Message, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
-    const steers = this.#checkRoom();
+  /** The message has a turn of its own. The one that runs is cancelled for a turn that is to be the first. */
+  #accept(message: Message, place: Place, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
     const { sql, log, onCancel } = this.#options;
-    const turn = this.#newTurn(message, { position: this.#firstPosition - steers - 1, status: "queued" });
+    const turn = this.#newTurn(message, place);
     const answer = this.#accepted(turn);
     log.commit(
       (writer) => {
         this.#keep(message, { turn_id: turn.turn_id, steer: null });
-        insertTurn(sql, turn);
-        this.#tellQueued(writer, turn, 1);
+        insertTurn(sql, place === "now" ? { ...turn, ...this.#start(writer, turn) } : turn);
+        if (place !== "now") this.#tellQueued(writer, turn, place === "first" ? 1 : this.#queued.length + 1);
+        if (place !== "first") return [];
         if (this.#active !== null) markCancelled(sql, this.#active.turn_id);
         // What was said to the turn that is cancelled cannot join it any more, and comes after what replaces it.
         return this.#requeue(writer, turn.cursor, 2);
       },
       (requeued) => {
-        this.#queued = [openTurn(turn), ...requeued, ...this.#queued];
+        const open = openTurn(turn);
+        if (place === "now") this.#active = open;
+        else this.#queued = place === "first" ? [open, ...requeued, ...this.#queued] : [...this.#queued, open];
         accepted(answer);
       },
     );
-    onCancel();
+    if (place === "first") onCancel();
     return answer;
   }
 
   /** The message joins the running turn at its next step. */
   #steer(message: Message, active: OpenTurn, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
     const { sql, log } = this.#options;
-    if (this.#checkRoom() >= STEERS_MAX) {
-      throw new GatewayError("queue_full", `At most ${STEERS_MAX} messages can wait to join a turn.`);
-    }
     const { turn_id } = active;
     const { request, user_id } = message;
     const answer = this.#steered(this.#stored(active));
@@ -253,27 +217,15 @@ export class TurnQueue {
   /** Makes turns of what had not joined the running turn, in its order and before all that wait. */
   #requeue(writer: LogWriter, cursor: string, firstPlace: number): OpenTurn[] {
     const { sql, now, newTurnId } = this.#options;
-    const steers = countSteers(sql);
-    return Array.from({ length: steers }, (_, i) => {
-      const steer = takeSteer(sql);
-      if (steer === null) throw new Error("a message that waited is gone");
-      const { request, user_id } = steer;
-      const position = this.#firstPosition - steers + i;
+    const steers = takeSteers(sql);
+    return steers.map(({ request, user_id }, i) => {
+      const position = this.#firstPosition - steers.length + i;
       const place = { turn_id: newTurnId(), position, status: "queued" as const };
       const turn = { ...place, waited: 1, request, user_id, cursor, created_at: now() };
       insertTurn(sql, turn);
       this.#tellQueued(writer, turn, firstPlace + i);
       return place;
     });
-  }
-
-  /** How many messages wait to join the running turn. @throws GatewayError `queue_full` */
-  #checkRoom(): number {
-    const steers = countSteers(this.#options.sql);
-    if (this.#queued.length + steers >= QUEUE_MAX_TURNS) {
-      throw new GatewayError("queue_full", `At most ${QUEUE_MAX_TURNS} turns can wait.`);
-    }
-    return steers;
   }
 
   /** Positions order the turns that wait, and say nothing else. */
@@ -285,14 +237,14 @@ export class TurnQueue {
     return this.#queued.at(-1)?.position ?? this.#active?.position ?? 0;
   }
 
-  #newTurn({ request, user_id }: Message, { position, status }: Pick<OpenTurn, "position" | "status">): NewTurn {
-    const { log, now, newTurnId } = this.#options;
-    const waited = status === "queued" ? 1 : 0;
+  #newTurn({ request, user_id }: Message, place: Place): NewTurn {
+    const { sql, log, now, newTurnId } = this.#options;
     return {
       turn_id: newTurnId(),
-      position,
-      status,
-      waited,
+      // Before the first there is to be room for what was said to the running turn.
+      position: place === "first" ? this.#firstPosition - countSteers(sql) - 1 : this.#lastPosition + 1,
+      status: place === "now" ? "running" : "queued",
+      waited: place === "now" ? 0 : 1,
       request,
       user_id,
       cursor: log.cursor(),

@@ -316,3 +316,72 @@ test("[TURN18] [REST15] a turn that was accepted as the one before it ended can 
   expect(await world.session.cancel()).toEqual({ turn_id });
   expect(endsOf(world)).toEqual(["complete", "cancelled"]);
 });
+
+test("[REST11] [TURN22] [TURN25] a message that would steer a turn which is being cancelled waits behind what replaces it", async () => {
+  const { gate, world, running, submit } = createBusy(says("two"), says("late"));
+  await gate.reached;
+  submit("two", "interrupt");
+  const late = submit("late", "steer");
+  expect(late).toMatchObject({ status: "queued" });
+  expect(late.turn_id).not.toBe(running);
+  await passTimeUntil(world.ended(late.turn_id));
+  expect(inputsOf(world)).toEqual(["one", "two", "late"]);
+  expect(queuedIn(world)).toEqual([
+    ["two", 1],
+    ["late", 2],
+  ]);
+});
+
+test("[TURN25] [TURN20] what had not joined keeps its place when the process dies while it waits", async () => {
+  const gates = [new Gate(), new Gate()];
+  const stuck = (gate: Gate | undefined): Reply =>
+    async function* () {
+      await gate?.pass();
+      yield* says("one");
+    };
+  const world = new SessionWorld({
+    model: new HandModel([stuck(gates[0]), stuck(gates[1]), says("a"), says("b"), says("two")]),
+  });
+  world.submit("one", { max_iterations: 1 });
+  const waiting = world.submit("two");
+  await gates[0]?.reached;
+  for (const user_input of ["a", "b"]) world.session.submit(ALICE, { user_input, on_busy: "steer" }, null);
+  gates[0]?.open();
+  await gates[1]?.reached;
+  const queued = world.session.describe().queued_turns;
+  world.start();
+  expect(world.session.describe().queued_turns).toEqual(queued);
+  gates[1]?.open();
+  await passTimeUntil(world.ended(waiting));
+  expect(inputsOf(world)).toEqual(["one", "a", "b", "two"]);
+});
+
+test("[SESSION20] [REST11] a session from before messages could steer goes on, with all that it holds", async () => {
+  const gates = [new Gate(), new Gate()];
+  const stuck = (gate: Gate | undefined): Reply =>
+    async function* () {
+      await gate?.pass();
+      yield* says("one");
+    };
+  const world = new SessionWorld({
+    model: new HandModel([stuck(gates[0]), stuck(gates[1]), says("steered"), says("two")]),
+  });
+  const running = world.submit("one");
+  const key = (user_input: string) => world.session.submit(ALICE, { user_input }, "key");
+  const two = key("two");
+  await gates[0]?.reached;
+  world.kill();
+  // What version 2 added.
+  world.sql.exec("DROP TABLE steers");
+  world.sql.exec("ALTER TABLE idempotency DROP COLUMN steer");
+  world.sql.exec("DELETE FROM meta WHERE key = 'schema'");
+  world.start();
+  await gates[1]?.reached;
+  expect(key("two")).toEqual(two);
+  world.session.submit(ALICE, { user_input: "say more", on_busy: "steer" }, "other key");
+  world.start();
+  gates[1]?.open();
+  await passTimeUntil(world.ended(two.turn_id));
+  expect(steeredIn(world)).toEqual([[running, "say more"]]);
+  expect(endsOf(world)).toEqual(["complete", "complete"]);
+});
