@@ -1,12 +1,15 @@
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** Only what hangs is to fail by the clock, also on a machine that does other work. */
+const TIMEOUT_MS = 20_000;
+
 export default defineConfig({
   test: {
     // Most tests wait for processes, timers and disks. By default one core of two would be left to Vitest itself.
     maxWorkers: 3,
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: TIMEOUT_MS } },
       {
         plugins: [
           cloudflareTest(async ({ inject }) => ({
@@ -26,6 +29,7 @@ export default defineConfig({
         test: {
           name: "workers",
           include: ["test/workers/**/*.test.ts"],
+          testTimeout: TIMEOUT_MS,
           globalSetup: ["test/support/messages-global-setup.ts"],
           setupFiles: ["test/workers/apply-migrations.ts"],
         },
