@@ -48,13 +48,26 @@ export function removeAside(home: Home, sessionId: string): void {
 /** What is left of sessions whose removal or making was killed. Another process may be at it too. */
 function sweep(keeper: Keeper): void {
   const { states } = keeper.home;
+  forEachState(keeper.home, (name) => {
+    if (name.endsWith(".removed")) rmSync(join(states, name), { recursive: true, force: true });
+    else if (sessionIdShape.safeParse(name).success) sweepUnmade(keeper, name);
+  });
+}
+
+/** What goes wrong with one is in the way of none of the others. Never throws. */
+function forEachState({ states }: Home, act: (name: string) => void): void {
+  let names: string[] = [];
   try {
-    for (const name of readdirSync(states)) {
-      if (name.endsWith(".removed")) rmSync(join(states, name), { recursive: true, force: true });
-      else if (sessionIdShape.safeParse(name).success) sweepUnmade(keeper, name);
-    }
+    names = readdirSync(states);
   } catch (thrown) {
     console.error("delete:", thrown);
+  }
+  for (const name of names) {
+    try {
+      act(name);
+    } catch (thrown) {
+      console.error("delete:", name, thrown);
+    }
   }
 }
 
@@ -78,10 +91,15 @@ function isMade({ home, index }: Keeper, sessionId: string): boolean {
   return stored !== null;
 }
 
-/** The sessions whose deletion was killed, or is under way: those are listed no more, and their state is still there. */
+/**
+ * The sessions whose deletion was killed, or is under way: those are listed no more, and their state is still there.
+ * Never throws.
+ */
 export function halfDeleted({ home, index }: Pick<Keeper, "home" | "index">): string[] {
-  const unlisted = readdirSync(home.states).filter(
-    (name) => sessionIdShape.safeParse(name).success && index.get(name) === null,
-  );
-  return unlisted.filter((sessionId) => findStored(home, sessionId) === "deleting");
+  const found: string[] = [];
+  forEachState(home, (name) => {
+    const isUnlisted = sessionIdShape.safeParse(name).success && index.get(name) === null;
+    if (isUnlisted && findStored(home, name) === "deleting") found.push(name);
+  });
+  return found;
 }

@@ -14,6 +14,7 @@ import { createModels } from "../../src/models/models.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
 import { newId } from "../../src/session/new-id.ts";
+import { writeMeta } from "../../src/session/settings.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 type Scene = {
@@ -148,6 +149,35 @@ describe("a session that was killed while it was made", () => {
       if (claim instanceof SessionClaim) claim.release();
     }));
 });
+
+test("[LOCAL8] a session whose database is broken is in the way of no deletion, nor of what is left of others", () =>
+  withHome(async ({ home, gateway, open }) => {
+    const [gone, half] = [await gateway.createSession(), await gateway.createSession()];
+    await gateway.close();
+    const database = openNodeSql(join(home, "state", half.session_id, "session.sqlite"));
+    writeMeta(database.sql, "deleting", String(Date.now()));
+    database.close();
+    using index = SessionIndex.open(join(home, "index.sqlite"));
+    index.remove(half.session_id);
+    // Whichever comes first, there is a broken one before what is to go.
+    const broken = ["0", "7"].map((digit) => `session_${digit.repeat(26)}`);
+    const unmade = newId("session");
+    const long = new Date("2026-01-01");
+    for (const id of [...broken, unmade]) {
+      const state = join(home, "state", id);
+      mkdirSync(state);
+      if (id !== unmade) writeFileSync(join(state, "session.sqlite"), "This is no database.");
+      utimesSync(state, long, long);
+    }
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    try {
+      await open().deleteSession(gone.session_id);
+      expect(readdirSync(join(home, "state")).sort()).toEqual(broken);
+      expect(logged).toHaveBeenCalledWith("delete:", broken[0], expect.any(Error));
+    } finally {
+      logged.mockRestore();
+    }
+  }));
 
 test("[LOCAL8] a session that was killed when it was made and not listed is listed when another is deleted", () =>
   withHome(async ({ home, gateway, open }) => {
