@@ -94,10 +94,7 @@ export class InProcessGateway implements Gateway {
    * @throws `session_busy` as `execute`, `idempotency_key_reused`
    */
   submit(sessionId: string, message: SubmitTurnBody, key: string, options: CallOptions = {}): Promise<AcceptedTurn> {
-    return this.#call(options, async () => {
-      const body = parseBody(submitTurnBody, message);
-      return (await this.#open().hold(sessionId)).submit(body, key);
-    });
+    return this.#call(options, async () => (await this.#submit(sessionId, message, key)).accepted);
   }
 
   runQuery(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): Promise<TurnResult> {
@@ -176,11 +173,17 @@ export class InProcessGateway implements Gateway {
     await this.#sessions?.close(closed);
   }
 
-  async *#execute(sessionId: string, message: SubmitTurnBody, signal: AbortSignal): AsyncGenerator<Event> {
+  async #submit(sessionId: string, message: SubmitTurnBody, key: string | null) {
     const body = parseBody(submitTurnBody, message);
+    // Before the session is taken, which makes what was interrupted go on.
     requireInput(body);
     const held = await this.#open().hold(sessionId);
-    const { turn_id, cursor } = held.submit(body, null);
+    return { held, accepted: held.submit(body, key) };
+  }
+
+  async *#execute(sessionId: string, message: SubmitTurnBody, signal: AbortSignal): AsyncGenerator<Event> {
+    const { held, accepted } = await this.#submit(sessionId, message, null);
+    const { turn_id, cursor } = accepted;
     for await (const event of held.follow(cursor, signal)) {
       if (event.turn_id !== turn_id) continue;
       yield event;

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import type { Host, Model } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
@@ -14,9 +13,8 @@ import type {
 import { DEADLINES } from "../session/deadlines.ts";
 import { newId } from "../session/new-id.ts";
 import { nextWake } from "../session/next-wake.ts";
-import { hasTables } from "../session/schema.ts";
 import { Session, type SessionDeps } from "../session/session.ts";
-import { deletingSince, readSettings, type Settings, writeMeta } from "../session/settings.ts";
+import type { Settings } from "../session/settings.ts";
 import { forgetStages } from "../session/stages.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import type { Directory } from "./directory.ts";
@@ -24,27 +22,18 @@ import { DirectoryFiles } from "./directory-files.ts";
 import { DirectoryWorkspace } from "./directory-workspace.ts";
 import { openDoor } from "./door.ts";
 import { EventFeed } from "./event-feed.ts";
-import { type Home, makeFolder } from "./home.ts";
+import { giveBack, type Held, holdStored, takeClaim } from "./hold-stored.ts";
+import { makeFolder } from "./home.ts";
 import { LOCAL_USER } from "./local-user.ts";
+import { markDeleted } from "./mark-deleted.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
-import { removeAside, removeTraces, removeUnmade } from "./remove-traces.ts";
-import { SessionClaim, sessionHeld } from "./session-claim.ts";
+import { type Keeper, removeTraces, removeUnmade } from "./remove-traces.ts";
 import { folderOf, openDirectory } from "./session-directory.ts";
-import type { SessionIndex } from "./session-index.ts";
 import { StagedBytes } from "./staged-bytes.ts";
 import { sweepSession } from "./sweep-session.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
-export type LocalSessionOptions = {
-  home: Home;
-  index: SessionIndex;
-  model: Model;
-  /** What other processes are told of this one. */
-  holder: string;
-};
-
-/** What makes a session this process's. */
-type Held = { claim: SessionClaim; database: NodeSql };
+export type LocalSessionOptions = Keeper & { model: Model };
 
 /**
  * A session that this process holds: the shell that gives it its database, its timer, its readers, its door and its
@@ -71,34 +60,13 @@ export class LocalSession {
    * @throws GatewayError `session_busy` where another process has it, `not_found`
    */
   static async open(options: LocalSessionOptions, sessionId: string): Promise<LocalSession> {
-    const { home, index } = options;
-    if (!existsSync(home.stateOf(sessionId))) {
-      removeAside(home, sessionId);
-      throw notFound();
-    }
-    const claim = takeClaim(options, sessionId);
-    let database: NodeSql | null = null;
+    const { settings, ...held } = await holdStored(options, sessionId);
     try {
-      if (existsSync(home.databaseOf(sessionId))) database = openNodeSql(home.databaseOf(sessionId));
-      const settings = database !== null && hasTables(database.sql) ? readSettings(database.sql) : null;
-      if (database === null || settings === null) {
-        database?.close();
-        // One that was killed while it was made is not listed yet.
-        if (index.get(sessionId) === null) removeUnmade(home, claim, sessionId);
-        throw notFound();
-      }
-      if (deletingSince(database.sql) !== null) {
-        database.close();
-        await sweepSession(home, settings, null);
-        removeTraces(options, claim, settings);
-        throw notFound();
-      }
-      const opened = new LocalSession(options, settings, { claim, database }, Session.open);
+      const opened = new LocalSession(options, settings, held, Session.open);
       await opened.#begin();
       return opened;
     } catch (thrown) {
-      database?.close();
-      claim.release();
+      giveBack(held);
       throw thrown;
     }
   }
@@ -254,7 +222,7 @@ export class LocalSession {
       this.#session.forgiveStart();
       await this.#session.index.flush();
     } finally {
-      this.#giveBack();
+      giveBack(this.#held);
     }
   }
 
@@ -264,7 +232,7 @@ export class LocalSession {
    */
   async delete(): Promise<void> {
     if (this.#removal === null) {
-      this.#markDeleted();
+      markDeleted(this.#session, this.#held.database.sql, this.#options.index);
       this.#removal = this.#remove();
     }
     await this.#removal;
@@ -286,36 +254,14 @@ export class LocalSession {
     return info;
   }
 
-  #markDeleted(): void {
-    const { sql } = this.#held.database;
-    const mark = () => writeMeta(sql, "deleting", String(Date.now()));
-    try {
-      this.#session.log.commit((writer) => {
-        writer.append({ type: "STATUS", data: { status: "deleted" } }, null);
-        mark();
-      });
-    } catch (thrown) {
-      // Storage that takes no more events must still let go of those that it has.
-      console.error("delete:", thrown);
-      mark();
-    }
-    try {
-      this.#options.index.remove(this.#session.settings.session_id);
-    } catch (thrown) {
-      // It is deleted all the same, and leaves the list with the rest of it.
-      console.error("delete:", thrown);
-    }
-  }
-
   async #remove(): Promise<void> {
     try {
       await this.#stop(new GatewayError("not_found", "The session was deleted."));
-      await sweepSession(this.#options.home, this.#session.settings, null);
       this.#held.database.close();
-      removeTraces(this.#options, this.#held.claim, this.#session.settings);
+      await removeTraces(this.#options, this.#held.claim, this.#session.settings);
     } finally {
       // What could not be removed, the next opening removes.
-      this.#giveBack();
+      giveBack(this.#held);
     }
   }
 
@@ -354,14 +300,6 @@ export class LocalSession {
     }
   }
 
-  #giveBack(): void {
-    try {
-      this.#held.database.close();
-    } finally {
-      this.#held.claim.release();
-    }
-  }
-
   async #stop(why: GatewayError): Promise<void> {
     this.#timer.stop();
     this.#feed.end(why);
@@ -369,10 +307,4 @@ export class LocalSession {
     await this.#stages.close();
     await this.#door?.[Symbol.asyncDispose]();
   }
-}
-
-function takeClaim({ home, holder }: LocalSessionOptions, sessionId: string): SessionClaim {
-  const claim = SessionClaim.take(home.stateOf(sessionId), holder);
-  if (claim instanceof SessionClaim) return claim;
-  throw sessionHeld(sessionId, claim);
 }

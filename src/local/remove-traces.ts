@@ -6,8 +6,10 @@ import type { Home } from "./home.ts";
 import { SessionClaim } from "./session-claim.ts";
 import type { SessionIndex } from "./session-index.ts";
 import { findStored, versionOf } from "./stored-session.ts";
+import { sweepSession } from "./sweep-session.ts";
 
-type Keeper = { home: Home; index: SessionIndex; holder: string };
+/** Who keeps sessions in a home; other processes are told of it as `holder`. */
+export type Keeper = { home: Home; index: SessionIndex; holder: string };
 
 /** A session has a claim long before this: what is as old and has no database, nobody is about to make. */
 const UNCLAIMED_MS = 60_000;
@@ -16,12 +18,11 @@ const UNCLAIMED_MS = 60_000;
  * Removes everything of a session that is held and whose database is closed; a directory that was named for it stays as
  * it is. Can be killed anywhere and repeated: its state, which says that it is deleted, goes last.
  */
-export function removeTraces(
-  keeper: Keeper,
-  claim: SessionClaim,
-  { session_id, directory }: Pick<Settings, "session_id" | "directory">,
-): void {
+export async function removeTraces(keeper: Keeper, claim: SessionClaim, settings: Settings): Promise<void> {
   const { home, index } = keeper;
+  const { session_id, directory } = settings;
+  // While it is still there, for it says where temporary files lie in a directory that stays.
+  await sweepSession(home, settings, null);
   if (directory === undefined) rmSync(home.filesOf(session_id), { recursive: true, force: true });
   // A holder that was killed has left it.
   rmSync(home.doorOf(session_id), { force: true });
