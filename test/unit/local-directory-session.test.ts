@@ -19,6 +19,7 @@ beforeEach(() => {
   place = new DirectoryPlace();
 });
 afterEach(() => {
+  vi.useRealTimers();
   vi.restoreAllMocks();
   place[Symbol.dispose]();
 });
@@ -153,8 +154,13 @@ describe("while what a call decided is done", () => {
     // However it ends, it removes the staged bytes last.
     const ended = Promise.withResolvers<void>();
     const beforeStep = (step: string) => (step === "unlink" ? ended.resolve() : undefined);
+    // What comes before the wait takes as long as it takes.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { world, gate } = createWorld([append], { deadlines: { toolMs: 20 }, beforeStep });
-    await world.run("go");
+    const running = world.run("go");
+    await gate.reached;
+    await vi.advanceTimersByTimeAsync(20);
+    await running;
     const content_preview = expect.stringMatching(/given up.* in part/);
     expect(resultsOf(world)).toMatchObject([{ is_error: true, content_preview }]);
     gate.open();
