@@ -87,7 +87,12 @@ export class Session {
       onCancel: () => this.#loop?.abort.abort(new Aborted()),
       onStart: (userInput) => {
         this.wakeSoon();
-        if (this.#settings.title === null) writeSettings(sql, { ...this.#settings, title: titleFrom(userInput) });
+        if (this.#settings.title !== null) return () => {};
+        const titled = { ...this.#settings, title: titleFrom(userInput) };
+        writeSettings(sql, titled);
+        return () => {
+          this.#settings = titled;
+        };
       },
     });
     this.#interrupted = this.#queue.active?.status === "running";
@@ -138,7 +143,6 @@ export class Session {
     accepted?: (turn: AcceptedTurn) => void,
   ): AcceptedTurn {
     const turn = this.#queue.submit(asking, body, idempotencyKey, accepted);
-    this.#started();
     this.follow();
     this.#drive();
     return turn;
@@ -227,7 +231,6 @@ export class Session {
     this.#interrupted = false;
     const row = this.#queue.startNext();
     if (row === null) return;
-    this.#started();
     const turn = this.#openTurn(row.turn_id);
     const abort = new AbortController();
     const goOn = () => {
@@ -274,10 +277,5 @@ export class Session {
   wakeSoon(): void {
     const { host } = this.#deps;
     host.wakeAt(host.now() + HEARTBEAT_MS);
-  }
-
-  /** A turn that started may have given the session its title. */
-  #started(): void {
-    this.#settings = readSettings(this.#deps.sql) ?? this.#settings;
   }
 }

@@ -31,8 +31,8 @@ export type TurnQueueOptions = {
   now(): number;
   newTurnId(): string;
   settings(): Settings;
-  /** Called inside the transaction that starts a turn, or starts it again. */
-  onStart(userInput: string): void;
+  /** Called inside the transaction that starts a turn, or starts it again. What it returns is called once that is committed. */
+  onStart(userInput: string): () => void;
   /** Called once it is stored that the running turn is cancelled. */
   onCancel(): void;
 };
@@ -103,9 +103,12 @@ export class TurnQueue {
     const { sql, log } = this.#options;
     log.commit(
       (writer) => {
-        updateTurn(sql, next.turn_id, { status: "running", ...this.#start(writer, this.#stored(next)) });
+        const { row, started } = this.#start(writer, this.#stored(next));
+        updateTurn(sql, next.turn_id, { status: "running", ...row });
+        return started;
       },
-      () => {
+      (started) => {
+        started();
         this.#queued = this.#queued.slice(1);
         this.#active = { ...next, status: "running" };
       },
@@ -155,12 +158,15 @@ export class TurnQueue {
     const turn = this.#stored(this.#active);
     // A turn that waits to ask the model again does nothing that could have ended the host, however long it waits.
     const waits = turn.retry_at !== null && turn.retry_at > now();
-    log.commit((writer) => {
-      const discard = writer.discardBlocks(turn.first_seq ?? 1);
-      writer.append({ type: "STATUS", data: { status: "resumed", discard } }, turn.turn_id);
-      updateTurn(sql, turn.turn_id, waits ? {} : { starts: turn.starts + 1 });
-      onStart(requestOf(turn).user_input);
-    });
+    log.commit(
+      (writer) => {
+        const discard = writer.discardBlocks(turn.first_seq ?? 1);
+        writer.append({ type: "STATUS", data: { status: "resumed", discard } }, turn.turn_id);
+        updateTurn(sql, turn.turn_id, waits ? {} : { starts: turn.starts + 1 });
+        return onStart(requestOf(turn).user_input);
+      },
+      (started) => started(),
+    );
     this.#recovered = waits ? null : turn.turn_id;
   }
 
@@ -180,14 +186,16 @@ export class TurnQueue {
     log.commit(
       (writer) => {
         this.#keep(message, { turn_id: turn.turn_id, steer: null });
-        insertTurn(sql, place === "now" ? { ...turn, ...this.#start(writer, turn) } : turn);
+        const { row, started } = place === "now" ? this.#start(writer, turn) : { row: {}, started: () => {} };
+        insertTurn(sql, { ...turn, ...row });
         if (place !== "now") this.#tellQueued(writer, turn, place === "first" ? 1 : this.#queued.length + 1);
-        if (place !== "first") return [];
+        if (place !== "first") return { started, requeued: [] };
         if (this.#active !== null) markCancelled(sql, this.#active.turn_id);
         // What was said to the turn that is cancelled cannot join it any more, and comes after what replaces it.
-        return this.#requeue(writer, turn.cursor, 2);
+        return { started, requeued: this.#requeue(writer, turn.cursor, 2) };
       },
-      (requeued) => {
+      ({ started, requeued }) => {
+        started();
         const open = openTurn(turn);
         if (place === "now") this.#active = open;
         else this.#queued = place === "first" ? [open, ...requeued, ...this.#queued] : [...this.#queued, open];
@@ -264,12 +272,11 @@ export class TurnQueue {
     writer.append({ type: "STATUS", data }, turn_id);
   }
 
-  /** Writes a turn's first events and its message; returns what its row needs. */
-  #start(writer: LogWriter, turn: NewTurn): Partial<TurnRow> {
+  /** Writes a turn's first events and its message; returns what its row needs, and what is to be called after the commit. */
+  #start(writer: LogWriter, turn: NewTurn): { row: Partial<TurnRow>; started: () => void } {
     const { sql, log, now, settings, onStart } = this.#options;
-    const started = startTurn({ sql, log, now }, writer, turn, settings());
-    onStart(requestOf(turn).user_input);
-    return started;
+    const row = startTurn({ sql, log, now }, writer, turn, settings());
+    return { row, started: onStart(requestOf(turn).user_input) };
   }
 
   #keep({ user_id, key }: Message, kept: KeptRequest): void {

@@ -37,6 +37,24 @@ test("[TURN18] a cancelled turn whose end cannot be stored is left to the heartb
   expect((await world.ended(turnId)).status).toBe("cancelled");
 });
 
+test("[SESSION5] a title is known in the moment in which it is stored, whatever fails after it", async () => {
+  let failing = false;
+  const world = new SessionWorld({
+    model: new HandModel([answer([text("a")]), answer([text("b")])]),
+    beforeStatement: (query) => {
+      if (failing && query.includes("FROM meta")) throw new Error("disk I/O error");
+    },
+  });
+  const { session } = world;
+  failing = true;
+  const turnId = world.submit("one");
+  failing = false;
+  await world.ended(turnId);
+  expect(session.describe().title).toBe("one");
+  await world.run("two");
+  expect(world.start().describe().title).toBe("one");
+});
+
 test("[REST6] [REST13] pages end where their items are large, and go on from there", async () => {
   const gate = new Gate();
   const world = new SessionWorld({ model: new HandModel([held(gate)]) });
