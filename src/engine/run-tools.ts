@@ -17,7 +17,8 @@ export async function runTools(deps: TurnDeps, indexes: number[], signal: AbortS
   for (const { index, result } of runs) {
     const { outcome, staged } = await result;
     const closed = closeOrDrop(deps, index, outcome, staged);
-    if (staged !== null && closed === "conflict") await discard(staged);
+    // Nothing waits for storage here: the turn goes on, and may be cancelled.
+    if (staged !== null && closed === "conflict") void discard(staged);
   }
 }
 

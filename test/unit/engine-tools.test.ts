@@ -189,6 +189,24 @@ describe("a file that a client changes while a call is under way", () => {
     expect(await world.ended(turnId)).toMatchObject({ status: "complete" });
     expect(logged).toHaveBeenCalled();
   });
+
+  test("[TOOL6] [TURN18] holds no turn up, and no cancel, while the bytes of the call are not removed", async () => {
+    const gates = { upload: new Gate(), discard: new Gate() };
+    const { world } = createWorld([write("1", "a.txt")], {
+      beforeUpload: () => gates.upload.pass(),
+      beforeDiscard: () => gates.discard.pass(),
+    });
+    const turnId = world.submit("go");
+    await gates.upload.reached;
+    world.put("a.txt", "theirs");
+    gates.upload.open();
+    await gates.discard.reached;
+    expect(await world.ended(turnId)).toMatchObject({ status: "complete" });
+    expect(world.blobs.size).toBe(2);
+    gates.discard.open();
+    await new Promise(setImmediate);
+    expect(world.blobs.size).toBe(1);
+  });
 });
 
 describe("a result", () => {
