@@ -9,6 +9,10 @@ type Call = {
   /** What the call ends with, once its events are out. */
   end: "none" | "cut" | ModelError;
   changed: PromiseWithResolvers<void>;
+  /** Nobody hears it any more once this is aborted. */
+  signal: AbortSignal;
+  /** It can say nothing until it is told to. */
+  waits: boolean;
 };
 
 /** A model that speaks when it is told to, event by event; nothing of it moves by itself until it is let go. */
@@ -29,6 +33,16 @@ export class PacedModel implements Model {
   /** Whether the call under way has not been given its answer. */
   get asked(): boolean {
     return this.#call !== null && this.#call.events === null;
+  }
+
+  /** Whether a call that somebody hears can say nothing until it is told to. */
+  get waits(): boolean {
+    return this.#call?.waits === true && !this.#call.signal.aborted;
+  }
+
+  /** Whoever heard the call under way is gone. */
+  leave(): void {
+    if (this.#call !== null) this.#call.signal = AbortSignal.abort();
   }
 
   /** Gives the call under way its answer, of which so many events go out. */
@@ -63,13 +77,15 @@ export class PacedModel implements Model {
 
   #allow(call: Call, allowed: number): void {
     call.allowed = allowed;
+    call.waits = false;
     call.changed.resolve();
     call.changed = Promise.withResolvers<void>();
   }
 
-  async *stream(request: ModelRequest): AsyncGenerator<unknown> {
+  async *stream(request: ModelRequest, { signal }: { signal: AbortSignal }): AsyncGenerator<unknown> {
     this.onRequest(structuredClone(request));
-    const call: Call = { events: null, allowed: 0, end: "none", changed: Promise.withResolvers<void>() };
+    const changed = Promise.withResolvers<void>();
+    const call: Call = { events: null, allowed: 0, end: "none", changed, signal, waits: false };
     this.#call = call;
     if (this.#free) this.#finish(call);
     // No model answers in the moment in which it is asked.
@@ -81,6 +97,7 @@ export class PacedModel implements Model {
       }
       if (call.events?.length === sent || call.end === "cut") break;
       if (call.end !== "none") throw call.end;
+      call.waits = true;
       await call.changed.promise;
     }
     if (this.#call === call) this.#call = null;

@@ -1,4 +1,3 @@
-import { setImmediate as nextTask } from "node:timers/promises";
 import { expect, vi } from "vitest";
 import type { ModelRequest } from "../../src/engine/ports.ts";
 import { stagedNamesOf } from "../../src/local/directory-redo.ts";
@@ -11,24 +10,27 @@ import { redosOf } from "../../src/session/transcript.ts";
 import { findTurn, isCancelled } from "../../src/session/turn-table.ts";
 import { type BlockKind, blockOf } from "./block-kinds.ts";
 import { answer } from "./hand-model.ts";
+import { HeldFiles } from "./held-files.ts";
 import { HeldTools } from "./held-tools.ts";
 import { HostAlarm } from "./host-alarm.ts";
 import { PacedModel } from "./paced-model.ts";
-import { checkLog, checkOutcome, checkRequest, checkSession, everythingOf, storedSteers } from "./session-checks.ts";
+import {
+  checkLog,
+  checkOutcome,
+  checkRequest,
+  checkSession,
+  everythingOf,
+  storedProgress,
+  storedSteers,
+} from "./session-checks.ts";
 import { HEAD, type OnBusy, SessionStory } from "./session-story.ts";
 import { ALICE, SessionWorld } from "./session-world.ts";
-import { isExpected, StatementFault } from "./statement-fault.ts";
+import { expectFault, StatementFault } from "./statement-fault.ts";
 import { storedEvents } from "./stored-events.ts";
+import { DiskRest, passTicks, restInMemory } from "./ticks.ts";
 import { WatchingClient } from "./watching-client.ts";
 import type { DirectoryPlace } from "./workspace-directory.ts";
 
-/** Time that no test stops. */
-const realNow = performance.now.bind(performance);
-
-/** More than any turn here needs to come to rest. */
-const REST_TICKS = 400;
-/** A disk that does nothing for so long has nothing more to do. */
-const DISK_IDLE_MS = 100;
 /** A session that has not come to its end after so many timers never will. */
 const ENOUGH_TIMERS = 5_000;
 const MAX_CALLS = 4;
@@ -38,6 +40,7 @@ export class SessionPlay {
   readonly story: SessionStory;
   readonly model = new PacedModel();
   readonly tools = new HeldTools();
+  readonly files = new HeldFiles();
   readonly fault = new StatementFault();
   readonly world: SessionWorld;
   readonly #place: DirectoryPlace | null;
@@ -45,7 +48,7 @@ export class SessionPlay {
   /** The first answer to each key, with its message; null while there was none. */
   readonly #keys = new Map<string, { text: string; mode: OnBusy; answer: AcceptedTurn | null }>();
   #looking = false;
-  #diskAt = 0;
+  readonly #disk = new DiskRest();
   /** What was found wrong where nobody would hear of it. */
   readonly #faults: unknown[] = [];
   readonly #cancels: { session: Session; isAnswered: () => boolean }[] = [];
@@ -63,13 +66,11 @@ export class SessionPlay {
       model: this.model,
       tools: this.tools.tools,
       settings: { max_iterations: MAX_CALLS, fast_model: "quick" },
-      beforeUpload: () => this.ticks(30),
-      beforeFinish: () => this.ticks(2),
+      beforeUpload: () => this.files.pass().then(() => passTicks(30)),
+      beforeFinish: () => this.files.pass(),
       beforeStatement: () => this.#meetFault(),
       ...(place === null ? {} : { place }),
-      beforeStep: () => {
-        this.#diskAt = realNow();
-      },
+      beforeStep: () => this.#disk.step(),
     });
     this.#client = new WatchingClient(this.world);
     this.#alarm = new HostAlarm(this.world);
@@ -85,19 +86,23 @@ export class SessionPlay {
     this.kill();
     if (this.deleted) return;
     if (this.#place !== null) await this.#place.sweep(redosOf(this.world.sql).flatMap(stagedNamesOf));
+    this.sync();
     try {
       this.world.start(statements, steps);
     } catch (thrown) {
-      this.#expectFault(thrown);
+      expectFault(thrown);
       this.kill();
       return;
     }
+    this.sync();
     this.#look(() => this.#client.reconnect());
   }
 
   kill(): void {
     this.#client.cutOff();
     this.world.kill();
+    this.files.release();
+    this.model.leave();
   }
 
   async submit(mode: OnBusy, key: string | null): Promise<void> {
@@ -116,7 +121,7 @@ export class SessionPlay {
     } catch (thrown) {
       if (thrown instanceof GatewayError) {
         expect([thrown.code, known.mode, busy]).toEqual(["session_busy", "reject", true]);
-      } else this.#expectFault(thrown);
+      } else expectFault(thrown);
     }
     if (isNew && running !== null && storedSteers(this.world).at(-1) === known.text) story.steer(message);
     this.sync();
@@ -147,7 +152,7 @@ export class SessionPlay {
     };
     session
       .cancel()
-      .then(took, (thrown: unknown) => this.#expectFault(thrown))
+      .then(took, (thrown: unknown) => expectFault(thrown))
       .catch((thrown: unknown) => this.#faults.push(thrown))
       .finally(() => {
         isAnswered = true;
@@ -174,7 +179,7 @@ export class SessionPlay {
       this.world.session.withdraw(turnId);
     } catch (thrown) {
       if (thrown instanceof GatewayError) code = thrown.code;
-      else this.#expectFault(thrown);
+      else expectFault(thrown);
       if (code === null) return;
     } finally {
       this.sync();
@@ -194,7 +199,7 @@ export class SessionPlay {
       if (this.story.putting !== null) this.world.put("f.txt", this.story.putting);
       else this.world.files.remove({ path: "f.txt", conditions });
     } catch (thrown) {
-      if (!(thrown instanceof GatewayError)) this.#expectFault(thrown);
+      if (!(thrown instanceof GatewayError)) expectFault(thrown);
     }
     this.sync();
   }
@@ -240,18 +245,10 @@ export class SessionPlay {
     this.model.answer(answer(specs, stopReason === undefined ? {} : { stopReason }), allowed);
   }
 
-  async ticks(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) await Promise.resolve();
-  }
-
   /** Until nothing moves by itself. */
   async rest(): Promise<void> {
-    await this.ticks(REST_TICKS);
-    if (this.#place === null) return;
-    for (this.#diskAt = realNow(); !this.#atRest && realNow() < this.#diskAt + DISK_IDLE_MS; ) {
-      await nextTask();
-      await this.ticks(REST_TICKS);
-    }
+    await restInMemory();
+    if (this.#place !== null) await this.#disk.wait(() => this.#atRest, this.story.faulty);
   }
 
   get #atRest(): boolean {
@@ -259,12 +256,14 @@ export class SessionPlay {
     this.sync();
     const { running } = this.story;
     const row = running === null ? undefined : findTurn(this.world.sql, running.turnId);
-    return this.model.asked || this.tools.held || (row?.retry_at ?? 0) > Date.now();
+    return this.model.waits || this.tools.held || this.files.held || (row?.retry_at ?? 0) > Date.now();
   }
 
   /** Takes what was stored since. */
   sync(): void {
     for (const event of storedEvents(this.world, this.story.lastSeq)) this.story.take(event);
+    const { running } = this.story;
+    if (running !== null) this.story.see(storedProgress(this.world, running.turnId));
   }
 
   /** What must hold at any moment. */
@@ -285,6 +284,7 @@ export class SessionPlay {
   #check(): void {
     const [fault] = this.#faults;
     if (fault !== undefined) throw fault;
+    expect(this.fault.takeEndless(), "a session that never stops").toBe(false);
     const { story, world } = this;
     if (this.#end !== null) {
       expect(this.#everything()).toBe(this.#end);
@@ -301,6 +301,7 @@ export class SessionPlay {
   async finish(): Promise<void> {
     this.fault.never();
     this.tools.letGo();
+    this.files.release();
     this.model.letGo();
     if (this.deleted) {
       await this.#staysDeleted();
@@ -336,6 +337,7 @@ export class SessionPlay {
       this.world.dieAfter(Number.POSITIVE_INFINITY);
       await this.rest();
       this.check();
+      if (!this.world.alive) continue;
       if (!this.story.busy) return;
       if (this.#alarm.at !== null && this.#alarm.at <= Date.now()) await this.alarm();
       else if (vi.getTimerCount() > 0) vi.advanceTimersToNextTimer();
@@ -383,18 +385,14 @@ export class SessionPlay {
     try {
       run();
     } catch (thrown) {
-      this.#expectFault(thrown);
+      expectFault(thrown);
     }
   }
 
-  #expectFault(thrown: unknown): void {
-    if (!isExpected(thrown)) throw thrown;
-  }
-
   #meetFault(): void {
-    if (!this.#looking)
-      this.fault.meet(() => {
-        this.story.faulty = true;
-      });
+    if (this.#looking) return;
+    this.fault.meet(() => {
+      this.story.faulty = true;
+    });
   }
 }

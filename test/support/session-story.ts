@@ -9,7 +9,19 @@ export type OnBusy = NonNullable<SubmitTurnBody["on_busy"]>;
 type Fate = "offered" | "absent" | "queued" | "started" | "steering" | "joined" | "withdrawn";
 type Message = { text: string; mode: OnBusy; fate: Fate };
 type Waiting = { turnId: string; text: string };
-type Running = Waiting & { cancelled: boolean; calls: { id: string; name: string; input: unknown }[]; resumes: number };
+type Running = Waiting & {
+  cancelled: boolean;
+  calls: { id: string; name: string; input: unknown }[];
+  /** How often it was resumed since it last got further. */
+  resumes: number;
+  /** The same, as it was when its last calls were given up, which happens to several in one moment. */
+  givenUpAt: number;
+  modelCalls: number;
+};
+
+/** What is stored of the running turn and not told in its log: the steps it took, and the calls that are being applied. */
+export type Progress = { modelCalls: number; applying: string[] };
+type Result = Extract<NewEvent, { type: "TOOL_RESULT" }>["data"];
 
 /** An event as it was stored; of a block only that it is one. */
 export type StoredEvent = { seq: number; turn_id: string | null } & (
@@ -53,6 +65,8 @@ export class SessionStory {
   /** What is to be told of as queued before anything else. */
   #requeued: string[] = [];
   #omits = false;
+  /** The calls of which it was seen that their changes were decided. */
+  readonly #decided = new Set<string>();
 
   readonly #hasCallsLeft: (turnId: string) => boolean;
 
@@ -94,6 +108,16 @@ export class SessionStory {
     else this.#goOn(this.#runs(event.turn_id), event);
   }
 
+  /** To be told right before and right after each start, so that it is known which came first. */
+  see({ modelCalls, applying }: Progress): void {
+    const { running } = this;
+    if (running === null) return;
+    const decided = applying.filter((id) => !this.#decided.has(id));
+    if (modelCalls > running.modelCalls || decided.length > 0) running.resumes = 0;
+    running.modelCalls = modelCalls;
+    for (const id of decided) this.#decided.add(id);
+  }
+
   /** Something of the turn that runs. */
   #goOn(running: Running, event: StoredEvent): void {
     switch (event.type) {
@@ -104,7 +128,12 @@ export class SessionStory {
       case "TOOL_RESULT": {
         const call = running.calls.shift();
         expect(event.data.tool_use_id, "results in the order of the calls").toBe(call?.id);
-        if (call !== undefined) this.#takeEffect(call, event.data, running.resumes);
+        if (call !== undefined) {
+          const resumes = Math.max(running.resumes, running.givenUpAt);
+          this.#checkResult(call, event.data, resumes);
+          this.#takeEffect(call, event.data, resumes);
+          running.givenUpAt = isGivenUp(event.data) ? resumes : 0;
+        }
         running.resumes = 0;
         break;
       }
@@ -133,6 +162,7 @@ export class SessionStory {
   }
 
   #takeStatusOf(running: Running, data: Extract<NewEvent, { type: "STATUS" }>["data"]): void {
+    running.givenUpAt = 0;
     if (data.status === "resumed") running.resumes++;
     if (data.status !== "steered") return;
     expect(running.calls, "calls before which a text joined").toEqual([]);
@@ -180,7 +210,7 @@ export class SessionStory {
     const next = this.queue.shift();
     if (next !== undefined) expect(next).toEqual({ turnId, text });
     this.#settle(text, [next === undefined ? "offered" : "queued"], "started");
-    this.running = { turnId, text, cancelled: false, calls: [], resumes: 0 };
+    this.running = { turnId, text, cancelled: false, calls: [], resumes: 0, givenUpAt: 0, modelCalls: 0 };
     this.said.push({ text, turnId });
   }
 
@@ -208,17 +238,30 @@ export class SessionStory {
     this.ends.set(turn.turnId, "cancelled");
   }
 
-  #takeEffect(
-    { name, input }: { name: string; input: unknown },
-    result: { is_error: boolean; content_preview: string },
-    resumes: number,
-  ): void {
+  /** Whether a call may have this result, of those that tell of kills. */
+  #checkResult({ id, name }: { id: string; name: string }, result: Result, resumes: number): void {
+    const { is_error, content_preview } = result;
+    if (isGivenUp(result)) {
+      expect(resumes, `kills in ${id}, which was given up`).toBeGreaterThan(name === "unsafe" ? 0 : 2);
+    }
+    // What was decided is done, whatever comes: the call is told of as it is in the files.
+    if (is_error && this.#decided.has(id) && !content_preview.includes("in part") && !this.faulty) {
+      expect(resumes, `kills in ${id}, which was decided`).toBeGreaterThan(2);
+    }
+  }
+
+  #takeEffect({ name, input }: { name: string; input: unknown }, result: Result, resumes: number): void {
     // Only a call that was given up may have been done in part; after every other error nothing was.
     const unknown = this.#inPart && (this.faulty || resumes > 2 || result.content_preview.includes("in part"));
     if (result.is_error && !unknown) return;
     const after = [...this.contents].map((content) => changeBy(name, input, content));
     this.contents = new Set(result.is_error ? [...this.contents, ...after] : after);
   }
+}
+
+/** Whether the host was started again and again in a call, or once in one that may not run again. */
+function isGivenUp({ content_preview }: Result): boolean {
+  return content_preview.includes("interrupted by a restart");
 }
 
 /** What the file holds after a call; one whose input does not fit does nothing. */

@@ -4,6 +4,7 @@ import { ModelError } from "../../src/engine/ports.ts";
 import { BLOCKS, type BlockKind } from "../support/block-kinds.ts";
 import { SessionPlay } from "../support/session-play.ts";
 import type { OnBusy, SessionStory } from "../support/session-story.ts";
+import { passTicks } from "../support/ticks.ts";
 import { DirectoryPlace } from "../support/workspace-directory.ts";
 
 /** More runs than usual, and a seed to repeat them: `RUNS=20000 SEED=1 npx vitest run --project unit session-any-commands`. */
@@ -39,7 +40,7 @@ class Happening implements fc.AsyncCommand<SessionStory, SessionPlay> {
   async run(_: SessionStory, play: SessionPlay): Promise<void> {
     await this.#act(play);
     play.check();
-    await (this.#ticks === null ? play.rest() : play.ticks(this.#ticks));
+    await (this.#ticks === null ? play.rest() : passTicks(this.#ticks));
     play.check();
   }
 
@@ -100,6 +101,8 @@ const anything: fc.Arbitrary<Happening>[] = [
   happens("advance", fc.nat(12), (play, count) => play.model.advance(count)),
   happens("fail", anyFailure, (play, how) => play.model.end(how === "cut" ? "cut" : FAILURES[how])),
   happens("release tools", nothing, (play) => play.tools.release()),
+  happens("hold files", nothing, (play) => play.files.hold()),
+  happens("release files", nothing, (play) => play.files.release()),
   happens("cancel", nothing, (play) => play.cancel()),
   happens("withdraw", fc.nat(3), (play, which) => play.withdraw(which)),
   happens("put", fc.boolean(), (play, removed) => play.put(removed)),
