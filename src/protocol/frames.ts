@@ -2,7 +2,7 @@ import { z } from "zod";
 import { event, time } from "./events.ts";
 import { sessionId, turnId } from "./ids.ts";
 import { FRAME_ID_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS } from "./limits.ts";
-import { submitTurnBody, turnResult, turnStatus } from "./rest.ts";
+import { cancelBody, submitTurnBody, turnResult, turnStatus } from "./rest.ts";
 
 /** An `Idempotency-Key`, as a header or in a frame: visible ASCII. */
 export const idempotencyKey = z
@@ -33,7 +33,7 @@ export const clientFrame = z.discriminatedUnion("type", [
     data: submitTurnBody.extend({ idempotency_key: idempotencyKey.optional() }),
     id: frameId,
   }),
-  z.strictObject({ type: z.literal("cancel"), data: noData, id: frameId }),
+  z.strictObject({ type: z.literal("cancel"), data: cancelBody.optional(), id: frameId }),
   z.strictObject({ type: z.literal("ack"), data: z.strictObject({ cursor: z.string() }), id: frameId }),
   z.strictObject({ type: z.literal("ping"), data: noData, id: frameId }),
 ]);

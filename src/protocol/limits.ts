@@ -64,10 +64,19 @@ export const NEVER_ACKED_TOTAL_MAX_BYTES = 64 * 1024 * 1024;
  * is twice what our clients take before they do, or both sides would wait.
  */
 export const CATCH_UP_WINDOW_BYTES = 512 * 1024;
-/** An event that would take more than this over all sockets of a session is fetched from the log by each in its turn. */
+/** An event that would take more than this over all sockets of a session is fetched from the log by one after another. */
 export const FAN_OUT_MAX_BYTES = 32 * 1024 * 1024;
-/** Sockets of a session that begin to catch up within one second: with their windows, a quarter of an isolate's memory. */
+/** Sockets of a session that begin to catch up at once: with their windows, a quarter of an isolate's memory. */
 export const CATCH_UP_SOCKETS_MAX = 64;
+/** A socket that began so long ago is not waited for: what its client will take soon, it has taken by then. */
+export const CATCH_UP_BEGIN_MS = 1_000;
+/** A socket that never acknowledged anything is sent its windows by the clock: 10 MiB a second, as much as a fast line takes. */
+export const CATCH_UP_PACE_MS = 50;
+/**
+ * One that acknowledged and then says nothing for so long is sent a window all the same, up to its limit: it may have
+ * said so once only. Our clients are not silent for a fifth of that while they take anything.
+ */
+export const CATCH_UP_SILENT_MS = 5_000;
 /** Our clients acknowledge after this many bytes or this much time, whichever comes first. */
 export const ACK_EVERY_BYTES = 256 * 1024;
 export const ACK_EVERY_MS = 1_000;

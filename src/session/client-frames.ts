@@ -47,7 +47,7 @@ async function obey(
       return;
     case "cancel":
       requireScope(asking, "write");
-      await session.cancel();
+      await session.cancel(frame.data?.turn_id);
       return;
     case "execute": {
       requireScope(asking, "write");

@@ -1,10 +1,5 @@
 import { parseCursor } from "../protocol/cursors.ts";
-import {
-  CATCH_UP_WINDOW_BYTES,
-  NEVER_ACKED_MAX_BYTES,
-  NEVER_ACKED_TOTAL_MAX_BYTES,
-  UNACKED_MAX_BYTES,
-} from "../protocol/limits.ts";
+import { NEVER_ACKED_MAX_BYTES, NEVER_ACKED_TOTAL_MAX_BYTES, UNACKED_MAX_BYTES } from "../protocol/limits.ts";
 
 /** Positions are remembered this far apart, so that a fast stream does not remember every frame. */
 const MARK_EVERY_BYTES = 64 * 1024;
@@ -24,8 +19,6 @@ export function neverAckedLimit(count: number): number {
 export class SocketMeter {
   #sent = 0;
   #acked: number | null;
-  /** What went past the client since it was last heard of, to be fetched from the log. */
-  #missed = 0;
   #marks: Mark[] = [];
   #lastMark = 0;
   #cursor: string | null = null;
@@ -50,11 +43,6 @@ export class SocketMeter {
     return this.#sent - (this.#acked ?? 0);
   }
 
-  /** A client that says what it took has more on its way than it should be sent before it says so again. */
-  get isFull(): boolean {
-    return this.acknowledges && this.unacked >= CATCH_UP_WINDOW_BYTES;
-  }
-
   /**
    * Counts a frame that takes its client to `cursor` (null: that is no event). Returns false if the client is too far
    * behind for it.
@@ -66,20 +54,18 @@ export class SocketMeter {
       this.#lastMark = this.#sent;
       this.#marks.push({ ...positionOf(this.#cursor), bytes: this.#sent });
     }
-    return this.#isNear();
+    return this.isWithinLimit();
   }
 
-  /** Counts a frame that was not sent, since the client is behind. Returns false if it is too far behind. */
-  miss(bytes: number): boolean {
-    // What a client that never says anything missed is counted when it is sent.
-    if (this.acknowledges) this.#missed += bytes;
-    return this.#isNear();
+  /** Whether the client is near enough; `missed`: how many bytes went past it that it has not been sent. */
+  isWithinLimit(missed = 0): boolean {
+    const limit = this.acknowledges ? UNACKED_MAX_BYTES : neverAckedLimit(this.#countNeverAcked());
+    return this.unacked + missed <= limit;
   }
 
   /** The client has everything up to `cursor`. */
   acknowledge(cursor: string): void {
     const { seq, offset } = positionOf(cursor);
-    this.#missed = 0;
     this.#acked ??= 0;
     let mark = this.#marks[0];
     while (mark !== undefined && (mark.seq < seq || (mark.seq === seq && mark.offset <= offset))) {
@@ -87,16 +73,6 @@ export class SocketMeter {
       this.#marks.shift();
       mark = this.#marks[0];
     }
-  }
-
-  /** The client has been sent everything. */
-  catchUp(): void {
-    this.#missed = 0;
-  }
-
-  #isNear(): boolean {
-    const limit = this.acknowledges ? UNACKED_MAX_BYTES : neverAckedLimit(this.#countNeverAcked());
-    return this.unacked + this.#missed <= limit;
   }
 }
 

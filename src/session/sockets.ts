@@ -5,7 +5,7 @@ import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "
 import { FAN_OUT_MAX_BYTES, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
 import { principal } from "../protocol/principal.ts";
 import { hasEnded, type TurnResult } from "../protocol/rest.ts";
-import { dueAt, nextLook, roomToBegin, type Standing, windowOf } from "./catch-up.ts";
+import { CatchUp, isFull } from "./catch-up.ts";
 import type { Replayed } from "./event-log.ts";
 import { SocketMeter } from "./socket-meter.ts";
 
@@ -28,17 +28,10 @@ type Sink = {
   meter: SocketMeter;
   types: ReadonlySet<EventType> | null;
   attached: Attachment;
-  /**
-   * Where the client is in the log, if it has not been sent all of it; null: it hears what happens. It is not attached:
-   * while somebody is behind a timer waits, and an object with a timer does not sleep.
-   */
-  behind: string | null;
-  beganAt: number | null;
-  movedAt: number;
 };
 
-/** What is told of the session: its log after a position that is in it, and what became of a turn. */
-export type Told = {
+/** What is read of the session: its log after a position that is in it, and what became of a turn. */
+export type SessionReader = {
   replay(after: string, types: ReadonlySet<EventType> | null): Iterable<Replayed>;
   result(turnId: string): TurnResult | null;
 };
@@ -49,17 +42,17 @@ export type Told = {
  */
 export class Sockets {
   readonly #state: DurableObjectState;
-  readonly #told: Told;
+  readonly #session: SessionReader;
   readonly #sinks = new Map<WebSocket, Sink>();
+  readonly #catchUp = new CatchUp<Sink>((sink, after, bytes) => this.#sendAfter(sink, after, bytes));
   /** Where everybody is who is not behind; null: since the object woke nothing was told. */
   #position: string | null = null;
   /** How many never acknowledged anything. */
   #neverAcked = 0;
-  #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(state: DurableObjectState, told: Told) {
+  constructor(state: DurableObjectState, session: SessionReader) {
     this.#state = state;
-    this.#told = told;
+    this.#session = session;
     for (const socket of state.getWebSockets()) {
       if (socket.readyState === WebSocket.OPEN) this.#add(socket, attachment.parse(socket.deserializeAttachment()));
     }
@@ -79,8 +72,9 @@ export class Sockets {
     const sink = this.#add(socket, { ...attached, turns: [], acks: attached.reader });
     this.#keep(sink, {});
     if (greeting !== null) this.reply(socket, greeting);
-    sink.behind = after;
-    if (after !== null) this.#catchUp();
+    if (after === null) return;
+    this.#catchUp.fallBehind(sink, after, false);
+    this.#catchUp.goOn();
   }
 
   principalOf(socket: WebSocket): Attachment["principal"] {
@@ -118,21 +112,19 @@ export class Sockets {
     const bytes = bytesOf(json);
     const isTooMuch = bytes * this.#sinks.size > FAN_OUT_MAX_BYTES;
     for (const sink of this.#sinks.values()) {
-      if (sink.behind === null && before !== null && (isTooMuch || sink.meter.isFull)) {
-        sink.movedAt = Date.now();
-        sink.beganAt = isTooMuch ? null : sink.movedAt;
-        sink.behind = before;
+      const isWanted = wants(sink, event);
+      let isBehind = this.#catchUp.isBehind(sink);
+      if (!isBehind && before !== null && (isTooMuch || isFull(sink.meter))) {
+        this.#catchUp.fallBehind(sink, before, !isTooMuch);
+        isBehind = true;
       }
-      const isWanted = sink.types === null || sink.types.has(event.type);
-      if (sink.behind !== null) {
-        if (isWanted && !sink.meter.miss(bytes)) this.#cutOff(sink);
+      if (isBehind) {
+        if (isWanted && !this.#catchUp.miss(sink, bytes)) this.#cutOff(sink);
         continue;
       }
       if (isWanted) this.#send(sink, event.cursor, json, bytes);
       this.#completeAfter(sink, event);
     }
-    // Never at once: an event that was committed with this one is in the log already, and is broadcast next.
-    this.#lookAgain();
   }
 
   /** Sends a frame to one socket. */
@@ -146,12 +138,11 @@ export class Sockets {
     const sink = this.#sinks.get(socket);
     if (sink === undefined) return;
     sink.meter.acknowledge(cursor);
-    sink.movedAt = Date.now();
     if (!sink.attached.acks) {
       this.#neverAcked--;
       this.#keep(sink, { acks: true });
     }
-    if (sink.behind !== null) this.#catchUp();
+    this.#catchUp.acknowledged(sink);
   }
 
   closeAll(code: number, reason: string): void {
@@ -167,65 +158,41 @@ export class Sockets {
 
   remove(socket: WebSocket): void {
     const sink = this.#sinks.get(socket);
-    if (sink?.attached.acks === false) this.#neverAcked--;
+    if (sink === undefined) return;
+    if (!sink.attached.acks) this.#neverAcked--;
     this.#sinks.delete(socket);
+    this.#catchUp.leave(sink);
   }
 
   #add(socket: WebSocket, attached: Attachment): Sink {
     const types = attached.types === null ? null : new Set(attached.types);
     const meter = new SocketMeter(attached.acks, () => this.#neverAcked);
-    const sink: Sink = { socket, meter, types, attached, behind: null, beganAt: null, movedAt: 0 };
+    const sink: Sink = { socket, meter, types, attached };
     this.#sinks.set(socket, sink);
     if (!attached.acks) this.#neverAcked++;
     return sink;
   }
 
-  /** Sends those that are behind what they may have now. */
-  #catchUp(): void {
-    const now = Date.now();
-    const behind = this.#behind();
-    let room = roomToBegin(behind.map(standingOf), now);
-    for (const sink of behind) {
-      if (sink.beganAt === null ? room-- > 0 : dueAt(standingOf(sink)) <= now) this.#sendWindow(sink, now);
-    }
-    this.#lookAgain();
-  }
-
-  #sendWindow(sink: Sink, now: number): void {
-    if (sink.behind === null) return;
-    const window = windowOf(standingOf(sink));
-    sink.beganAt ??= now;
-    sink.movedAt = now;
+  /** Sends the log after a position, so many bytes at least; returns where the client is then, null: at its end, or gone. */
+  #sendAfter(sink: Sink, after: string, atLeast: number): string | null {
+    let position = after;
     let sent = 0;
     try {
-      for (const replayed of this.#told.replay(sink.behind, sink.types)) {
-        if (sent >= window) return;
-        const bytes = bytesOf(replayed.json);
-        if (!this.#send(sink, replayed.cursor, replayed.json, bytes)) return;
-        sink.behind = replayed.cursor;
-        sent += bytes;
+      for (const replayed of this.#session.replay(after, replayedTypes(sink))) {
+        if (sent >= atLeast) return position;
+        if (wants(sink, replayed)) {
+          const bytes = bytesOf(replayed.json);
+          if (!this.#send(sink, replayed.cursor, replayed.json, bytes)) return null;
+          sent += bytes;
+        }
+        position = replayed.cursor;
         this.#completeAfter(sink, replayed);
       }
-      sink.meter.catchUp();
-      sink.behind = null;
     } catch (thrown) {
       console.error("sockets:", thrown);
       this.#close(sink.socket, 1011, "the log could not be read");
     }
-  }
-
-  #behind(): Sink[] {
-    return [...this.#sinks.values()].filter(({ behind }) => behind !== null);
-  }
-
-  /** The object stays awake until then. That ends, since a client that takes nothing is cut off after a while. */
-  #lookAgain(): void {
-    const now = Date.now();
-    const next = nextLook(this.#behind().map(standingOf), now);
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    if (next === null) return;
-    this.#timer = setTimeout(() => this.#catchUp(), Math.max(0, next - now));
+    return null;
   }
 
   /** `cursor` is where the frame takes its client; null for a frame that is no event. */
@@ -245,7 +212,7 @@ export class Sockets {
   /** The result of a turn follows its last event. */
   #completeAfter(sink: Sink, { type, turn_id }: Pick<Event, "type" | "turn_id">): void {
     if (type === "ITERATION_END" && turn_id !== null) {
-      this.#complete(sink, turn_id, (turnId) => this.#told.result(turnId));
+      this.#complete(sink, turn_id, (turnId) => this.#session.result(turnId));
     }
   }
 
@@ -279,8 +246,13 @@ export class Sockets {
   }
 }
 
-function standingOf({ meter, beganAt, movedAt }: Sink): Standing {
-  return { acknowledges: meter.acknowledges, unacked: meter.unacked, beganAt, movedAt };
+function wants({ types }: Sink, { type }: Pick<Event, "type">): boolean {
+  return types === null || types.has(type);
+}
+
+/** Where a socket is behind that waits for results, the ends of turns are read also if it does not want them. */
+function replayedTypes({ types, attached }: Sink): ReadonlySet<EventType> | null {
+  return types === null || attached.turns.length === 0 ? types : new Set([...types, "ITERATION_END"]);
 }
 
 /** What a frame takes on the wire. */

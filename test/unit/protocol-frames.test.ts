@@ -31,6 +31,7 @@ const CLIENT_FRAMES: ClientFrame[] = [
   },
   { type: "cancel", id: 1 },
   { type: "cancel", data: {} },
+  { type: "cancel", data: { turn_id: TURN } },
   { type: "ack", data: { cursor: "17~9.120" } },
   { type: "ping" },
 ];

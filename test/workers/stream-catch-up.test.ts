@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { type Event, event } from "../../src/protocol/events.ts";
-import { CATCH_UP_WINDOW_BYTES, FAN_OUT_MAX_BYTES } from "../../src/protocol/limits.ts";
+import { CATCH_UP_SOCKETS_MAX, CATCH_UP_WINDOW_BYTES, FAN_OUT_MAX_BYTES } from "../../src/protocol/limits.ts";
 import { hold, message, text } from "../support/messages-script.ts";
 import { createClaudeScene } from "./claude-scene.ts";
 import { askTwice, killObject } from "./kill-object.ts";
@@ -67,6 +67,25 @@ describe("a log of several windows", () => {
     socket.close();
   });
 
+  test("[WS17] of many that come at once so many begin within a second, and then the others", async () => {
+    const before = Date.now();
+    const sockets: SocketClient[] = [];
+    while (sockets.length < CATCH_UP_SOCKETS_MAX + 6) sockets.push(await scene.socket({ after: "0", reader: true }));
+    const waited = await Promise.all(
+      sockets.map(async (socket) => {
+        await socket.until(() => true);
+        return Date.now() - before;
+      }),
+    );
+    // Whoever is the 65th waits until a second has passed since the first began, however slow this test is.
+    expect(waited.filter((ms) => ms < 1_000).length).toBeLessThanOrEqual(64);
+    for (const socket of sockets.slice(-8)) {
+      await takeUpTo(socket, log.length);
+      expect(viewOf(socket.events).content).toEqual(contentOf(log));
+    }
+    for (const socket of sockets) socket.close();
+  });
+
   test("[WS9] [WS16] [LOG7] whatever a client acknowledges, it and the others get everything once", async () => {
     const [odd, other] = [await scene.socket({ after: "0" }), await scene.socket({ after: "0" })];
     const acks = ["0", `${log.length}`, "3", "1", `${log.length + 1}`, "nonsense", "4~4.999999", "1~1.1", ""];
@@ -104,6 +123,20 @@ describe("a log of several windows", () => {
     expect(socket.frames[end + 1]?.type).toBe("query_complete");
     expect(viewOf(socket.events).content).toEqual(contentOf(await scene.log()));
     socket.close();
+  });
+
+  test("[WS5] [WS16] the result of an execute comes to a client that is behind and did not ask for the turn's last event", async () => {
+    const [socket, witness] = [await scene.socket({ after: "0", types: "TEXT" }), await scene.socket()];
+    ack(socket, "0");
+    socket.send({ type: "execute", data: { user_input: "Say 'once more'" }, id: "x" });
+    await witness.until(isEnd);
+    expect(socket.controls.map(({ type }) => type)).toEqual(["connected", "accepted"]);
+    ack(socket);
+    await socket.until(({ type, data }) => type === "TEXT" && data.text === "once more");
+    expect((await socket.control("query_complete", "x")).data.response_text).toBe("once more");
+    expect(new Set(socket.events.map(({ type }) => type))).toEqual(new Set(["TEXT"]));
+    socket.close();
+    witness.close();
   });
 });
 
@@ -149,6 +182,28 @@ test("[WS16] [LOG3] an event that is too large for all sockets at once reaches e
     expect(socket.events.filter(({ type }) => type === "USER_INPUT")).toHaveLength(1);
     socket.close();
   }
+});
+
+test("[WS18] clients that never acknowledge have their share, by how many there are of them then", async () => {
+  // Three blocks of 590,000 characters, each of three bytes: over 4 MiB, which is the share of 16.
+  const reply = message([text("漢".repeat(590_000), 200_000)]);
+  const scene = await createClaudeScene([reply, reply, reply]);
+  for (const _ of [1, 2, 3]) await scene.run("Go");
+  const log = await scene.log();
+  const idle = await Promise.all(Array.from({ length: 15 }, () => scene.socket()));
+  const late = await scene.socket({ after: "0" });
+  expect(await late.untilClosed()).toMatchObject({ code: 1013 });
+  const [one, ...others] = idle;
+  one?.close();
+  for (const socket of others) {
+    ack(socket, "1");
+    await settle(socket);
+    expect(socket.closed).toBeNull();
+  }
+  const alone = await scene.socket({ after: "0" });
+  await alone.until(({ seq }) => seq === log.length);
+  expect(alone.closed).toBeNull();
+  for (const socket of [alone, ...others]) socket.close();
 });
 
 test("[LOG4] [WS17] many that lose their connections at once in mid-turn all come back, and the turn goes on", async () => {

@@ -161,6 +161,25 @@ test("[WS7] [TURN18] a cancel ends the running turn for all, and keeps the text 
   expect(viewOf(other.events).content).toEqual(contentOf(await scene.log()));
 });
 
+test("[WS7] a cancel that names a turn stops no other", async () => {
+  const scene = await createHeldScene();
+  const socket = await scene.socket();
+  socket.send(execute("Go", { id: "go" }));
+  await socket.until(({ type }) => type === "TEXT");
+  socket.send(execute("And then", { id: "then" }));
+  const { turn_id: running } = (await socket.control("accepted", "go")).data;
+  const { turn_id: waiting } = (await socket.control("accepted", "then")).data;
+  socket.send({ type: "cancel", data: { turn_id: "x" }, id: "bad" });
+  expect((await socket.control("error", "bad")).data.code).toBe("invalid_request");
+  socket.send({ type: "cancel", data: { turn_id: waiting } });
+  socket.send({ type: "ping", id: 1 });
+  await socket.control("pong", 1);
+  expect(socket.events.filter(isEnd)).toEqual([]);
+  socket.send({ type: "cancel", data: { turn_id: running } });
+  expect((await socket.control("query_complete", "go")).data.status).toBe("cancelled");
+  expect((await socket.control("query_complete", "then")).data.status).toBe("complete");
+});
+
 test("[WS13] [SESSION14] a session's sockets hear that it was deleted, and are closed with 4010", async () => {
   const scene = await createHeldScene();
   const clients = [await scene.socket(), await scene.socket({ after: "0" })];
