@@ -23,6 +23,8 @@ export class IndexOutbox {
   #failures = 0;
   #retryAt: number | null = null;
   #writing = false;
+  /** Asked for while a write was under way. */
+  #askedAgain = false;
   #flushing: Promise<void> = Promise.resolve();
   #stopped = false;
 
@@ -51,7 +53,8 @@ export class IndexOutbox {
 
   /** Brings the row up to date; resolves when this try has ended, well or not. */
   flush(): Promise<void> {
-    if (!this.#writing) this.#flushing = this.#write();
+    if (this.#writing) this.#askedAgain = true;
+    else this.#flushing = this.#write();
     return this.#flushing;
   }
 
@@ -69,13 +72,15 @@ export class IndexOutbox {
       // What changes while a write is under way is written by the next round, together.
       while (this.behind && !this.#stopped) {
         const writing = version();
+        this.#askedAgain = false;
         await host.index(summary(), writing);
         if (this.#stopped) return;
         writeMeta(sql, "indexed", String(writing));
         this.#stored = writing;
         this.#failures = 0;
         this.#retryAt = null;
-        if (summary().status === "running") return;
+        // A turn that runs changes the session all the time: what it adds is written when somebody asks, at its end at last.
+        if (summary().status === "running" && !this.#askedAgain) return;
       }
     } catch (thrown) {
       console.error("index:", thrown);

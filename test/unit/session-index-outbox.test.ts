@@ -116,6 +116,22 @@ describe("the index row", () => {
       expect(outbox.behind).toBe(false);
     }
   });
+
+  test("[SESSION12] has what was changed by a request during a turn, also where a write was under way", async () => {
+    const { scene, open, change, write } = createScene();
+    const outbox = open();
+    change(1, "running");
+    void outbox.flush();
+    change(2, "running");
+    void outbox.flush();
+    write(0).succeed();
+    await settled();
+    expect(versions(scene.writes)).toEqual([1, 2]);
+    change(3, "running");
+    write(1).succeed();
+    await settled();
+    expect(versions(scene.writes)).toEqual([1, 2]);
+  });
 });
 
 describe("a write that fails", () => {
