@@ -2,6 +2,7 @@
 export class HeldFiles {
   #gate: PromiseWithResolvers<void> | null = null;
   #held = 0;
+  #meanwhile: () => Promise<void> = async () => {};
 
   /** Whether something is held. */
   get held(): boolean {
@@ -17,7 +18,15 @@ export class HeldFiles {
     this.#gate = null;
   }
 
+  /** This happens while the next one is under way. */
+  next(meanwhile: () => Promise<void>): void {
+    this.#meanwhile = meanwhile;
+  }
+
   async pass(): Promise<void> {
+    const meanwhile = this.#meanwhile;
+    this.#meanwhile = async () => {};
+    await meanwhile();
     if (this.#gate === null) return;
     this.#held++;
     await this.#gate.promise;

@@ -133,10 +133,10 @@ export class SessionPlay {
     if (known.answer !== null) expect(answer, "the answer to a repeat").toEqual(known.answer);
     known.answer = answer;
     if (!isNew) return;
+    const steered = { turn_id: running?.turnId, status: "running", steered: true };
     const steers = message.fate === "steering" || message.fate === "joined";
     expect("steered" in answer).toBe(steers);
-    if (steers) expect(answer).toMatchObject({ turn_id: running?.turnId, status: "running", steered: true });
-    else expect(answer).toMatchObject({ status: busy ? "queued" : "running" });
+    expect(answer).toMatchObject(steers ? steered : { status: busy ? "queued" : "running" });
   }
 
   async cancel(): Promise<void> {
@@ -202,6 +202,12 @@ export class SessionPlay {
       if (!(thrown instanceof GatewayError)) expectFault(thrown);
     }
     this.sync();
+  }
+
+  /** The same while the next call uploads what it changed. */
+  putInUpload(removed: boolean): void {
+    const put = async () => (this.world.alive ? this.put(removed) : undefined);
+    this.files.next(() => put().catch((thrown: unknown) => void this.#faults.push(thrown)));
   }
 
   async alarm(): Promise<void> {
@@ -303,10 +309,7 @@ export class SessionPlay {
     this.tools.letGo();
     this.files.release();
     this.model.letGo();
-    if (this.deleted) {
-      await this.#staysDeleted();
-      return;
-    }
+    if (this.deleted) return this.#staysDeleted();
     await this.#runOut();
     // Whoever never had an answer asks again.
     for (const [key, { mode }] of this.#keys) await this.submit(mode, key);
@@ -351,11 +354,10 @@ export class SessionPlay {
   }
 
   async #staysDeleted(): Promise<void> {
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 6; i++) {
       await this.rest();
       vi.advanceTimersByTime(60_000);
     }
-    await this.rest();
     this.check();
   }
 

@@ -9,7 +9,7 @@ export function expectFault(thrown: unknown): void {
 }
 
 /** A session that makes so many statements of its own accord never stops. */
-const ENOUGH_STATEMENTS = 20_000;
+const ENOUGH_STATEMENTS = 5_000;
 
 /** A database of which one statement fails, when it is told to, and all of them when there is no end to them. */
 export class StatementFault {

@@ -7,7 +7,7 @@ const realNow = performance.now.bind(performance);
 const REST_TICKS = 400;
 
 /** A disk that does nothing for so long never will, however busy the machine is. */
-const IDLE_MS = 3_000;
+const IDLE_MS = 1_000;
 /** The same where a turn may have lost its loop, and waits for its heartbeat. */
 const LOST_IDLE_MS = 100;
 
