@@ -1,5 +1,6 @@
 import type { Event, EventOf } from "../../src/protocol/events.ts";
 import { checkAccepted } from "./check-accepted.ts";
+import { checkCancelled } from "./check-cancelled.ts";
 import { checkLog } from "./check-log.ts";
 import { checkAgreement, checkFrames, checkWatcher } from "./check-watcher.ts";
 import { checkWorkspace } from "./check-workspace.ts";
@@ -17,6 +18,7 @@ export function checkKept(play: SessionPlay, { log, files }: Outcome, lives: rea
   return [
     ...checkLog(log),
     ...checkAccepted(play.messages, log),
+    ...checkCancelled(play.toldCancelled, play.messages, log),
     ...play.watchers.flatMap((watcher) => checkWatcher(watcher, log)),
     ...checkAgreement(play.watchers),
     ...checkWorkspace(log, files),
@@ -26,10 +28,14 @@ export function checkKept(play: SessionPlay, { log, files }: Outcome, lives: rea
   ];
 }
 
-/** The host's processes, and when clients of this session had connected to them. */
+/**
+ * The host's processes, and when clients of this session were there. One that stays tries again all the time, so that the
+ * session has it from the moment at which the host is ready, however long its connection then takes.
+ */
 export function livesOf({ watchers }: SessionPlay, lives: readonly Life[]): Life[] {
+  const stays = watchers.some(({ comesAndGoes }) => comesAndGoes !== true);
   const connectedAt = watchers.flatMap((watcher) => watcher.connectedAt ?? []);
-  return lives.map((life) => ({ ...life, connectedAt: connectedAt.length === 0 ? [life.readyAt] : connectedAt }));
+  return lives.map((life) => ({ ...life, connectedAt: stays ? [life.readyAt] : connectedAt }));
 }
 
 /** Of one that was removed nothing is left but what its clients saw. */

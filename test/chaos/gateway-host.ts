@@ -20,8 +20,10 @@ import { RunningProcess } from "../support/run-process.ts";
 import { GatewayStore } from "./gateway-store.ts";
 import { SseWatcher, WebSocketWatcher } from "./gateway-watchers.ts";
 import type { ChaosHost, Remains, Watcher } from "./host.ts";
+import { seeded } from "./random.ts";
 
 const TOKEN = "chaos-token";
+const COMES_AND_GOES = " that comes and goes";
 
 export type GatewayHostOptions = {
   /** Holds all that is stored; removed at the end unless it is to be kept. */
@@ -35,7 +37,7 @@ export type GatewayHostOptions = {
 /** The gateway as Cloudflare's runtime runs it, in a process group that can be killed. */
 export class GatewayHost implements ChaosHost {
   readonly name = "gateway";
-  readonly ways = ["websocket", "sse"];
+  readonly ways = ["websocket", "sse", `websocket${COMES_AND_GOES}`, `sse${COMES_AND_GOES}`];
   readonly #options: GatewayHostOptions;
   readonly #state: string;
   readonly #store: GatewayStore;
@@ -44,6 +46,7 @@ export class GatewayHost implements ChaosHost {
   readonly #gateway: ExternalGateway;
   #process: RunningProcess | null = null;
   #migrated = false;
+  #watchers = 0;
 
   static async create(options: GatewayHostOptions): Promise<GatewayHost> {
     return new GatewayHost(options, await freePort());
@@ -131,8 +134,12 @@ export class GatewayHost implements ChaosHost {
     return this.#gateway.cancel(sessionId);
   }
 
-  cancelTurn(sessionId: string, turnId: string): Promise<void> {
-    return this.#gateway.cancelTurn(sessionId, turnId);
+  async cancelTurn(sessionId: string, turnId: string): Promise<boolean> {
+    const response = await this.#http.send({ method: "DELETE", path: `/sessions/${sessionId}/turns/${turnId}` });
+    await response.body?.cancel();
+    // The client does not tell whether the turn waited, and knows what else there is to do.
+    if (!response.ok) await this.#gateway.cancelTurn(sessionId, turnId);
+    return response.ok;
   }
 
   deleteSession(sessionId: string): Promise<void> {
@@ -167,8 +174,15 @@ export class GatewayHost implements ChaosHost {
   }
 
   watch(sessionId: string, how: string): Watcher {
-    const options = { url: () => this.#url, token: TOKEN, sessionId };
-    return how === "sse" ? new SseWatcher(options) : new WebSocketWatcher(options);
+    const random = seeded("leaving", this.#watchers++);
+    const leaving = { afterFrames: () => random.int(20, 400), forMs: () => random.int(50, 900) };
+    const options = {
+      url: () => this.#url,
+      token: TOKEN,
+      sessionId,
+      ...(how.endsWith(COMES_AND_GOES) ? { leaving } : {}),
+    };
+    return how.startsWith("sse") ? new SseWatcher(options) : new WebSocketWatcher(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -17,6 +17,10 @@ export interface Watcher {
   readonly reconnects: number;
   /** When each of its connections was made, in ms since the epoch, where it has any. */
   readonly connectedAt?: readonly number[];
+  /** Whether it leaves by itself and comes back; one that does not stays for as long as it can. */
+  readonly comesAndGoes?: boolean;
+  /** Whether it has a connection now, where it has any. */
+  readonly isConnected?: boolean;
   /** What was wrong by itself, whatever the log holds. */
   readonly faults?: readonly string[];
   /** Resolves with the first frame, of those seen and those to come, for which `test` holds. */
@@ -77,8 +81,8 @@ export interface ChaosHost {
   describe(sessionId: string): Promise<Session | null>;
   submit(sessionId: string, body: SubmitTurnBody, key: string): Promise<AcceptedTurn>;
   cancel(sessionId: string): Promise<Cancelled>;
-  /** Takes a turn out of the queue; one that runs it may cancel. */
-  cancelTurn(sessionId: string, turnId: string): Promise<void>;
+  /** Takes a turn out of the queue, or cancels it if it runs. Returns whether it waited. */
+  cancelTurn(sessionId: string, turnId: string): Promise<boolean>;
   deleteSession(sessionId: string): Promise<void>;
   /** The whole log. */
   log(sessionId: string): Promise<Event[]>;

@@ -111,8 +111,8 @@ export class InProcessHost implements ChaosHost {
     return cancelled.parse(await this.#asked().ask({ do: "cancel", sessionId }));
   }
 
-  async cancelTurn(sessionId: string, turnId: string): Promise<void> {
-    await this.#ask(sessionId, { do: "cancelTurn", sessionId, turnId });
+  async cancelTurn(sessionId: string, turnId: string): Promise<boolean> {
+    return z.boolean().parse(await this.#ask(sessionId, { do: "cancelTurn", sessionId, turnId }));
   }
 
   async deleteSession(sessionId: string): Promise<void> {

@@ -48,7 +48,7 @@ async function answer(command: Command): Promise<unknown> {
     case "cancel":
       return await gateway.cancel(command.sessionId);
     case "cancelTurn":
-      return await gateway.cancelTurn(command.sessionId, command.turnId);
+      return await cancelTurn(command.sessionId, command.turnId);
     case "delete":
       return await gateway.deleteSession(command.sessionId);
     case "log":
@@ -59,6 +59,13 @@ async function answer(command: Command): Promise<unknown> {
       for await (const event of gateway.events(command.sessionId, command.after)) tell({ id: command.id, event });
       return null;
   }
+}
+
+/** Returns whether the turn waited, a moment before. */
+async function cancelTurn(sessionId: string, turnId: string): Promise<boolean> {
+  const { queued_turns } = await gateway.resumeSession(sessionId);
+  await gateway.cancelTurn(sessionId, turnId);
+  return queued_turns.includes(turnId);
 }
 
 /** Sessions have no keys here: one whose answer was lost is found by what it holds. */

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Event } from "../../src/protocol/events.ts";
+import { coverageOf, type Found, type Need } from "./coverage.ts";
 import { type Gate, Violation } from "./gate.ts";
-import type { ChaosHost, Phase } from "./host.ts";
+import type { ChaosHost } from "./host.ts";
 import type { Request, SessionPlay } from "./play-session.ts";
 import type { Random } from "./random.ts";
 import type { Scenario } from "./scenarios.ts";
@@ -24,7 +25,7 @@ export type Kill = {
   /** When it was sent and when all had ended, in ms since the epoch. */
   at: number;
   endedAt: number;
-  found: { sessionId: string; phase: Phase; starts: number; queued: number; request: Request | null }[];
+  found: Found[];
 };
 
 /** Not much happens in a life that is longer. */
@@ -32,6 +33,8 @@ const AIM_TIMEOUT_MS = 1_500;
 /** Between two looks at what the watchers have seen. */
 const LOOK_MS = 2;
 const NO_PROGRESS_MS = 60_000;
+/** Of the kills that much is aimed at what few of them fell into. */
+const GUIDED_SHARE = 0.5;
 
 /** What sessions send beside their messages. */
 const REQUESTS_OF: Partial<Record<Scenario, Request[]>> = {
@@ -79,17 +82,28 @@ export class Killer {
     const aim = this.#takeAim();
     const hit = await this.#await(aim);
     const at = Date.now();
+    const alone = new Set(
+      this.#plays().filter(({ watchers }) => !watchers.some(({ isConnected }) => isConnected ?? true)),
+    );
     this.#gate.close();
     await this.#host.kill();
     const endedAt = Date.now();
     const life = this.lives.at(-1);
     if (life !== undefined) life.killedAt = at;
-    const found: Kill["found"] = [];
+    const found: Found[] = [];
     for (const play of this.#plays()) {
       if (play.state !== "live" || play.sessionId === "") continue;
       const remains = this.#host.remains(play.sessionId);
       play.wasKilled(remains, endedAt);
-      found.push({ sessionId: play.sessionId, ...remains, request: play.request });
+      const { phase, starts, queued } = remains;
+      found.push({
+        sessionId: play.sessionId,
+        phase,
+        starts,
+        queued,
+        request: play.request,
+        attended: !alone.has(play),
+      });
     }
     this.kills.push({ number: this.kills.length + 1, aim, hit, at, endedAt, found });
     const tooOften = found.find(({ starts }) => starts > 1);
@@ -110,8 +124,18 @@ export class Killer {
     }
   }
 
+  /** How often kills fell into what they have to fall into. */
+  get coverage(): Map<Need, number> {
+    return coverageOf(
+      this.#host.name,
+      this.kills.flatMap(({ found }) => found),
+    );
+  }
+
   #takeAim(): Aim {
     const random = this.#random;
+    const rare = this.#aimAtRarest();
+    if (random.chance(GUIDED_SHARE) && rare !== null) return rare;
     const kind = random.int(0, 9);
     const afterMs = random.int(0, 30);
     const request = this.#likelyRequest();
@@ -124,6 +148,27 @@ export class Killer {
     if (kind === 6) return { at: "event", type: random.pick(["TEXT", "TOOL_RESULT", "ITERATION_END"]), afterMs };
     if (kind === 7) return { at: "event", type: "THINKING", afterMs: afterMs * 5 };
     return { at: "any moment", afterMs: random.int(0, 900) };
+  }
+
+  /** At what kills fell into least, of what can be had now. */
+  #aimAtRarest(): Aim | null {
+    const random = this.#random;
+    const played = new Set(this.#live().map(({ options: { scenario } }) => scenario));
+    const aims: Partial<Record<Need, Aim>> = {
+      text: { at: "event", type: "TEXT", afterMs: random.int(0, 30) },
+      thinking: { at: "event", type: "THINKING", afterMs: random.int(0, 60) },
+    };
+    if (played.has("waits")) {
+      aims["call started"] = { at: "call", tool: "wait", scenario: "waits", afterMs: random.int(0, 60) };
+    }
+    const write: Aim = { at: "call", tool: "write", scenario: "large files", afterMs: random.int(0, 40) };
+    if (played.has("large files")) Object.assign(aims, { "call uploaded": write, "call applying": write });
+    if (played.has("cancel")) aims["a cancel"] = { at: "request", request: "cancel", afterMs: random.int(0, 10) };
+    if (played.has("delete")) aims["a delete"] = { at: "request", request: "delete", afterMs: random.int(0, 15) };
+    const [rarest] = [...this.coverage]
+      .sort(([, a], [, b]) => a - b)
+      .flatMap(([need]) => (aims[need] === undefined ? [] : [aims[need]]));
+    return rarest ?? null;
   }
 
   /** One that a session is about to send which is played now. */

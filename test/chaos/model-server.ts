@@ -45,6 +45,8 @@ export class ModelServer implements AsyncDisposable {
   /** Requests that came, and of these the messages that were sent to their end. */
   requests = 0;
   completed = 0;
+  /** How often it was gone for a time. */
+  outages = 0;
   readonly #options: ModelServerOptions;
   readonly #model = createDemoModel();
   readonly #seen = new Map<string, number>();
@@ -91,6 +93,7 @@ export class ModelServer implements AsyncDisposable {
    */
   async outage(ms: number): Promise<void> {
     // It may listen again before it is closed, for which it would wait until nothing streams.
+    this.outages++;
     this.#server.close();
     this.#outage = pause(ms).then(() => this.#listen());
     await this.#outage;

@@ -9,6 +9,7 @@ import type { PlayedMessage } from "./play-session.ts";
 import { seeded } from "./random.ts";
 import { type PlannedTurn, planTurn } from "./scenarios.ts";
 import { checkGoingOn, type Life, timeToGoOn } from "./time-to-go-on.ts";
+import type { Trail, TrailSession } from "./trail.ts";
 
 /** What rounds with sessions that nobody attends to have shown. */
 export type AloneFigures = { rounds: number; kills: number; sessions: number; phases: Phase[]; longestMs: number };
@@ -23,7 +24,7 @@ const KILLS_AT_MOST = 2;
 
 const KINDS = ["text", "thinking", "tools", "large files", "waits"] as const;
 
-type Alone = { sessionId: string; messages: PlayedMessage[] };
+type Alone = TrailSession & { messages: PlayedMessage[] };
 
 /**
  * Turns that nobody attends to: they are begun, the gateway is killed, once or twice, and after the start nobody asks
@@ -31,6 +32,7 @@ type Alone = { sessionId: string; messages: PlayedMessage[] };
  */
 export async function playAlone(
   host: ChaosHost,
+  trail: Trail,
   seed: number,
   goOn: (figures: AloneFigures) => boolean,
   figures: AloneFigures,
@@ -39,6 +41,8 @@ export async function playAlone(
     const random = seeded(seed, "alone", figures.rounds);
     const lives: Life[] = [await startOf(host)];
     const sessions: Alone[] = [];
+    // Of rounds in which everything held nothing is to be shown.
+    trail.sessions = sessions;
     for (let i = 0; i < SESSIONS_A_ROUND; i++) {
       const turns = Array.from({ length: TURNS_A_SESSION }, (_, turn) =>
         planTurn(random, random.pick(KINDS), `r${figures.rounds}s${i}t${turn}`),
@@ -47,7 +51,7 @@ export async function playAlone(
     }
     for (let kills = random.int(1, KILLS_AT_MOST); kills > 0; kills--) {
       await pause(random.int(100, 900));
-      await killOf(host, lives, sessions, figures);
+      await killOf(trail, lives, figures);
       lives.push(await startOf(host));
     }
     await pause(QUIET_MS);
@@ -67,12 +71,11 @@ async function startOf(host: ChaosHost): Promise<Life> {
   return { startedAt, readyAt: Date.now(), killedAt: null, connectedAt: [] };
 }
 
-async function killOf(host: ChaosHost, lives: Life[], sessions: Alone[], figures: AloneFigures): Promise<void> {
+async function killOf(trail: Trail, lives: Life[], figures: AloneFigures): Promise<void> {
   const life = lives.at(-1);
   if (life !== undefined) life.killedAt = Date.now();
-  await host.kill();
+  figures.phases.push(...(await trail.kill()).map(({ phase }) => phase));
   figures.kills++;
-  figures.phases.push(...sessions.map(({ sessionId }) => host.remains(sessionId).phase));
 }
 
 async function begin(host: ChaosHost, turns: readonly PlannedTurn[]): Promise<Alone> {
@@ -85,15 +88,16 @@ async function begin(host: ChaosHost, turns: readonly PlannedTurn[]): Promise<Al
     const answer = { turn: accepted, at: Date.now() };
     messages.push({ body, sentAt, answer, turn, ends: new Set(["complete"]), disturbed: false });
   }
-  return { sessionId, messages };
+  return { sessionId, messages, watchers: [], log: null };
 }
 
 async function check(
   host: ChaosHost,
-  { sessionId, messages }: Alone,
+  session: Alone,
   lives: readonly Life[],
   figures: AloneFigures,
 ): Promise<string[]> {
+  const { sessionId, messages } = session;
   const now = Date.now();
   const early = await host.log(sessionId);
   for (const { afterReadyMs } of timeToGoOn(early, lives, now)) {
@@ -103,6 +107,7 @@ async function check(
   const deadline = Date.now() + END_MS;
   while ((await host.describe(sessionId))?.status !== "idle" && Date.now() < deadline) await pause(100);
   const log = await host.log(sessionId);
+  session.log = log;
   const files = await host.files(sessionId);
   return [
     ...late,

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { checkLog } from "./check-log.ts";
 import { checkWatcher } from "./check-watcher.ts";
 import type { ChaosHost, Watcher } from "./host.ts";
+import type { Trail } from "./trail.ts";
 
 /** Starts at which an open call, or a turn without one, is given up. */
 const KILLS = 3;
@@ -12,10 +13,10 @@ type Victim = { sessionId: string; turnId: string; watcher: Watcher; begun: "TOO
  * The one scenario that kills a step more often than twice: the third start gives up the calls that are open, and a
  * turn without one fails. Returns what did not hold.
  */
-export async function playLimit(host: ChaosHost): Promise<string[]> {
+export async function playLimit(host: ChaosHost, trail: Trail): Promise<string[]> {
   await host.start();
-  const waiting = await begin(host, "Wait 50 seconds, then say 'went on'", "TOOL_CALL");
-  const speaking = await begin(host, "Count to 9000 at 10 ms", "TEXT");
+  const waiting = await begin(trail, "Wait 50 seconds, then say 'went on'", "TOOL_CALL");
+  const speaking = await begin(trail, "Count to 9000 at 10 ms", "TEXT");
   const told: string[] = [];
   for (let kill = 1; kill <= KILLS; kill++) {
     for (const { watcher, begun } of [waiting, speaking]) {
@@ -25,9 +26,7 @@ export async function playLimit(host: ChaosHost): Promise<string[]> {
       else await nextResumed(watcher, kill - 1);
       if (begun === "TEXT" && watcher.seen.length === since) await watcher.until(({ type }) => type === begun);
     }
-    await host.kill();
-    for (const { sessionId } of [waiting, speaking]) {
-      const { starts, phase } = host.remains(sessionId);
+    for (const { sessionId, starts, phase } of await trail.kill()) {
       if (starts !== kill - 1)
         told.push(`${sessionId}: kill ${kill} found ${starts} starts counted, in phase ${phase}`);
     }
@@ -43,9 +42,11 @@ export async function playLimit(host: ChaosHost): Promise<string[]> {
   ];
 }
 
-async function begin(host: ChaosHost, user_input: string, begun: Victim["begun"]): Promise<Victim> {
+async function begin(trail: Trail, user_input: string, begun: Victim["begun"]): Promise<Victim> {
+  const { host } = trail;
   const { session_id: sessionId } = await host.createSession({ model: "demo" }, randomUUID());
   const watcher = host.watch(sessionId, host.ways[0] ?? "");
+  trail.add(sessionId, [watcher]);
   const { turn_id: turnId } = await host.submit(sessionId, { user_input }, randomUUID());
   return { sessionId, turnId, watcher, begun };
 }

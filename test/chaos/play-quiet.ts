@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { checkLog } from "./check-log.ts";
 import { checkWatcher } from "./check-watcher.ts";
 import type { GatewayHost } from "./gateway-host.ts";
+import type { Trail } from "./trail.ts";
 
 /** A little more than the runtime keeps an object that nothing happens to. */
 const IDLE_MS = 15_000;
@@ -11,9 +12,10 @@ const IDLE_MS = 15_000;
  * A session sleeps with its clients attached: its object is constructed anew for the next turn, and no client had to
  * connect again or missed anything. The host is running. Returns what did not hold.
  */
-export async function playHibernation(host: GatewayHost): Promise<string[]> {
+export async function playHibernation(host: GatewayHost, trail: Trail): Promise<string[]> {
   const { session_id: sessionId } = await host.createSession({ model: "demo" }, randomUUID());
-  const watchers = host.ways.map((how) => host.watch(sessionId, how));
+  const watchers = ["websocket", "sse"].map((how) => host.watch(sessionId, how));
+  trail.add(sessionId, watchers);
   const constructed = () => host.printed.split(`constructed ${sessionId}`).length - 1;
   const turn = async (text: string) => {
     const { turn_id } = await host.submit(sessionId, { user_input: `Say '${text}'` }, randomUUID());
@@ -44,7 +46,7 @@ export async function playHibernation(host: GatewayHost): Promise<string[]> {
 const LONG_TURN_MS = 200_000;
 
 /** A turn of 200 s with nobody attached completes, all at once. The host is running. Returns what did not hold. */
-export async function playLongTurn(host: GatewayHost): Promise<string[]> {
+export async function playLongTurn(host: GatewayHost, trail: Trail): Promise<string[]> {
   const { session_id: sessionId } = await host.createSession({ model: "demo" }, randomUUID());
   const user_input = [
     "Wait 50 seconds",
@@ -54,6 +56,7 @@ export async function playLongTurn(host: GatewayHost): Promise<string[]> {
     "think for 500 words at 100 ms",
     "append ', done' to a.txt",
   ].join(", then ");
+  trail.add(sessionId);
   await host.submit(sessionId, { user_input }, randomUUID());
   await pause(LONG_TURN_MS + 15_000);
   const log = await host.log(sessionId);

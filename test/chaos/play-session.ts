@@ -42,6 +42,8 @@ export class SessionPlay {
   readonly options: PlayOptions;
   readonly messages: PlayedMessage[] = [];
   readonly watchers: Watcher[] = [];
+  /** Turns of which an answer said that they were cancelled, or taken out of the queue. */
+  readonly toldCancelled = new Set<string>();
   sessionId = "";
   /** `live` may be killed in; the other two are what is left to be checked. */
   state: "new" | "live" | "kept" | "removed" = "new";
@@ -95,7 +97,6 @@ export class SessionPlay {
 
   /** Returns whether the session was removed. */
   async #act(moves: readonly Move[]): Promise<boolean> {
-    const { host } = this.options;
     const submitted: (PlayedMessage | null)[] = [];
     for (const move of moves) {
       switch (move.do) {
@@ -106,8 +107,7 @@ export class SessionPlay {
           await pause(move.ms);
           break;
         case "cancel":
-          this.#disturbOpen("cancelled");
-          await this.#request("cancel", () => host.cancel(this.sessionId));
+          await this.#cancel();
           break;
         case "withdraw": {
           const message = submitted[move.turn] ?? submitted.at(-1);
@@ -144,10 +144,19 @@ export class SessionPlay {
     }
   }
 
+  /** Whatever runs when the request arrives; after a kill that may be another turn than before. */
+  async #cancel(): Promise<void> {
+    this.#disturbOpen("cancelled");
+    const { turn_id: turnId } = await this.#request("cancel", () => this.options.host.cancel(this.sessionId));
+    if (turnId !== null) this.toldCancelled.add(turnId);
+  }
+
   async #withdraw({ ends, answer }: PlayedMessage): Promise<void> {
     if (answer === null) return;
+    const { turn_id: turnId } = answer.turn;
     ends.add("cancelled");
-    await this.#request("withdraw", () => this.options.host.cancelTurn(this.sessionId, answer.turn.turn_id));
+    const waited = await this.#request("withdraw", () => this.options.host.cancelTurn(this.sessionId, turnId));
+    if (waited) this.toldCancelled.add(turnId);
   }
 
   /** A deletion that broke off may have been done. */

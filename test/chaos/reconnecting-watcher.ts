@@ -70,6 +70,14 @@ export abstract class ReconnectingWatcher implements Watcher {
     return Math.max(0, this.connectedAt.length - 1);
   }
 
+  get comesAndGoes(): boolean {
+    return this.#options.leaving !== undefined;
+  }
+
+  get isConnected(): boolean {
+    return this.#standsSince !== null;
+  }
+
   /** Whether the gateway has said that there is no such session. */
   get gone(): boolean {
     return this.#gone;

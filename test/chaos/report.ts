@@ -23,14 +23,20 @@ export function rowsOfSchedule({ schedule, plays, killer, logs, startedAt, ended
   const waits = plays.flatMap((play) => timeToGoOn(logs.get(play.sessionId) ?? [], livesOf(play, lives)));
   const longest = (since: "afterReadyMs" | "afterClientMs") => Math.max(0, ...waits.map((wait) => wait[since] ?? 0));
   const removed = plays.filter(({ state }) => state === "removed").length;
+  const sentAs = (how: "interrupt" | "steer") =>
+    plays.flatMap(({ messages }) => messages).filter(({ body }) => body.on_busy === how).length;
   const rows: Row[] = [
     [`with ${schedule.name}: kills`, kills.length],
     ["  that met what they were aimed at", kills.filter(({ hit }) => hit).length],
     ...censusOf(found.map(({ phase }) => phase)),
     ["  sessions found with turns waiting", found.filter(({ queued }) => queued > 0).length],
     ...censusOf(found.flatMap(({ request }) => (request === null ? [] : [`request to ${request}`]))),
+    ["  what the kills have to fall into", [...killer.coverage].map(([need, count]) => `${need} ${count}`).join(", ")],
     ["  sessions that were checked", `${checked.length}, ${removed} of them deleted`],
     ["  turns, and how they ended", endsOf(events)],
+    ["  messages that interrupt a turn", sentAs("interrupt")],
+    ["  messages that steer one", sentAs("steer")],
+    ["  turns that an answer called cancelled", plays.reduce((sum, { toldCancelled }) => sum + toldCancelled.size, 0)],
     ["  events", events.length],
     ["  tool calls", events.filter(({ type }) => type === "TOOL_CALL").length],
     ["  watchers", `${watchers.length} (${[...new Set(watchers.map(({ how }) => how))].join(", ")})`],
@@ -38,16 +44,17 @@ export function rowsOfSchedule({ schedule, plays, killer, logs, startedAt, ended
     ["  reconnects", watchers.reduce((sum, { reconnects }) => sum + reconnects, 0)],
     ["  times that a turn had to go on", waits.filter(({ event }) => event !== null).length],
     ["  longest time to go on, from the start", `${longest("afterReadyMs")} ms`],
-    ["  from a client's connection", `${longest("afterClientMs")} ms`],
+    ["  the same where a client was there", `${longest("afterClientMs")} ms`],
     ["  took", `${Math.round((endedAt - startedAt) / 1_000)} s`],
   ];
   return rows;
 }
 
-export function rowsOfModel({ requests, completed, report }: ModelServer): Row[] {
+export function rowsOfModel({ requests, completed, outages, report }: ModelServer): Row[] {
   return [
     ["  requests to the model's server", `${requests}, ${completed} of them answered to the end`],
     ["  faults that it made", report],
+    ["  times that it was not there", outages],
   ];
 }
 

@@ -17,7 +17,8 @@ export type Schedule = {
   kills: number;
   /** Sessions that are played at the same time. */
   atOnce: number;
-  scenarios: readonly Scenario[];
+  /** In turns. */
+  scenarios: readonly [Scenario, ...Scenario[]];
   model: string;
 };
 
@@ -34,6 +35,9 @@ export type Played = {
   /** What did not hold; empty as long as everything does. */
   violations: string[];
 };
+
+/** A long run says how far it is. */
+const SIGN_OF_LIFE_KILLS = 25;
 
 /** Plays sessions on a host that is killed again and again, and checks each. Ends at the first violation. */
 export async function runSchedule(
@@ -60,7 +64,13 @@ export async function runSchedule(
     const lanes = Array.from({ length: schedule.atOnce }, () => playLane(played, gate));
     const all = Promise.all(lanes);
     all.catch((thrown) => gate.fail(thrown));
-    while (killer.kills.length < schedule.kills) await killer.killOnce();
+    while (killer.kills.length < schedule.kills) {
+      await killer.killOnce();
+      const done = killer.kills.length;
+      if (done % SIGN_OF_LIFE_KILLS === 0) {
+        console.error(`${host.name}, ${schedule.name}: ${done} of ${schedule.kills} kills, ${plays.length} sessions`);
+      }
+    }
     await all;
     await checkLeftBehind(played, gate);
   } catch (thrown) {
@@ -86,8 +96,6 @@ const MAX_ACTS: Record<Scenario, number> = {
   steer: 6,
 };
 
-const WEIGHTS: Partial<Record<Scenario, number>> = { tools: 2, "large files": 2, cancel: 2, delete: 3 };
-
 /** Plays one session after the other, as long as there is any to play or a kill to come. */
 async function playLane(played: Played, gate: Gate): Promise<void> {
   const { schedule, plays, killer, host } = played;
@@ -100,7 +108,7 @@ async function playLane(played: Played, gate: Gate): Promise<void> {
       gate,
       seed: schedule.seed,
       number,
-      scenario: scenarioOf(schedule, number),
+      scenario: schedule.scenarios[number % schedule.scenarios.length] ?? schedule.scenarios[0],
       model: schedule.model,
       watchers: watchersOf(random, host.ways),
       // The kills are shared out among the sessions.
@@ -112,15 +120,6 @@ async function playLane(played: Played, gate: Gate): Promise<void> {
     await play.play();
     await checkPlay(played, play, gate);
   }
-}
-
-/** In turns, those that are over sooner more often. */
-function scenarioOf({ seed, name, scenarios }: Schedule, number: number): Scenario {
-  const weighted = scenarios.flatMap((scenario) => Array.from({ length: WEIGHTS[scenario] ?? 1 }, () => scenario));
-  const places = weighted.map((scenario, i) => ({ scenario, at: seeded(seed, name, "scenario", i).next() }));
-  const { scenario } = places.sort((a, b) => a.at - b.at)[number % places.length] ?? {};
-  if (scenario === undefined) throw new Error("there is no scenario");
-  return scenario;
 }
 
 /** One to three, of any kind. */

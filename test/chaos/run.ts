@@ -1,7 +1,9 @@
 import { cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { bundleWorker } from "./bundle-worker.ts";
+import { COVERED_FROM_KILLS, uncovered } from "./coverage.ts";
 import { violationsIn } from "./gate.ts";
 import { GatewayHost } from "./gateway-host.ts";
 import type { ChaosHost } from "./host.ts";
@@ -14,7 +16,8 @@ import { playHibernation, playLongTurn } from "./play-quiet.ts";
 import { playSweep } from "./play-sweep.ts";
 import { type Row, rowsOfAlone, rowsOfModel, rowsOfSchedule, tableOf } from "./report.ts";
 import { type Played, runSchedule, type Schedule } from "./run-schedule.ts";
-import { KNOWN_SCENARIOS } from "./scenarios.ts";
+import { SHORT_SCENARIOS, shuffledScenarios } from "./scenarios.ts";
+import { Trail } from "./trail.ts";
 
 export type HostName = ChaosHost["name"];
 
@@ -31,12 +34,31 @@ export type ChaosOptions = {
   wrap?: (host: ChaosHost) => ChaosHost;
 };
 
-/** One thing that was done on one host, and what came of it. */
-export type Part = { name: string; violations: string[]; rows: Row[]; played: Played | null };
+/**
+ * One thing that was done on one host, and what came of it. There are five:
+ *
+ * - `the demo model`: the schedule of sessions and kills that the options ask for;
+ * - `a model outside` (long runs): a smaller one, whose model calls meet faults and a server that goes away;
+ * - `the limit` (long runs, and in-process): a step that is killed three times is given up;
+ * - `quiet` (long runs of the gateway): nobody is killed; a turn of 200 s, and a session that sleeps with its clients;
+ * - `alone` (long runs of the gateway): kills of sessions that nobody follows.
+ *
+ * A schedule is shown by what it `played`, any other by its `trail`.
+ */
+export type Part = {
+  name: string;
+  violations: string[];
+  rows: Row[];
+  played: Played | null;
+  trail: Trail | null;
+};
 
 /** Model calls that meet faults, of those that a server outside answers. */
 const FAULT_SHARE = 0.3;
 const FAULT_STALL_MS = 1_500;
+/** Seldom enough, so that no model call loses all its attempts to faults and outages together. */
+const OUTAGE_EVERY_MS = 10_000;
+const OUTAGE_MS = 250;
 /** Of what does not hold, the first show it. */
 const SHOWN_MAX = 20;
 /** So that a run has them even where the rest of it is quick. */
@@ -84,6 +106,7 @@ class Runner implements AsyncDisposable {
   readonly #script: string | null;
   readonly #model: ModelServer;
   readonly #hosts: ChaosHost[] = [];
+  readonly #ending = new AbortController();
 
   static async create(name: HostName, folder: string, options: ChaosOptions): Promise<Runner> {
     mkdirSync(folder, { recursive: true });
@@ -122,7 +145,7 @@ class Runner implements AsyncDisposable {
       sessions,
       kills,
       atOnce: short ? 4 : 5,
-      scenarios: KNOWN_SCENARIOS,
+      scenarios: short ? SHORT_SCENARIOS : shuffledScenarios(seed),
       model: "demo",
     };
     let isPlaying = true;
@@ -132,11 +155,11 @@ class Runner implements AsyncDisposable {
     const all = [main];
     // Quick where there is no runtime to be started three times more.
     if (!short || this.#name === "in-process") {
-      all.push(this.#play(parts, "the limit", async () => playLimit(await this.#host("limit"))));
+      all.push(this.#host("limit").then((host) => this.#play(parts, "the limit", host, playLimit)));
     }
     if (!short) {
       all.push(
-        this.#playSchedule(parts, {
+        this.#playOutside(parts, {
           ...schedule,
           name: "a model outside",
           sessions: Math.ceil(sessions / 3),
@@ -163,6 +186,7 @@ class Runner implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
     await Promise.all(this.#hosts.map((host) => host[Symbol.asyncDispose]()));
     await this.#model[Symbol.asyncDispose]();
   }
@@ -180,13 +204,17 @@ class Runner implements AsyncDisposable {
 
   async #playSchedule(parts: Part[], schedule: Schedule): Promise<Part> {
     const host = await this.#host(schedule.name.replaceAll(" ", "-"));
-    const part: Part = { name: schedule.name, violations: [], rows: [], played: null };
+    const part = partOf(schedule.name);
     parts.push(part);
     const played = await runSchedule(host, schedule, (begun) => {
       part.played = begun;
     });
     part.violations = played.violations;
     part.rows = rowsOfSchedule(played);
+    // The other schedule does not do all that there is.
+    if (schedule.model === "demo" && schedule.kills >= COVERED_FROM_KILLS && part.violations.length === 0) {
+      part.violations.push(...uncovered(played.killer.coverage));
+    }
     // A host that is wrapped is one that lies.
     if (!this.#options.short && host instanceof GatewayHost && played.violations.length === 0) {
       const idsOf = (state: "kept" | "removed") =>
@@ -195,40 +223,56 @@ class Runner implements AsyncDisposable {
       part.violations.push(...violations);
       part.rows.push(["  sessions of which staged bytes were swept", swept]);
     }
-    if (schedule.model !== "demo") {
-      part.violations.push(...this.#model.refusals.map((text) => `the model's server refused: ${text}`));
-      part.rows.push(...rowsOfModel(this.#model));
-    }
     return part;
   }
 
+  /** The schedule of a model that a server outside plays, which is gone for a moment now and then. */
+  async #playOutside(parts: Part[], schedule: Schedule): Promise<Part> {
+    const over = new AbortController();
+    const outages = this.#makeOutages(AbortSignal.any([over.signal, this.#ending.signal]));
+    const part = await this.#playSchedule(parts, schedule).finally(() => over.abort());
+    await outages;
+    part.violations.push(...this.#model.refusals.map((text) => `the model's server refused: ${text}`));
+    part.rows.push(...rowsOfModel(this.#model));
+    return part;
+  }
+
+  async #makeOutages(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await pause(OUTAGE_EVERY_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      await this.#model.outage(OUTAGE_MS);
+    }
+  }
+
   async #playQuiet(parts: Part[]): Promise<Part> {
-    return await this.#play(parts, "quiet", async () => {
-      const host = await this.#gateway("quiet");
+    return await this.#play(parts, "quiet", await this.#gateway("quiet"), async (host, trail) => {
       await host.start();
-      const told = await Promise.all([playLongTurn(host), playHibernation(host)]);
+      const told = await Promise.all([playLongTurn(host, trail), playHibernation(host, trail)]);
       return told.flat();
     });
   }
 
   async #playAlone(parts: Part[], isPlaying: () => boolean): Promise<Part> {
     const figures: AloneFigures = { rounds: 0, kills: 0, sessions: 0, phases: [], longestMs: 0 };
-    const part = await this.#play(parts, "alone", async () =>
-      playAlone(
-        await this.#host("alone"),
-        this.#options.seed,
-        ({ rounds }) => rounds < ALONE_ROUNDS_MIN || isPlaying(),
-        figures,
-      ),
+    const goOn = ({ rounds }: AloneFigures) => rounds < ALONE_ROUNDS_MIN || isPlaying();
+    const part = await this.#play(parts, "alone", await this.#host("alone"), (host, trail) =>
+      playAlone(host, trail, this.#options.seed, goOn, figures),
     );
     part.rows = rowsOfAlone(figures);
     return part;
   }
 
-  async #play(parts: Part[], name: string, play: () => Promise<string[]>): Promise<Part> {
-    const part: Part = { name, violations: [], rows: [], played: null };
+  async #play<Host extends ChaosHost>(
+    parts: Part[],
+    name: string,
+    host: Host,
+    play: (host: Host, trail: Trail) => Promise<string[]>,
+  ): Promise<Part> {
+    const trail = new Trail(host);
+    const part = { ...partOf(name), trail };
     parts.push(part);
-    part.violations = await play().catch(violationsIn);
+    part.violations = await play(host, trail).catch(violationsIn);
     part.rows = [[name, part.violations.length === 0 ? "holds" : "VIOLATED"]];
     return part;
   }
@@ -251,4 +295,8 @@ class Runner implements AsyncDisposable {
     this.#hosts.push(host);
     return wrap(host);
   }
+}
+
+function partOf(name: string): Part {
+  return { name, violations: [], rows: [], played: null, trail: null };
 }

@@ -1,6 +1,5 @@
 /** What the sessions of a chaos run do: plain data that follows from a seed, the same for every host. */
-import { onBusy } from "../../src/protocol/rest.ts";
-import type { Random } from "./random.ts";
+import { type Random, seeded } from "./random.ts";
 
 export const SCENARIOS = [
   "text",
@@ -16,11 +15,26 @@ export const SCENARIOS = [
 ] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
-/** Some come with a later version of the contract. */
-const ON_BUSY: readonly string[] = onBusy.options;
-export const KNOWN_SCENARIOS = SCENARIOS.filter(
-  (scenario) => (scenario !== "interrupt" && scenario !== "steer") || ON_BUSY.includes(scenario),
-);
+/** Those that are over sooner more often. */
+const WEIGHTS: Partial<Record<Scenario, number>> = { tools: 2, "large files": 2, cancel: 2, delete: 3 };
+
+/** What the sessions of a long run do, in an order of chance. */
+export function shuffledScenarios(seed: number): [Scenario, ...Scenario[]] {
+  const weighted = SCENARIOS.flatMap((scenario) => Array.from({ length: WEIGHTS[scenario] ?? 1 }, () => scenario));
+  const places = weighted.map((scenario, i) => ({ scenario, at: seeded(seed, "scenario", i).next() }));
+  const [first, ...others] = places.sort((a, b) => a.at - b.at).map(({ scenario }) => scenario);
+  return [first ?? "text", ...others];
+}
+
+/** What those of a short run do: of everything that a client can ask for, as much as goes into so few sessions. */
+export const SHORT_SCENARIOS: readonly [Scenario, ...Scenario[]] = [
+  "interrupt",
+  "steer",
+  "tools",
+  "cancel",
+  "delete",
+  "large files",
+];
 
 /** A tool call that a turn makes, and whether a kill may make its result an error. */
 export type PlannedCall = { name: string; path: string | null; mayFail: boolean };

@@ -8,7 +8,7 @@ export type Life = {
   readyAt: number;
   /** When it was killed; null for the one that lives. */
   killedAt: number | null;
-  /** When clients of the session had connected, in any order; those of other lives may be among them. */
+  /** When clients of the session came, in any order; those of other lives may be among them. */
   connectedAt: readonly number[];
 };
 
@@ -18,7 +18,7 @@ export type GoingOn = {
   event: Event | null;
   /** From the moment at which the process took requests; 0 where it went on before. Null without an event. */
   afterReadyMs: number | null;
-  /** The same from the first client's connection in this life; null without a client. */
+  /** The same from the first client of this life; null without one. */
   afterClientMs: number | null;
   /** How much of each limit the process had, before it was killed or until now. */
   livedMs: number;

@@ -1,11 +1,6 @@
-/**
- * The short chaos run over a gateway in this machine's processes of which one thing is not true:
- * `node tampered-chaos.ts log` reads a log with a text that is wrong in one character, `… files` a file that nobody made.
- */
+/** The short chaos run over a gateway in this machine's processes of which each log has a text that is wrong in one character. */
 import type { ChaosHost } from "../chaos/host.ts";
 import { runChaos } from "../chaos/run.ts";
-
-const [what = ""] = process.argv.slice(2);
 
 function tamper(host: ChaosHost): ChaosHost {
   return {
@@ -24,13 +19,10 @@ function tamper(host: ChaosHost): ChaosHost {
     log: async (sessionId) => {
       const log = await host.log(sessionId);
       const event = log.find(({ type, data }) => type === "TEXT" && data.text !== "");
-      if (what === "log" && event?.type === "TEXT") event.data.text = `_${event.data.text.slice(1)}`;
+      if (event?.type === "TEXT") event.data.text = `_${event.data.text.slice(1)}`;
       return log;
     },
-    files: async (sessionId) => {
-      const files = await host.files(sessionId);
-      return what === "files" ? files.set("stray.txt", new Uint8Array()) : files;
-    },
+    files: (sessionId) => host.files(sessionId),
     watch: (sessionId, how) => host.watch(sessionId, how),
     [Symbol.asyncDispose]: () => host[Symbol.asyncDispose](),
   };
