@@ -151,7 +151,7 @@ async function playAll(kinds: fc.Arbitrary<Happening>[], openPlace: () => Direct
 test(
   "[TURN20] [TURN4] [TURN22] [TURN23] [TURN24] [TURN25] [TURN3] [TURN18] [IDEM1] [IDEM9] [TOOL2] [TOOL5] [TOOL14] [REST14] [LOG1] [SESSION14] whatever happens to a session, whenever, it has a next step, and nothing takes effect twice",
   async () => {
-    await playAll([...anything, ...anything, heldChange, putInUpload, putInUpload, deletion], () => null, 120);
+    await playAll([...anything, ...anything, heldChange, putInUpload, putInUpload, deletion], () => null, 100);
   },
   TIMEOUT_MS,
 );
