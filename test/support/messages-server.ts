@@ -49,7 +49,8 @@ const EVENT_STREAM = { "content-type": "text/event-stream; charset=utf-8", "cach
 /** Starts a server on this machine, on a free port if none is given. `close` ends it and every connection. */
 export async function startMessagesServer(port = 0, hand: Hand = {}): Promise<MessagesServer> {
   const runs = new Map<string, Run>();
-  const server = createServer((request, response) => {
+  // No connection is closed for being idle: a request that is on its way just then would be lost.
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     answer({ runs, hand }, request, response).catch((error) => response.destroy(error));
   });
   server.listen(port, "127.0.0.1");
