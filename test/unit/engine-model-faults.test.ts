@@ -88,20 +88,25 @@ describe.each(FAULT_NAMES)("a call that meets %s", (name) => {
     }
   });
 
-  test("[MODEL5] [MODEL7] [TURN21] for ever is given up after six attempts, and the next turn runs", async () => {
-    await using scene = await FaultyScene.start(Array(MODEL_MAX_ATTEMPTS).fill({ name, after: 9 }));
-    const turnId = scene.world.submit("go");
-    await scene.see(turnId);
-    expect((await scene.world.ended(turnId)).status).toBe("failed");
-    expect(scene.attempts).toEqual([1, 2, 3, 4, 5, 6]);
-    expect(retriesOf(scene).map(({ attempt }) => attempt)).toEqual([2, 3, 4, 5, 6]);
-    expect(errorsOf(scene)).toMatchObject([{ code, retryable: true }]);
-    await checkAlways(scene, 1);
-    expect(scene.asked).toHaveLength(MODEL_MAX_ATTEMPTS);
-    expect(scene.world.paths()).toEqual([]);
-    expect((await scene.world.run("again")).status).toBe("complete");
-    await checkAlways(scene, 2);
-  });
+  // What a call fails as is all that the count of its attempts can depend on.
+  const isFirstOfCode = FAULT_NAMES.find((other) => FAULTS[other].code === code) === name;
+  test.runIf(isFirstOfCode)(
+    "[MODEL5] [MODEL7] [TURN21] for ever is given up after six attempts, and the next turn runs",
+    async () => {
+      await using scene = await FaultyScene.start(Array(MODEL_MAX_ATTEMPTS).fill({ name, after: 9 }));
+      const turnId = scene.world.submit("go");
+      await scene.see(turnId);
+      expect((await scene.world.ended(turnId)).status).toBe("failed");
+      expect(scene.attempts).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(retriesOf(scene).map(({ attempt }) => attempt)).toEqual([2, 3, 4, 5, 6]);
+      expect(errorsOf(scene)).toMatchObject([{ code, retryable: true }]);
+      await checkAlways(scene, 1);
+      expect(scene.asked).toHaveLength(MODEL_MAX_ATTEMPTS);
+      expect(scene.world.paths()).toEqual([]);
+      expect((await scene.world.run("again")).status).toBe("complete");
+      await checkAlways(scene, 2);
+    },
+  );
 
   test("[TURN20] [MODEL35] and whose process is killed, before it, in the wait after it and in the next attempt, is made no oftener", async () => {
     const hang: Fault = { name: "hang", after: 9 };

@@ -113,10 +113,14 @@ const PLACES: [string, () => Place & Disposable][] = [
   ["a directory", inDirectory],
 ];
 
+/** In a directory, where each run costs far more, one pause of so many is tried; in a table each is. */
+const EVERY_IN_DIRECTORY = 3;
+
 /** The pauses of a turn with files in such a place. */
 async function pausesIn(open: () => Place & Disposable): Promise<number[]> {
   using place = open();
-  return await pausesOf(place);
+  const pauses = await pausesOf(place);
+  return place.place === undefined ? pauses : pauses.filter((_, i) => i % EVERY_IN_DIRECTORY === 0);
 }
 
 test.for(PLACES)(

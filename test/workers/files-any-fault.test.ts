@@ -13,6 +13,8 @@ import { ADMIN, createScene, unwrap } from "./session-scene.ts";
 import { aroundStorage, createKiller, FAULTS, failure, noAnswer, useFastTimers } from "./storage-faults.ts";
 
 const FAST = 300;
+/** So fast where a call that works must not be given up, however slow the machine is. */
+const STEADY = 60;
 const asAdmin = { token: ADMIN_TOKEN };
 const PATHS = ["a.txt", "b/c.txt"];
 
@@ -35,8 +37,9 @@ const resultsOf = async (sessionId: string) =>
 
 test.for(["fails", "does not answer", "is done, and its answer is lost"])(
   "[FILE13] a model is not told of a call of the storage's that %s once or twice",
+  { timeout: 30_000 },
   async (name, { expect }) => {
-    useFastTimers(FAST);
+    useFastTimers(STEADY);
     const setFault = useBucketFaults();
     const { session_id, run } = await createScene();
     let calls = 0;
@@ -56,8 +59,9 @@ test.for([
   ["does not answer", noAnswer],
 ] as const)(
   "[FILE13] [FILE14] while all of the storage %s, tools say that nothing was changed, clients get 503, and nothing is changed",
+  { timeout: 30_000 },
   async ([, fault], { expect }) => {
-    useFastTimers(FAST);
+    useFastTimers(STEADY);
     const setFault = useBucketFaults();
     const { session_id, run } = await createScene();
     await run("Write 'a' to a.txt");
