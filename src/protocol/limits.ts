@@ -57,8 +57,11 @@ export const SSE_COMMENT_INTERVAL_MS = 15_000;
 export const UNACKED_MAX_BYTES = 4 * 1024 * 1024;
 /** The same for a socket that never acknowledged anything. */
 export const NEVER_ACKED_MAX_BYTES = 32 * 1024 * 1024;
-/** What all sockets of a session that never acknowledged anything may be behind together: half of an isolate's memory. */
-export const NEVER_ACKED_TOTAL_MAX_BYTES = 64 * 1024 * 1024;
+/**
+ * What all sockets of a session that never acknowledged anything may be behind together, and what may be on its way to
+ * those that stopped: half of an isolate's memory each.
+ */
+export const UNACKED_TOTAL_MAX_BYTES = 64 * 1024 * 1024;
 /**
  * What a socket that is behind is sent beyond its acknowledgements; the rest stays in the log until it acknowledges. It
  * is twice what our clients take before they do, or both sides would wait.
@@ -66,9 +69,9 @@ export const NEVER_ACKED_TOTAL_MAX_BYTES = 64 * 1024 * 1024;
 export const CATCH_UP_WINDOW_BYTES = 512 * 1024;
 /** An event that would take more than this over all sockets of a session is fetched from the log by one after another. */
 export const FAN_OUT_MAX_BYTES = 32 * 1024 * 1024;
-/** Sockets of a session that begin to catch up at once: with their windows, a quarter of an isolate's memory. */
-export const CATCH_UP_SOCKETS_MAX = 64;
-/** A socket that began so long ago is not waited for: what its client will take soon, it has taken by then. */
+/** What sockets of a session that begin to catch up are sent at once: a quarter of an isolate's memory. */
+export const CATCH_UP_BEGIN_BYTES = 32 * 1024 * 1024;
+/** After this time others may begin: what clients will take soon, they have taken by then. */
 export const CATCH_UP_BEGIN_MS = 1_000;
 /** A socket that never acknowledged anything is sent its windows by the clock: 10 MiB a second, as much as a fast line takes. */
 export const CATCH_UP_PACE_MS = 50;

@@ -1,9 +1,10 @@
 import {
+  CATCH_UP_BEGIN_BYTES,
   CATCH_UP_BEGIN_MS,
   CATCH_UP_PACE_MS,
   CATCH_UP_SILENT_MS,
-  CATCH_UP_SOCKETS_MAX,
   CATCH_UP_WINDOW_BYTES,
+  UNACKED_TOTAL_MAX_BYTES,
 } from "../protocol/limits.ts";
 import type { SocketMeter } from "./socket-meter.ts";
 
@@ -12,8 +13,8 @@ type Taken = Pick<SocketMeter, "acknowledges" | "unacked">;
 /** A socket that has not been sent all of the log; times in ms since the epoch. */
 export type BehindSocket = {
   readonly meter: Taken;
-  /** When its first window was sent; null: it waits for others. */
-  readonly beganAt: number | null;
+  /** It was sent its first window; else it waits for others. */
+  readonly hasBegun: boolean;
   /** When it was last sent a window, or acknowledged something. */
   readonly movedAt: number;
 };
@@ -23,9 +24,19 @@ export function isFull({ acknowledges, unacked }: Taken): boolean {
   return acknowledges && unacked >= CATCH_UP_WINDOW_BYTES;
 }
 
-/** How many sockets that wait may begin now, so that many that come at once are not all in memory at once. */
-export function roomToBegin(behind: readonly BehindSocket[], now: number): number {
-  return Math.max(0, CATCH_UP_SOCKETS_MAX - begunOf(behind, now).length);
+/** What sockets were sent as they began, and when, in ms since the epoch; the oldest first. */
+export type Begun = { at: number; bytes: number };
+
+/** What counts now of what was sent to those that began. */
+export function lately(begun: readonly Begun[], now: number): Begun[] {
+  return begun.filter(({ at }) => now < at + CATCH_UP_BEGIN_MS);
+}
+
+/** When one that waits may begin, so that many that come at once are not all in memory at once. */
+export function nextStart(begun: readonly Begun[], now: number): number {
+  const counted = lately(begun, now);
+  const bytes = counted.reduce((sum, one) => sum + one.bytes, 0);
+  return bytes < CATCH_UP_BEGIN_BYTES ? now : (counted[0]?.at ?? now) + CATCH_UP_BEGIN_MS;
 }
 
 /** When a socket that has begun is sent more, if it does not acknowledge anything until then. */
@@ -40,32 +51,22 @@ export function windowOf({ meter }: BehindSocket): number {
 }
 
 /** When to look again; null when nobody is behind. */
-export function nextLook(behind: readonly BehindSocket[], now: number): number | null {
+export function nextLook(behind: readonly BehindSocket[], start: number): number | null {
   if (behind.length === 0) return null;
-  const start = nextStart(behind, now);
-  return earliest(behind.map((socket) => (socket.beganAt === null ? start : dueAt(socket))));
-}
-
-/** When one that waits may begin. */
-function nextStart(behind: readonly BehindSocket[], now: number): number {
-  const begun = begunOf(behind, now);
-  return begun.length < CATCH_UP_SOCKETS_MAX ? now : earliest(begun) + CATCH_UP_BEGIN_MS;
-}
-
-/** When those began that others wait for. */
-function begunOf(behind: readonly BehindSocket[], now: number): number[] {
-  return behind.flatMap(({ beganAt }) => (beganAt !== null && now < beganAt + CATCH_UP_BEGIN_MS ? [beganAt] : []));
-}
-
-function earliest(times: readonly number[]): number {
+  const times = behind.map((socket) => (socket.hasBegun ? dueAt(socket) : start));
   return times.reduce((one, other) => Math.min(one, other), Number.POSITIVE_INFINITY);
+}
+
+/** What is on its way to clients that say what they took, in bytes. */
+export function unackedBy(behind: readonly BehindSocket[]): number {
+  return behind.reduce((sum, { meter }) => sum + (meter.acknowledges ? meter.unacked : 0), 0);
 }
 
 type Behind<Client> = {
   readonly client: Client;
   readonly meter: SocketMeter;
   after: string;
-  beganAt: number | null;
+  hasBegun: boolean;
   movedAt: number;
   /** What went past the client since it was last heard of, in bytes. */
   missed: number;
@@ -77,12 +78,21 @@ type Behind<Client> = {
  */
 export class CatchUp<Client extends { readonly meter: SocketMeter }> {
   readonly #sendAfter: (client: Client, after: string, bytes: number) => string | null;
+  readonly #cutOff: (client: Client) => void;
   readonly #behind = new Map<Client, Behind<Client>>();
+  #begun: Begun[] = [];
   #timer: { handle: ReturnType<typeof setTimeout>; at: number } | null = null;
 
-  /** @param sendAfter sends the log after a position, so many bytes at least; returns where the client is then, null: at the end */
-  constructor(sendAfter: (client: Client, after: string, bytes: number) => string | null) {
+  /**
+   * @param sendAfter sends the log after a position, so many bytes at least; returns where the client is then, null: at the end
+   * @param cutOff closes the connection of a client that is too far behind
+   */
+  constructor(
+    sendAfter: (client: Client, after: string, bytes: number) => string | null,
+    cutOff: (client: Client) => void,
+  ) {
     this.#sendAfter = sendAfter;
+    this.#cutOff = cutOff;
   }
 
   isBehind(client: Client): boolean {
@@ -97,8 +107,7 @@ export class CatchUp<Client extends { readonly meter: SocketMeter }> {
    */
   fallBehind(client: Client, after: string, hasBegun: boolean): void {
     const now = Date.now();
-    const beganAt = hasBegun ? now : null;
-    const socket: Behind<Client> = { client, meter: client.meter, after, beganAt, movedAt: now, missed: 0 };
+    const socket: Behind<Client> = { client, meter: client.meter, after, hasBegun, movedAt: now, missed: 0 };
     this.#behind.set(client, socket);
     this.#wakeAt(hasBegun ? dueAt(socket) : now, now);
   }
@@ -130,22 +139,42 @@ export class CatchUp<Client extends { readonly meter: SocketMeter }> {
   goOn(): void {
     const now = Date.now();
     const behind = [...this.#behind.values()];
-    let room = roomToBegin(behind, now);
+    let unacked = unackedBy(behind);
+    const wasTooMuch = unacked >= UNACKED_TOTAL_MAX_BYTES;
+    let start = this.#nextStart(unacked, now);
     for (const socket of behind) {
-      if (socket.beganAt === null ? room-- > 0 : dueAt(socket) <= now) this.#sendWindow(socket, now);
+      if ((socket.hasBegun ? dueAt(socket) : start) > now) continue;
+      const before = unackedBy([socket]);
+      // One that has been silent makes room for those that wait.
+      const isTooMuch = wasTooMuch || unacked >= UNACKED_TOTAL_MAX_BYTES;
+      if (isTooMuch && isFull(socket.meter)) this.#cutOff(socket.client);
+      else this.#sendWindow(socket, now);
+      unacked += (this.#behind.has(socket.client) ? unackedBy([socket]) : 0) - before;
+      start = this.#nextStart(unacked, now);
     }
     this.#sleep();
-    const next = nextLook([...this.#behind.values()], now);
+    const next = nextLook([...this.#behind.values()], start);
     if (next !== null) this.#wakeAt(next, now);
   }
 
+  /** Where too much is on its way, one that waits may begin once somebody has taken some of it, or was cut off. */
+  #nextStart(unacked: number, now: number): number {
+    return unacked >= UNACKED_TOTAL_MAX_BYTES ? Number.POSITIVE_INFINITY : nextStart(this.#begun, now);
+  }
+
   #sendWindow(socket: Behind<Client>, now: number): void {
-    const window = windowOf(socket);
-    socket.beganAt ??= now;
+    const { client, meter } = socket;
+    const before = meter.unacked;
+    const after = this.#sendAfter(client, socket.after, windowOf(socket));
+    if (!socket.hasBegun) this.#countBegun(meter.unacked - before, now);
+    socket.hasBegun = true;
     socket.movedAt = now;
-    const after = this.#sendAfter(socket.client, socket.after, window);
-    if (after === null) this.leave(socket.client);
+    if (after === null) this.leave(client);
     else socket.after = after;
+  }
+
+  #countBegun(bytes: number, now: number): void {
+    if (bytes > 0) this.#begun = [...lately(this.#begun, now), { at: now, bytes }];
   }
 
   /** The object stays awake until then. That ends, since a client that takes nothing is cut off after a while. */

@@ -1,5 +1,5 @@
 import { parseCursor } from "../protocol/cursors.ts";
-import { NEVER_ACKED_MAX_BYTES, NEVER_ACKED_TOTAL_MAX_BYTES, UNACKED_MAX_BYTES } from "../protocol/limits.ts";
+import { NEVER_ACKED_MAX_BYTES, UNACKED_MAX_BYTES, UNACKED_TOTAL_MAX_BYTES } from "../protocol/limits.ts";
 
 /** Positions are remembered this far apart, so that a fast stream does not remember every frame. */
 const MARK_EVERY_BYTES = 64 * 1024;
@@ -8,7 +8,7 @@ type Mark = { seq: number; offset: number; bytes: number };
 
 /** How far each of `count` clients may be behind that never acknowledged anything: their share, within bounds. */
 export function neverAckedLimit(count: number): number {
-  return Math.max(UNACKED_MAX_BYTES, Math.min(NEVER_ACKED_MAX_BYTES, NEVER_ACKED_TOTAL_MAX_BYTES / count));
+  return Math.max(UNACKED_MAX_BYTES, Math.min(NEVER_ACKED_MAX_BYTES, UNACKED_TOTAL_MAX_BYTES / count));
 }
 
 /**
@@ -21,7 +21,8 @@ export class SocketMeter {
   #acked: number | null;
   #marks: Mark[] = [];
   #lastMark = 0;
-  #cursor: string | null = null;
+  /** Frames that are no events. */
+  #answers = 0;
 
   readonly #countNeverAcked: () => number;
 
@@ -38,7 +39,7 @@ export class SocketMeter {
     return this.#acked !== null;
   }
 
-  /** What was sent and not acknowledged, in bytes. */
+  /** What was sent of the log and not acknowledged, in bytes. */
   get unacked(): number {
     return this.#sent - (this.#acked ?? 0);
   }
@@ -48,11 +49,13 @@ export class SocketMeter {
    * behind for it.
    */
   count(cursor: string | null, bytes: number): boolean {
-    this.#sent += bytes;
-    this.#cursor = cursor ?? this.#cursor;
-    if (this.#cursor !== null && this.#sent - this.#lastMark >= MARK_EVERY_BYTES) {
-      this.#lastMark = this.#sent;
-      this.#marks.push({ ...positionOf(this.#cursor), bytes: this.#sent });
+    if (cursor === null) this.#answers += bytes;
+    else {
+      this.#sent += bytes;
+      if (this.#sent - this.#lastMark >= MARK_EVERY_BYTES) {
+        this.#lastMark = this.#sent;
+        this.#marks.push({ ...positionOf(cursor), bytes: this.#sent });
+      }
     }
     return this.isWithinLimit();
   }
@@ -60,13 +63,15 @@ export class SocketMeter {
   /** Whether the client is near enough; `missed`: how many bytes went past it that it has not been sent. */
   isWithinLimit(missed = 0): boolean {
     const limit = this.acknowledges ? UNACKED_MAX_BYTES : neverAckedLimit(this.#countNeverAcked());
-    return this.unacked + missed <= limit;
+    return this.unacked + this.#answers + missed <= limit;
   }
 
   /** The client has everything up to `cursor`. */
   acknowledge(cursor: string): void {
     const { seq, offset } = positionOf(cursor);
     this.#acked ??= 0;
+    // An answer has no position that could be acknowledged: one that says anything is taken to have it.
+    this.#answers = 0;
     let mark = this.#marks[0];
     while (mark !== undefined && (mark.seq < seq || (mark.seq === seq && mark.offset <= offset))) {
       this.#acked = mark.bytes;

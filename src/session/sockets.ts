@@ -44,7 +44,10 @@ export class Sockets {
   readonly #state: DurableObjectState;
   readonly #session: SessionReader;
   readonly #sinks = new Map<WebSocket, Sink>();
-  readonly #catchUp = new CatchUp<Sink>((sink, after, bytes) => this.#sendAfter(sink, after, bytes));
+  readonly #catchUp = new CatchUp<Sink>(
+    (sink, after, bytes) => this.#sendAfter(sink, after, bytes),
+    (sink) => this.#cutOff(sink),
+  );
   /** Where everybody is who is not behind; null: since the object woke nothing was told. */
   #position: string | null = null;
   /** How many never acknowledged anything. */

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   ACK_EVERY_BYTES,
-  CATCH_UP_SOCKETS_MAX,
+  CATCH_UP_BEGIN_BYTES,
   CATCH_UP_WINDOW_BYTES,
   NEVER_ACKED_MAX_BYTES,
-  NEVER_ACKED_TOTAL_MAX_BYTES,
   UNACKED_MAX_BYTES,
+  UNACKED_TOTAL_MAX_BYTES,
 } from "../../src/protocol/limits.ts";
 import {
   type BehindSocket,
@@ -14,7 +14,7 @@ import {
   dueAt,
   isFull,
   nextLook,
-  roomToBegin,
+  nextStart,
   windowOf,
 } from "../../src/session/catch-up.ts";
 import { neverAckedLimit, SocketMeter } from "../../src/session/socket-meter.ts";
@@ -23,9 +23,9 @@ const NOW = 1_000_000;
 
 function behind(
   { acknowledges = true, unacked = 0 } = {},
-  times: Partial<Pick<BehindSocket, "beganAt" | "movedAt">> = {},
+  state: Partial<Pick<BehindSocket, "hasBegun" | "movedAt">> = {},
 ): BehindSocket {
-  return { meter: { acknowledges, unacked }, beganAt: NOW, movedAt: NOW, ...times };
+  return { meter: { acknowledges, unacked }, hasBegun: true, movedAt: NOW, ...state };
 }
 
 describe("a socket that is behind", () => {
@@ -43,51 +43,41 @@ describe("a socket that is behind", () => {
     expect(windowOf(behind({ unacked: 2 * CATCH_UP_WINDOW_BYTES }))).toBe(CATCH_UP_WINDOW_BYTES);
   });
 
-  test("[WS17] waits where many begin at once, a second at most for those who take nothing", () => {
-    const begun = Array.from({ length: CATCH_UP_SOCKETS_MAX }, (_, i) =>
-      behind({ unacked: CATCH_UP_WINDOW_BYTES }, { beganAt: NOW + i }),
+  test("[WS17] waits until a second has passed where those that began were sent enough", () => {
+    const begun = [
+      { at: NOW, bytes: 1 },
+      { at: NOW + 500, bytes: CATCH_UP_BEGIN_BYTES - 1 },
+    ];
+    expect(nextStart(begun.slice(1), NOW + 501)).toBe(NOW + 501);
+    expect(nextStart(begun, NOW + 501)).toBe(NOW + 1_000);
+    expect(nextStart(begun, NOW + 1_000)).toBe(NOW + 1_000);
+    expect(nextStart([...begun, { at: NOW + 600, bytes: 1 }], NOW + 1_000)).toBe(NOW + 1_500);
+    expect(nextLook([behind({ unacked: CATCH_UP_WINDOW_BYTES }), behind({}, { hasBegun: false })], NOW + 7)).toBe(
+      NOW + 7,
     );
-    const waiting = behind({}, { beganAt: null });
-    expect(roomToBegin(begun.slice(1), NOW + 100)).toBe(1);
-    expect(roomToBegin([...begun, waiting], NOW + 100)).toBe(0);
-    expect(nextLook([...begun, waiting], NOW + 100)).toBe(NOW + 1_000);
-    expect(roomToBegin([...begun, waiting], NOW + 1_000)).toBe(1);
     expect(nextLook([], NOW)).toBeNull();
   });
 
   test("[WS16] is looked at again, whatever it is like", () => {
     const any = fc.record({
       meter: fc.record({ acknowledges: fc.boolean(), unacked: fc.nat({ max: UNACKED_MAX_BYTES }) }),
-      beganAt: fc.option(fc.integer({ min: NOW - 5_000, max: NOW })),
+      hasBegun: fc.boolean(),
       movedAt: fc.integer({ min: NOW - 5_000, max: NOW }),
     });
+    const anyStart = fc.integer({ min: NOW, max: NOW + 1_000 });
     fc.assert(
-      fc.property(fc.array(any, { minLength: 1, maxLength: 200 }), (sockets) => {
-        const next = Math.max(NOW, nextLook(sockets, NOW) ?? Number.POSITIVE_INFINITY);
+      fc.property(fc.array(any, { minLength: 1, maxLength: 200 }), anyStart, (sockets, start) => {
+        const next = Math.max(NOW, nextLook(sockets, start) ?? Number.POSITIVE_INFINITY);
         expect(next).toBeLessThanOrEqual(NOW + 5_000);
-        const waiting = sockets.some(({ beganAt }) => beganAt === null);
-        const due = sockets.some((one) => one.beganAt !== null && dueAt(one) <= next);
-        expect(due || (waiting && roomToBegin(sockets, next) > 0)).toBe(true);
+        expect(sockets.some((one) => (one.hasBegun ? dueAt(one) : start) <= next)).toBe(true);
       }),
     );
-  });
-
-  test("[WS17] costs as much as it is looked at, however many wait", () => {
-    let looks = 0;
-    const sockets = Array.from({ length: 2_000 }, (_, i) => ({
-      ...behind(),
-      get beganAt() {
-        looks++;
-        return i < CATCH_UP_SOCKETS_MAX ? NOW : null;
-      },
-    }));
-    nextLook(sockets, NOW);
-    expect(looks).toBeLessThanOrEqual(5 * sockets.length);
   });
 });
 
 describe("catching up", () => {
   type Client = { meter: SocketMeter; name: number };
+  const noCut = () => expect.unreachable("nobody is cut off");
   const client = (name: number, acknowledges: boolean): Client => ({ meter: new SocketMeter(acknowledges), name });
 
   beforeEach(() => {
@@ -97,35 +87,69 @@ describe("catching up", () => {
     vi.useRealTimers();
   });
 
-  test("[WS17] begins with so many within a second, and has all of them begin", () => {
+  test.each([
+    ["that have everything with it", null],
+    ["that are still behind after it", "1"],
+  ])("[WS17] sends so much within a second to sockets that begin, %s, and then has the others begin", (_, left) => {
     const begun: number[] = [];
-    const catchUp = new CatchUp<Client>(({ name }, after) => {
-      if (!begun.includes(name)) begun.push(name);
-      return after;
-    });
-    const clients = Array.from({ length: 150 }, (_, name) => client(name, true));
-    for (const one of clients) catchUp.fallBehind(one, "0", false);
-    expect(begun).toEqual([]);
+    const catchUp = new CatchUp<Client>(({ meter, name }, after, bytes) => {
+      if (begun.includes(name)) return after;
+      begun.push(name);
+      meter.count("1", bytes);
+      return left;
+    }, noCut);
+    const clients = Array.from({ length: 100 }, (_, name) => client(name, true));
+    for (const one of clients) {
+      catchUp.fallBehind(one, "0", false);
+      catchUp.goOn();
+    }
     for (const [ms, count] of [
       [0, 64],
       [999, 64],
-      [1, 128],
-      [999, 128],
-      [1, 150],
+      [1, 100],
     ] as const) {
       vi.advanceTimersByTime(ms);
       expect(begun).toEqual(clients.slice(0, count).map(({ name }) => name));
     }
   });
 
-  test("[WS17] holds up nobody for those who have everything at once", () => {
-    const catchUp = new CatchUp<Client>(() => null);
-    const clients = Array.from({ length: 150 }, (_, name) => client(name, true));
-    for (const one of clients) {
-      catchUp.fallBehind(one, "0", false);
-      catchUp.goOn();
-    }
+  test("[WS17] has a thousand begin at once that missed little", () => {
+    const catchUp = new CatchUp<Client>(({ meter }) => {
+      meter.count("1", 1_024);
+      return null;
+    }, noCut);
+    const clients = Array.from({ length: 1_000 }, (_, name) => client(name, true));
+    for (const one of clients) catchUp.fallBehind(one, "0", false);
+    catchUp.goOn();
     expect([clients.some((one) => catchUp.isBehind(one)), vi.getTimerCount()]).toEqual([false, 0]);
+  });
+
+  test("[WS19] many that acknowledged once and take nothing have 64 MiB on their way at most, and one that does is served", () => {
+    const cut = new Set<number>();
+    const served: number[] = [];
+    let most = 0;
+    const clients = Array.from({ length: 300 }, (_, name) => client(name, true));
+    const catchUp = new CatchUp<Client>(
+      ({ meter, name }, after, bytes) => {
+        if (name === 299) served.push(Date.now() - NOW);
+        else meter.count(after, bytes);
+        return name === 299 ? null : after;
+      },
+      (one) => {
+        cut.add(one.name);
+        catchUp.leave(one);
+      },
+    );
+    for (const one of clients) catchUp.fallBehind(one, "0", false);
+    for (let tenth = 0; tenth < 1_200; tenth++) {
+      vi.advanceTimersByTime(100);
+      const held = clients.filter(({ name }) => !cut.has(name)).reduce((sum, { meter }) => sum + meter.unacked, 0);
+      most = Math.max(most, held);
+    }
+    expect(most).toBeLessThanOrEqual(UNACKED_TOTAL_MAX_BYTES + CATCH_UP_WINDOW_BYTES);
+    expect(served).toHaveLength(1);
+    expect(served[0]).toBeLessThan(20_000);
+    expect(cut.size).toBeGreaterThan(100);
   });
 
   test("[WS16] sends by the clock, every 50 ms or 5 s, and at once what is acknowledged", () => {
@@ -134,7 +158,7 @@ describe("catching up", () => {
       meter.count(after, bytes);
       sent.push([`${name} ${bytes}`, Date.now() - NOW]);
       return `${Number(after) + 1}`;
-    });
+    }, noCut);
     const [never, silent] = [client(1, false), client(2, true)];
     catchUp.fallBehind(silent, "1", false);
     catchUp.goOn();
@@ -152,7 +176,7 @@ describe("catching up", () => {
   });
 
   test("[WS12] keeps nobody awake once nobody is behind, whether it was sent everything or left", () => {
-    const catchUp = new CatchUp<Client>(() => null);
+    const catchUp = new CatchUp<Client>(() => null, noCut);
     const [one, other] = [client(1, true), client(2, true)];
     for (const each of [one, other]) catchUp.fallBehind(each, "0", true);
     catchUp.leave(one);
@@ -165,7 +189,7 @@ describe("catching up", () => {
   });
 
   test("[WS14] counts what went past a silent client, and forgets it when the client says something", () => {
-    const catchUp = new CatchUp<Client>((_, after) => after);
+    const catchUp = new CatchUp<Client>((_, after) => after, noCut);
     const silent = client(1, true);
     silent.meter.count("1", CATCH_UP_WINDOW_BYTES);
     expect(isFull(silent.meter)).toBe(true);
@@ -196,6 +220,15 @@ describe("a client's meter", () => {
     }
   });
 
+  test("[WS14] [WS16] an answer keeps no event back, and counts for the limit until something is acknowledged", () => {
+    const meter = new SocketMeter(true);
+    expect(meter.count(null, UNACKED_MAX_BYTES)).toBe(true);
+    expect(isFull(meter)).toBe(false);
+    expect(meter.count(null, 1)).toBe(false);
+    meter.acknowledge("0");
+    expect(meter.count(null, UNACKED_MAX_BYTES)).toBe(true);
+  });
+
   test("[WS14] begins anew on wake: an ack of what was sent before is no news, one of what came since is", () => {
     const meter = new SocketMeter(true);
     meter.acknowledge("50");
@@ -212,12 +245,12 @@ describe("a client's meter", () => {
     expect([1, 2, 4, 16, 1_000].map(neverAckedLimit)).toEqual([
       NEVER_ACKED_MAX_BYTES,
       NEVER_ACKED_MAX_BYTES,
-      NEVER_ACKED_TOTAL_MAX_BYTES / 4,
+      UNACKED_TOTAL_MAX_BYTES / 4,
       UNACKED_MAX_BYTES,
       UNACKED_MAX_BYTES,
     ]);
     const meter = new SocketMeter(false, () => 8);
-    expect(meter.count("1", NEVER_ACKED_TOTAL_MAX_BYTES / 8)).toBe(true);
+    expect(meter.count("1", UNACKED_TOTAL_MAX_BYTES / 8)).toBe(true);
     expect(meter.count("2", 1)).toBe(false);
   });
 });

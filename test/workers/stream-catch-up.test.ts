@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { type Event, event } from "../../src/protocol/events.ts";
 import {
-  CATCH_UP_SOCKETS_MAX,
+  CATCH_UP_BEGIN_BYTES,
   CATCH_UP_WINDOW_BYTES,
   FAN_OUT_MAX_BYTES,
   UNACKED_MAX_BYTES,
@@ -75,7 +75,8 @@ describe("a log of several windows", () => {
   test("[WS17] of many that come at once so many begin within a second, and then the others", async () => {
     const before = Date.now();
     const sockets: SocketClient[] = [];
-    while (sockets.length < CATCH_UP_SOCKETS_MAX + 6) sockets.push(await scene.socket({ after: "0", reader: true }));
+    while (sockets.length < CATCH_UP_BEGIN_BYTES / CATCH_UP_WINDOW_BYTES + 6)
+      sockets.push(await scene.socket({ after: "0", reader: true }));
     const waited = await Promise.all(
       sockets.map(async (socket) => {
         await socket.until(() => true);
