@@ -184,7 +184,7 @@ export class LocalSession {
       this.#session.withdraw(turnId);
     } catch (thrown) {
       if (!(thrown instanceof GatewayError)) throw thrown;
-      if (thrown.code === "session_busy") await this.#session.cancel();
+      if (thrown.code === "session_busy") await this.#session.cancel(turnId);
       else if (thrown.code !== "not_found") throw thrown;
     }
   }

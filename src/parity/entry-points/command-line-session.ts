@@ -11,6 +11,9 @@ export class CommandLineSession {
   readonly #signal: AbortSignal;
   /** What interrupts the processes that run, in the order of their start. */
   readonly #running = new Set<() => void>();
+  readonly #interruptAll = () => {
+    for (const interrupt of this.#running) interrupt();
+  };
   #id: string | null = null;
   #folder: string | null = null;
 
@@ -57,15 +60,15 @@ export class CommandLineSession {
         },
         onStart: (stop) => {
           interrupt = stop;
+          if (this.#running.size === 0) process.once("exit", this.#interruptAll);
           this.#running.add(interrupt);
-          process.once("exit", interrupt);
         },
       });
       return { ...output, stderr: ABOUT_ITSELF.reduce((text, line) => text.replace(line, ""), output.stderr) };
     } finally {
       this.#signal.removeEventListener("abort", killIfKnown);
       this.#running.delete(interrupt);
-      process.off("exit", interrupt);
+      if (this.#running.size === 0) process.off("exit", this.#interruptAll);
     }
   }
 
