@@ -28,7 +28,7 @@ export function isFull({ acknowledges, unacked }: Taken): boolean {
 export type Begun = { at: number; bytes: number };
 
 /** What counts now of what was sent to those that began. */
-export function lately(begun: readonly Begun[], now: number): Begun[] {
+function lately(begun: readonly Begun[], now: number): Begun[] {
   return begun.filter(({ at }) => now < at + CATCH_UP_BEGIN_MS);
 }
 
@@ -58,7 +58,7 @@ export function nextLook(behind: readonly BehindSocket[], start: number): number
 }
 
 /** What is on its way to clients that say what they took, in bytes. */
-export function unackedBy(behind: readonly BehindSocket[]): number {
+function unackedBy(behind: readonly BehindSocket[]): number {
   return behind.reduce((sum, { meter }) => sum + (meter.acknowledges ? meter.unacked : 0), 0);
 }
 
