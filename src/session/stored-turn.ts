@@ -1,7 +1,5 @@
-import type { ContentBlock } from "../engine/messages.ts";
-import type { CallState, TurnEnd, TurnState } from "../engine/next-step.ts";
-import type { Committed, Sql, Staged } from "../engine/ports.ts";
-import type { ToolSet } from "../engine/turn-deps.ts";
+import type { TurnEnd, TurnState } from "../engine/next-step.ts";
+import type { Committed, Staged } from "../engine/ports.ts";
 import {
   type BlockWriter,
   type RequestMaterial,
@@ -11,34 +9,15 @@ import {
   TurnClosed,
   type TurnStore,
 } from "../engine/turn-store.ts";
-import type { Json } from "../protocol/json.ts";
-import type { EventLog, LogWriter } from "./event-log.ts";
+import type { LogWriter } from "./event-log.ts";
 import { iterationEnd } from "./iteration-end.ts";
 import type { LiveBlock } from "./live-block.ts";
-import type { Settings } from "./settings.ts";
-import { openStage } from "./stages.ts";
 import { countSteers, takeSteer } from "./steers.ts";
-import {
-  type CallRow,
-  insertModelMessage,
-  insertUserMessage,
-  lastMessage,
-  markCallApplying,
-  markCallClosed,
-  markCallStarted,
-  pendingOf,
-  previewOf,
-  readTranscript,
-} from "./transcript.ts";
+import { insertModelMessage, insertUserMessage, lastMessage, readTranscript } from "./transcript.ts";
+import { type CallClosing, TurnCalls, type TurnCallsOptions } from "./turn-calls.ts";
 import { addUsage, isCancelled, requestOf, type TurnRow, updateTurn, usageOf } from "./turn-table.ts";
-import { workProductEvent } from "./work-product.ts";
 
-export type StoredTurnOptions = {
-  sql: Sql;
-  log: EventLog;
-  tools: ToolSet;
-  now(): number;
-  settings(): Settings;
+export type StoredTurnOptions = TurnCallsOptions & {
   /** Whether this loop is still the turn's own. */
   isCurrent(): boolean;
   /** Called in the transaction that ends the turn, after its last event. What it returns is called once that is committed. */
@@ -48,11 +27,13 @@ export type StoredTurnOptions = {
 /** The stored side of the running turn: each write is one transaction, over rows and log alike. */
 export class StoredTurn implements TurnStore {
   readonly #options: StoredTurnOptions;
+  readonly #calls: TurnCalls;
   #row: TurnRow;
 
   constructor(row: TurnRow, options: StoredTurnOptions) {
     this.#row = row;
     this.#options = options;
+    this.#calls = new TurnCalls(row, options);
   }
 
   get row(): TurnRow {
@@ -81,7 +62,7 @@ export class StoredTurn implements TurnStore {
           : {
               stopReason: last.stopReason,
               stopDetails: last.stopDetails,
-              calls: last.calls.map((call) => this.#callState(call, last.uses)),
+              calls: this.#calls.states(last),
             },
     };
   }
@@ -103,9 +84,7 @@ export class StoredTurn implements TurnStore {
   }
 
   call(index: number): ToolUse {
-    const use = this.#last().uses[index];
-    if (use === undefined) throw new RangeError(`the last message has no tool call ${index}`);
-    return use;
+    return this.#calls.use(index);
   }
 
   openText(): BlockWriter {
@@ -143,7 +122,7 @@ export class StoredTurn implements TurnStore {
       const turnId = this.#row.turn_id;
       writer.commitBlocks();
       insertModelMessage(sql, turnId, step);
-      this.#appendCalls(writer, step.content, step.calls);
+      this.#calls.tell(writer, step.content, step.calls);
       const progress: Partial<TurnRow> = {
         model_calls: this.#row.model_calls + 1,
         tool_calls: this.#row.tool_calls + step.calls.length,
@@ -176,43 +155,27 @@ export class StoredTurn implements TurnStore {
 
   startCall(index: number, stageId: string): void {
     this.#commit(() => {
-      const { messageId, calls } = this.#last();
-      const before = calls[index]?.stage_id ?? null;
-      // A try before this one may have left blobs.
-      if (before !== null) this.#leaveToCleanUp(before);
-      markCallStarted(this.#options.sql, { messageId, position: index }, stageId);
+      this.#calls.start(index, stageId);
       return {};
     });
   }
 
-  closeCall(index: number, outcome: ToolOutcome, staged: Staged | null): "closed" | "conflict" | "applying" {
-    let left: "closed" | "conflict" | "applying" = "closed";
+  closeCall(index: number, outcome: ToolOutcome, staged: Staged | null): CallClosing {
+    let left: CallClosing = "closed";
     this.#commit((writer) => {
-      const { sql, log } = this.#options;
-      // The files' version is the seq of the result that they come with.
-      const changes = staged?.commit(sql, log.lastSeq + 1) ?? { committed: [] };
-      if ("redo" in changes) {
-        left = "applying";
-        const { messageId } = this.#last();
-        markCallApplying(sql, { messageId, position: index }, { outcome, redo: changes.redo });
-      } else if ("conflict" in changes) {
-        left = "conflict";
-        this.#closeOpen(writer, index, conflictOutcome(changes.conflict, outcome), []);
-      } else this.#closeOpen(writer, index, outcome, changes.committed);
+      left = this.#calls.commit(writer, index, outcome, staged);
       return this.#progress();
     });
     return left;
   }
 
   applying(index: number) {
-    const pending = pendingOf(this.#last().calls[index]);
-    if (pending === null) throw new Error(`the tool call ${index} is not being applied`);
-    return pending;
+    return this.#calls.applying(index);
   }
 
   closeApplied(index: number, outcome: ToolOutcome, committed: Committed[]): void {
     this.#commit((writer) => {
-      this.#closeOpen(writer, index, outcome, committed);
+      this.#calls.close(writer, index, outcome, committed);
       return this.#progress();
     });
   }
@@ -226,20 +189,8 @@ export class StoredTurn implements TurnStore {
     return this.#row.starts === 0 ? {} : { starts: 0 };
   }
 
-  /** Clean-up looks for blobs under this stage, and removes them. */
-  #leaveToCleanUp(stageId: string): void {
-    const { sql, now } = this.#options;
-    openStage(sql, stageId, now());
-  }
-
   #fence(): void {
     if (this.ended || !this.#options.isCurrent()) throw new TurnClosed();
-  }
-
-  #last() {
-    const last = lastMessage(this.#options.sql, this.#row.turn_id);
-    if (last === null) throw new Error("the turn has no message yet");
-    return last;
   }
 
   /** One transaction; what `write` returns is stored in the turn's row. */
@@ -275,78 +226,10 @@ export class StoredTurn implements TurnStore {
     };
   }
 
-  #callState(call: CallRow, uses: ToolUse[]): CallState {
-    const use = uses[call.position];
-    const tool = use === undefined ? undefined : this.#options.tools.get(use.name);
-    const status = call.status === "unreadable" ? "open" : call.status;
-    // A call of no tool, or with no valid input, does nothing but get its error result.
-    const input = tool?.input.safeParse(use?.input);
-    if (tool === undefined || input?.success !== true) return { readOnly: true, retry: "safe", status };
-    const retry = typeof tool.retry === "function" ? tool.retry(input.data) : tool.retry;
-    return { readOnly: tool.readOnly, retry, status };
-  }
-
-  #timeOffset(): number {
-    return (this.#options.now() - (this.#row.started_at ?? this.#row.created_at)) / 1000;
-  }
-
-  #appendCalls(writer: LogWriter, content: ContentBlock[], calls: ToolUse[]): void {
-    const turnId = this.#row.turn_id;
-    const time_offset = this.#timeOffset();
-    for (const block of content) {
-      if (block.type !== "server_tool_use") continue;
-      const call = { id: String(block["id"]), name: String(block["name"]), input: toJson(block["input"]) };
-      writer.append({ type: "TOOL_CALL", data: { ...call, executor: "model", time_offset } }, turnId);
-    }
-    for (const { id, name, input } of calls) {
-      const data = { id, name, input: toJson(input ?? {}), executor: "gateway" as const, time_offset };
-      writer.append({ type: "TOOL_CALL", data }, turnId);
-    }
-  }
-
-  /** Closes a call of the last message, and tells of what it made for people. */
-  #closeOpen(writer: LogWriter, index: number, outcome: ToolOutcome, committed: Committed[]): void {
-    const { messageId, uses, calls } = this.#last();
-    const use = uses[index];
-    if (use === undefined) throw new RangeError(`the last message has no tool call ${index}`);
-    const stageId = calls[index]?.stage_id ?? null;
-    this.#close(writer, this.#row, { messageId, index, use, stageId }, outcome);
-    for (const { info } of committed) {
-      const event = info === null ? null : workProductEvent(this.#options.settings().session_id, info);
-      if (event !== null) writer.append(event, this.#row.turn_id);
-    }
-  }
-
-  #close(
-    writer: LogWriter,
-    row: TurnRow,
-    { messageId, index, use, stageId }: { messageId: number; index: number; use: ToolUse; stageId: string | null },
-    { content, isError, durationMs }: ToolOutcome,
-  ): void {
-    // A call that failed after it had started may have left blobs.
-    if (isError && stageId !== null) this.#leaveToCleanUp(stageId);
-    markCallClosed(this.#options.sql, { messageId, position: index }, { content, isError });
-    const data = {
-      tool_use_id: use.id,
-      is_error: isError,
-      ...previewOf(content),
-      duration_seconds: durationMs / 1000,
-      time_offset: this.#timeOffset(),
-    };
-    writer.append({ type: "TOOL_RESULT", data }, row.turn_id);
-  }
-
   /** Ends the turn: open calls get a result, so that the transcript stays one that the API takes. */
   #end(writer: LogWriter, row: TurnRow, end: TurnEnd, omit: boolean, discard: number[]): Partial<TurnRow> {
-    const { sql, log, now } = this.#options;
-    const last = lastMessage(sql, row.turn_id);
-    for (const call of last?.calls ?? []) {
-      const use = last?.uses[call.position];
-      if (call.status === "closed" || use === undefined || last === null) continue;
-      const at = { messageId: last.messageId, index: call.position, use, stageId: call.stage_id };
-      const content = call.status === "open" || call.status === "unreadable" ? NOT_RUN : LEFT_STARTED;
-      this.#close(writer, row, at, { content, isError: true, durationMs: 0 });
-    }
+    const { log, now } = this.#options;
+    this.#calls.closeAll(writer);
     if (end.error !== null) {
       const { message, code, retryable } = end.error;
       const dropped = discard.length === 0 ? {} : { discard };
@@ -359,16 +242,4 @@ export class StoredTurn implements TurnStore {
     );
     return { status: end.status, ended_at: endedAt, last_seq: log.lastSeq, omitted: omit ? 1 : 0 };
   }
-}
-
-const LEFT_STARTED = "The turn ended before this call did. It may or may not have taken effect.";
-const NOT_RUN = "The turn ended before this call was done. It changed nothing.";
-
-function conflictOutcome(path: string, outcome: ToolOutcome): ToolOutcome {
-  const content = `${path} was changed by someone else meanwhile. Nothing was changed: read it again and repeat the call.`;
-  return { ...outcome, content, isError: true };
-}
-
-function toJson(value: unknown): Json {
-  return JSON.parse(JSON.stringify(value ?? null));
 }
