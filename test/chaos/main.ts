@@ -6,7 +6,7 @@ import { type ChaosOptions, type HostName, runChaos } from "./run.ts";
 const HELP = `npm run chaos -- [options]
 
 Kills gateways again and again while clients follow them, and checks what is left.
-It takes some twenty minutes, with --short half of one.
+It takes about half an hour, with --short a minute.
 
   --seed N      as a run before; it prints its seed
   --host H      gateway, in-process or both (both)
