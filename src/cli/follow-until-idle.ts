@@ -48,6 +48,7 @@ export async function followUntilIdle(opened: OpenGateway, options: FollowOption
       let exitCode: number = EXIT.complete;
       const turnId = holder !== null && options.wholeTurn ? active_turn : null;
       for await (const event of eventsFrom(gateway, session_id, { after, turnId })) {
+        if (event.type === "USER_INPUT") renderer.beginTurn();
         print(...(options.showInput ? inputOf(event, renderer) : []), ...renderer.render(event));
         cursor.take(event);
         shown = Math.max(shown, event.seq);

@@ -310,6 +310,8 @@ describe("a turn that was interrupted", () => {
     });
     const all = await cli.run(["resume", sessionId, "--all"]);
     expect(all).toMatchObject({ code: 0, stderr: expect.stringContaining(`> ${script}\nwrite {`) });
+    expect((await cli.run(["run", "Say 'more'", "--session", sessionId])).code).toBe(0);
+    expect((await cli.run(["resume", sessionId, "--all"])).stdout).toMatch(/ 199 200 \nmore$/);
   });
 
   test("[CLI18] the exit code is that of the last turn, and --after begins where it says", async () => {
