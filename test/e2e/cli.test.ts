@@ -173,7 +173,7 @@ describe("the commands on a gateway's sessions", () => {
       stdout: expect.stringMatching(/^cancelled/),
     });
     expect([await other.outcome(), await follower.outcome()]).toEqual([130, 130]);
-    expect(follower.stdout).toBe("minetheirs");
+    expect(follower.stdout).toBe("mine\ntheirs");
     expect(follower.stderr).toContain("> Say 'theirs', then wait 60 seconds\n");
 
     await turnpike(["run", "Say 'later'", "--session", sessionId]);

@@ -46,6 +46,32 @@ async function leave(events: AsyncIterable<Event>): Promise<string> {
 /** What every `Gateway` does with messages to a session whose turn runs. */
 export function testBusyGateway(withSession: WithSession) {
   describe("a busy session", () => {
+    test("[TURN4] waits for its turn, and each caller sees its own alone", () =>
+      withSession(async (gateway, id) => {
+        const first: Event[] = [];
+        const second: Event[] = [];
+        const runSecond = async () => {
+          for await (const event of gateway.execute(id, { user_input: "Say 'second'" })) {
+            // Its place in the queue is known: the first one need not go on.
+            if (second.push(event) === 1) await gateway.cancel(id);
+          }
+        };
+        let ended = Promise.resolve();
+        for await (const event of gateway.execute(id, { user_input: "Wait 60 seconds" })) {
+          if (first.push(event) === 1) ended = runSecond();
+        }
+        await ended;
+        for (const events of [first, second]) expect(new Set(events.map(({ turn_id }) => turn_id)).size).toBe(1);
+        expect([first[0]?.type, second[0]?.type]).toEqual(["SESSION_INFO", "STATUS"]);
+        const all = [...first, ...second].sort((a, b) => a.seq - b.seq);
+        const log: Event[] = [];
+        for await (const event of gateway.events(id, "0")) {
+          log.push(event);
+          if (event.seq === all.at(-1)?.seq) break;
+        }
+        expect(entriesOf(all)).toEqual(entriesOf(log));
+      }));
+
     test("[TURN22] [REST11] is interrupted: the turn ends, and the message goes before those that wait", () =>
       withSession(async (gateway, id) => {
         let others: Promise<Event[]> | null = null;

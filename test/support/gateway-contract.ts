@@ -167,20 +167,6 @@ export function testGateway(name: string, withGateway: WithGateway) {
           expect(await gateway.resumeSession(id)).toMatchObject({ last_seq: 0, status: "idle" });
         }));
 
-      test("[TURN4] turns of one session take turns, and each caller sees its own alone", () =>
-        withSession(async (gateway, id) => {
-          const both = await Promise.all([
-            collect(gateway.execute(id, { user_input: "Count to 20 at 5 ms" })),
-            collect(gateway.execute(id, { user_input: "Say 'second'" })),
-          ]);
-          for (const events of both) expect(new Set(events.map(({ turn_id }) => turn_id)).size).toBe(1);
-          const all = both.flat().sort((a, b) => a.seq - b.seq);
-          expect(both.map((events) => events[0]?.type).sort()).toEqual(["SESSION_INFO", "STATUS"]);
-          expect(entriesOf(all)).toEqual(
-            entriesOf(await until(gateway.events(id, "0"), ({ seq }) => seq === all.at(-1)?.seq)),
-          );
-        }));
-
       test("[TURN14] a query answers with its turn's result", () =>
         withSession(async (gateway, id) => {
           const user_input = "Write 'x' to work_products/a.txt, then say 'done'";
