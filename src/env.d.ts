@@ -14,5 +14,12 @@ declare namespace Cloudflare {
     GATEWAY_MODEL?: string;
     ANTHROPIC_API_KEY?: string;
     ANTHROPIC_BASE_URL?: string;
+    // What they mean stands in `protocol/gateway-settings.ts`.
+    GATEWAY_PERMISSIONS?: string;
+    GATEWAY_PRICES?: string;
+    GATEWAY_INPUT_TIMEOUT_SECONDS?: string;
+    GATEWAY_INPUT_DEFAULT?: string;
+    GATEWAY_MAX_SESSIONS?: string;
+    GATEWAY_MAX_TURNS?: string;
   }
 }

@@ -56,6 +56,8 @@ export class Renderer {
       }
       case "TOOL_RESULT":
         return this.#preview(event.data.content_preview, event.data.is_error);
+      case "AUTH_REQUIRED":
+        return [this.note(sanitizeLine(event.data.message))];
       case "WORK_PRODUCT":
         return [this.#line(`${this.#style("green", sanitizeLine(event.data.path))} (${event.data.size} bytes)`)];
       case "ERROR":
@@ -99,6 +101,12 @@ export class Renderer {
         return [
           this.note(`${sanitizeLine(data.path)} was ${data.sha256 === null ? "removed" : "changed"} by a client`),
         ];
+      case "waiting":
+        return [this.note("waiting for an answer")];
+      case "answered":
+        return [this.note(`answered: ${sanitizeLine(data.response ?? "nobody answered in time")}`)];
+      case "made_room":
+        return [this.note("made room in the model's context")];
       case "processing":
       case "deleted":
         return [];

@@ -6,7 +6,7 @@ import type { TurnEnd } from "./next-step.ts";
 import { ModelError } from "./ports.ts";
 import { readStream } from "./read-stream.ts";
 import type { TurnDeps } from "./turn-deps.ts";
-import type { TurnStore } from "./turn-store.ts";
+import type { ModelUse, TurnStore } from "./turn-store.ts";
 
 /** Calls the model once and stores what came of it: a committed step, a retry, or the end of the turn. */
 export async function callModel(deps: TurnDeps, signal: AbortSignal): Promise<void> {
@@ -25,24 +25,25 @@ export async function callModel(deps: TurnDeps, signal: AbortSignal): Promise<vo
     // What the model did not throw is no failure of the model's.
     else if (!(thrown instanceof Aborted && store.state().cancelled)) throw thrown;
   }
-  if (outcome !== null && (outcome.do === "commit" || !store.state().cancelled)) apply(store, outcome);
+  const used = { model: request.model, usage: reader.usage };
+  if (outcome !== null && (outcome.do === "commit" || !store.state().cancelled)) apply(store, outcome, used);
   // A call that failed in the moment of its cancel is a cancelled one, but what was refused for good stays refused.
-  else if (outcome?.do === "fail" && outcome.omit) store.finish(CANCELLED, { omit: true });
+  else if (outcome?.do === "fail" && outcome.omit) store.finish(CANCELLED, { omit: true, used });
   else store.commitStep(reader.partial(request.model), CANCELLED);
 }
 
 const CANCELLED: TurnEnd = { status: "cancelled", stopReason: null, stopDetails: null, error: null };
 
-function apply(store: TurnStore, outcome: ModelOutcome): void {
+function apply(store: TurnStore, outcome: ModelOutcome, used: ModelUse): void {
   switch (outcome.do) {
     case "commit":
       store.commitStep(outcome.step, outcome.end);
       return;
     case "retry":
-      store.retryStep(outcome);
+      store.retryStep(outcome, used);
       return;
     case "fail":
-      store.finish(outcome.end, { omit: outcome.omit });
+      store.finish(outcome.end, { omit: outcome.omit, used });
       return;
   }
 }

@@ -52,6 +52,11 @@ export class MessageReader {
     return this.#complete;
   }
 
+  /** What the message used, as far as it is told. */
+  get usage(): Usage {
+    return toUsage(this.#usage);
+  }
+
   /** Grows with every event that gets the message further. Pings, unknown events and empty pieces leave it as it is. */
   get progress(): number {
     return this.#bytes + this.#content.length + Number(this.#started) + Number(this.#stopReason !== null);
@@ -82,7 +87,7 @@ export class MessageReader {
       model,
       stopReason: this.#stopReason,
       stopDetails: this.#stopDetails,
-      usage: toUsage(this.#usage),
+      usage: this.usage,
       calls: this.#calls,
     };
   }

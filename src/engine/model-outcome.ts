@@ -1,14 +1,14 @@
 import { asksForTooLong, backoffMs, explain, isPassing, MODEL_MAX_ATTEMPTS, refusesInput } from "./model-failure.ts";
 import { nextStep, type TurnEnd, type TurnState } from "./next-step.ts";
 import type { ModelError } from "./ports.ts";
-import type { Step } from "./turn-store.ts";
+import type { Retry, Step } from "./turn-store.ts";
 
 /** What becomes of a model call. */
 export type ModelOutcome =
   /** The message is kept, and with `end` the turn ends with it. */
   | { do: "commit"; step: Step; end: TurnEnd | null }
   /** The message is dropped and the model is called again. */
-  | { do: "retry"; code: string; delayMs: number; change?: "raise_max_tokens" | "make_room" }
+  | ({ do: "retry" } & Retry)
   /** The message is dropped and the turn ends; `omit` leaves the exchange out of later requests. */
   | { do: "fail"; end: TurnEnd; omit: boolean };
 
@@ -54,7 +54,7 @@ export function judgeMessage(state: TurnState, step: Step, attempt: Attempt, now
     last: {
       stopReason,
       stopDetails,
-      calls: kept.calls.map(() => ({ readOnly: false, retry: "safe", status: "open" })),
+      calls: kept.calls.map(() => ({ readOnly: false, retry: "safe", status: "open", waits: false })),
     },
   };
   const next = nextStep(after, now);

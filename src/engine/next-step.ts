@@ -1,3 +1,4 @@
+import type { Reached } from "../protocol/budget.ts";
 import type { EndStatus } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
 
@@ -11,6 +12,8 @@ export type CallState = {
    * and is being done to files outside the database.
    */
   status: "open" | "started" | "applying" | "closed";
+  /** Someone has to answer before it can be run, or their answer is its result. */
+  waits: boolean;
 };
 
 /** All that decides how a turn goes on. Everything in it is stored. */
@@ -29,6 +32,8 @@ export type TurnState = {
    * answered it.
    */
   steered: "none" | "waiting" | "joined";
+  /** The limit of the turn's budget, or of its session's, that is used up. */
+  overBudget: (Reached & { budget: "turn" | "session" }) | null;
   /** The turn's last assistant message; null before the first. */
   last: { stopReason: string | null; stopDetails: Json; calls: CallState[] } | null;
 };
@@ -45,6 +50,8 @@ export type NextStep =
   | { do: "wait"; until: number }
   /** Puts the oldest text that waits into the transcript. */
   | { do: "steer" }
+  /** Nothing can be done until somebody answers. */
+  | { do: "wait_for_answers" }
   /** Runs these calls together. */
   | { do: "run_tools"; calls: number[] }
   /** Does what these calls have decided to change, and closes them. */
@@ -76,15 +83,21 @@ export function nextStep(state: TurnState, now: number): NextStep {
   }
   if (state.cancelled) return finish("cancelled");
 
+  // What waits for an answer does nothing that could have ended the host.
+  const ours = open.filter(({ call }) => !call.waits);
   if (starts > STARTS_GIVE_UP_CALLS || (starts === STARTS_GIVE_UP_CALLS && open.length === 0)) {
     return finish("failed", { error: CRASH_LOOP });
   }
-  if (starts === STARTS_GIVE_UP_CALLS) return { do: "interrupt_tools", calls: open.map(({ index }) => index) };
+  if (starts === STARTS_GIVE_UP_CALLS && ours.length > 0) {
+    return { do: "interrupt_tools", calls: ours.map(({ index }) => index) };
+  }
 
   const lost = open.filter(({ call }) => call.status === "started" && call.retry === "unsafe");
   if (lost.length > 0) return { do: "interrupt_tools", calls: lost.map(({ index }) => index) };
   if (last !== null && last.stopReason === "refusal") return finish("refused", last);
   const [first] = open;
+  // One that waits holds back those after it, as one that changes something does.
+  if (first?.call.waits === true) return { do: "wait_for_answers" };
   if (first !== undefined) return { do: "run_tools", calls: batchFrom(first.index, last?.calls ?? []) };
 
   const paused = last !== null && last.stopReason === "pause_turn";
@@ -92,6 +105,9 @@ export function nextStep(state: TurnState, now: number): NextStep {
   const mayGoOn = state.modelCalls < state.maxIterations;
   if (answered && (state.steered === "none" || !mayGoOn)) return finish("complete", last);
   if (!mayGoOn) return finish("max_iterations", last ?? {});
+  if (state.overBudget !== null) {
+    return finish("budget_exceeded", { stopReason: last?.stopReason ?? null, stopDetails: { ...state.overBudget } });
+  }
   // A paused message goes back last, so what was said meanwhile waits until it has gone on.
   if (state.steered === "waiting" && !paused) return { do: "steer" };
   if (state.retryAt !== null && state.retryAt > now) return { do: "wait", until: state.retryAt };
@@ -101,7 +117,9 @@ export function nextStep(state: TurnState, now: number): NextStep {
 
 /** The call at `first` alone if it changes something; else it and the open calls after it that change nothing either. */
 function batchFrom(first: number, calls: CallState[]): number[] {
-  const length = calls.slice(first).findIndex(({ readOnly, status }) => !readOnly || status === "closed");
+  const length = calls
+    .slice(first)
+    .findIndex(({ readOnly, status, waits }) => !readOnly || waits || status === "closed");
   const end = length === -1 ? calls.length : first + Math.max(length, 1);
   return Array.from({ length: end - first }, (_, i) => first + i);
 }

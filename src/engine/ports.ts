@@ -127,11 +127,17 @@ export type ToolResultContent = string | ContentBlock[];
 
 type Retry = "safe" | "unsafe";
 
-/** A tool: what the model is told, what input it takes, and what it does. */
-export interface Tool<Input = unknown> {
+/** What a model is told of a tool, and what input it takes. */
+interface ToolFace<Input> {
   readonly name: string;
   readonly description: string;
   readonly input: z.ZodType<Input>;
+}
+
+/** A tool that the gateway runs: what the model is told, what input it takes, and what it does. */
+export interface Tool<Input = unknown> extends ToolFace<Input> {
+  /** The tool whose permission holds for this one too: who has one asked for means all that does the same. */
+  readonly permission?: string;
   /** Changes nothing: adjacent calls run together, and no started mark is written. */
   readonly readOnly: boolean;
   /** Whether a call that was started and not closed may run again. Changes to the workspace are staged, so those may. */
@@ -140,6 +146,17 @@ export interface Tool<Input = unknown> {
   /** @throws ToolError for what the model can mend; anything else becomes an error result too */
   run(input: Input, context: ToolContext): Promise<ToolResultContent>;
 }
+
+/** What is asked of a person: the words, and answers that are offered. */
+export type Question = { message: string; options?: string[] | undefined };
+
+/** A tool that is not run here: what somebody answers is its result. */
+export type AskedTool<Input = unknown> = ToolFace<Input> &
+  (
+    | { readonly asks: "person"; readonly question: { of(input: Input): Question }["of"] }
+    /** `inputSchema` is what the model is shown; `timeoutSeconds` is null where the session's own counts. */
+    | { readonly asks: "client"; readonly inputSchema: Record<string, Json>; readonly timeoutSeconds: number | null }
+  );
 
 // ---- Workspace -------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@ import { firstChars } from "../protocol/first-chars.ts";
 import { TOOL_RESULT_MAX_CHARS } from "../protocol/limits.ts";
 import { DeadlineExceeded } from "../timing/deadline.ts";
 import { Aborted, abortable } from "./abortable.ts";
-import { type OpenDraft, type Staged, type Tool, ToolError, type ToolResultContent } from "./ports.ts";
+import { type AskedTool, type OpenDraft, type Staged, type Tool, ToolError, type ToolResultContent } from "./ports.ts";
 import type { TurnDeps } from "./turn-deps.ts";
 import { type ToolOutcome, type ToolUse, TurnClosed } from "./turn-store.ts";
 
@@ -82,13 +82,16 @@ async function runCall(
 
 /** The tool and its parsed input, or what the model is told instead. */
 function prepare(
-  tool: Tool | undefined,
+  tool: Tool | AskedTool | undefined,
   { name, input }: ToolUse,
 ): { tool: Tool; input: unknown } | { refusal: string } {
   if (tool === undefined) return { refusal: `There is no tool named ${JSON.stringify(name)}.` };
   if (input === undefined) return { refusal: "The input is not a valid JSON object. Nothing was run." };
   const parsed = tool.input.safeParse(input);
-  if (parsed.success) return { tool, input: parsed.data };
+  if (parsed.success) {
+    // A call from before the tool was there; one that was asked for waits, and does not come here.
+    return "asks" in tool ? { refusal: "Nobody was asked. Make the call again." } : { tool, input: parsed.data };
+  }
   const issues = parsed.error.issues.map(({ path, message }) => `${path.map(String).join(".") || "input"}: ${message}`);
   return { refusal: `The input is not valid. Nothing was run.\n${issues.join("\n")}` };
 }

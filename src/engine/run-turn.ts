@@ -6,7 +6,7 @@ import { interruptTools, runTools } from "./run-tools.ts";
 import type { TurnDeps } from "./turn-deps.ts";
 
 /**
- * Runs a turn to its end, from wherever its stored state stands.
+ * Runs a turn to its end, or until it waits for somebody, from wherever its stored state stands.
  *
  * @throws TurnClosed when another loop has the turn, Aborted when it was stopped without being cancelled
  */
@@ -24,6 +24,9 @@ export async function runTurn(deps: TurnDeps, cancel: AbortSignal): Promise<void
         case "wait":
           await sleep(step.until - now(), cancel);
           break;
+        case "wait_for_answers":
+          store.wait();
+          return;
         case "steer":
           store.steer();
           break;

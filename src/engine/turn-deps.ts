@@ -1,8 +1,8 @@
-import type { Model, Tool, ToolSpec, Workspace } from "./ports.ts";
+import type { AskedTool, Model, Tool, ToolSpec, Workspace } from "./ports.ts";
 import type { TurnStore } from "./turn-store.ts";
 
 /** The tools of a session, by name and as the model is told of them (in an order that never changes). */
-export type ToolSet = { get(name: string): Tool | undefined; specs(): ToolSpec[] };
+export type ToolSet = { get(name: string): Tool | AskedTool | undefined; specs(): ToolSpec[] };
 
 /** How long each thing outside may take, in milliseconds. */
 export type Deadlines = {

@@ -44,6 +44,12 @@ export type Step = {
   calls: ToolUse[];
 };
 
+/** A call of a model that was dropped, and is called again. */
+export type Retry = { code: string; delayMs: number; change?: "raise_max_tokens" | "make_room" };
+
+/** What a call used of a model, be it that nothing came of it. */
+export type ModelUse = { model: string; usage: Usage };
+
 export type ToolOutcome = { content: ToolResultContent; isError: boolean; durationMs: number };
 
 /** A block of text or thinking that is streaming. Its row comes with the first piece. */
@@ -73,10 +79,12 @@ export interface TurnStore {
   usePath(path: "fast" | "complex"): void;
   /** The oldest text that was said to the turn while it ran joins the transcript. */
   steer(): void;
+  /** Nothing can be done until somebody answers: the turn is left, and another loop goes on with it then. */
+  wait(): void;
   /** Commits a message with its text, calls and usage; with `end` the turn ends in the same transaction. */
   commitStep(step: Step, end: TurnEnd | null): void;
   /** Discards the step's blocks and says when the model is called again. */
-  retryStep(retry: { code: string; delayMs: number; change?: "raise_max_tokens" | "make_room" }): void;
+  retryStep(retry: Retry, used: ModelUse): void;
   /** Stores that a call starts, with the stage under which its files will be uploaded. */
   startCall(index: number, stageId: string): void;
   /**
@@ -89,7 +97,7 @@ export interface TurnStore {
   /** Closes a call whose changes were applied. */
   closeApplied(index: number, outcome: ToolOutcome, committed: Committed[]): void;
   /** Ends the turn: discards open blocks, gives open calls a result. `omit` leaves the exchange out of later requests. */
-  finish(end: TurnEnd, options?: { omit: boolean }): void;
+  finish(end: TurnEnd, options?: { omit?: boolean; used?: ModelUse }): void;
 }
 
 /** The turn has ended, or another loop has it: whatever was about to be committed is dropped. */

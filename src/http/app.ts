@@ -3,6 +3,7 @@ import { GatewayError, invalidRequest, notFound } from "../protocol/errors.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import type { AppEnv, AppOptions } from "./app-env.ts";
 import { authenticateGatewayToken, authentication } from "./auth.ts";
+import { validSettings } from "./gateway-settings.ts";
 import { ownOrigin } from "./own-origin.ts";
 import { problemResponse } from "./problem-response.ts";
 import { rawPath } from "./raw-path.ts";
@@ -30,7 +31,7 @@ export function createApp({ version, defaultModel, authenticate = authenticateGa
 
   app.use(secureHeaders);
   app.route(API_BASE, healthRoutes(version, defaultModel));
-  app.use(`${API_BASE}/*`, authentication(authenticate), ownOrigin);
+  app.use(`${API_BASE}/*`, authentication(authenticate), validSettings, ownOrigin);
   for (const routes of [sessionRoutes(defaultModel), turnRoutes, eventRoutes, fileRoutes]) app.route(API_BASE, routes);
   refuseOtherMethods(app);
   return app;

@@ -1,6 +1,7 @@
 import { ulid } from "ulid";
 import { type Creation, claimCreation, releaseCreation } from "../catalog/creations.ts";
 import { GatewayError, notFound, type Problem } from "../protocol/errors.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { sessionOfWorkspaceDir } from "../protocol/paths.ts";
@@ -8,6 +9,7 @@ import type { Principal } from "../protocol/principal.ts";
 import type { CreateSessionBody, Session } from "../protocol/rest.ts";
 import { hexSha256 } from "../protocol/sha256.ts";
 import { type CreateSession, sessionFields } from "../session/session-api.ts";
+import { gatewaySettings } from "./gateway-settings.ts";
 import { unwrap } from "./problem-response.ts";
 import { sessionOf } from "./session-stub.ts";
 import { within } from "./within.ts";
@@ -27,7 +29,7 @@ export async function createSession(
   body: CreateSessionBody,
   key: string | null,
 ): Promise<Session> {
-  const settings = settingsOf(principal, defaultModel, body);
+  const settings = settingsOf(principal, { defaultModel, gateway: gatewaySettings(env) }, body);
   const create = (session_id: string) => sessionOf(env, session_id).create(principal, { ...settings, session_id });
   if (key === null) return unwrap(await create(newSessionId()));
 
@@ -76,9 +78,13 @@ function asCreated(session: Session, { title, model, metadata }: Settings): Sess
   };
 }
 
-function settingsOf(principal: Principal, defaultModel: string, body: CreateSessionBody): Settings {
+function settingsOf(
+  principal: Principal,
+  defaults: { defaultModel: string; gateway: GatewaySettings },
+  body: CreateSessionBody,
+): Settings {
   return {
-    ...sessionFields(principal, defaultModel, body),
+    ...sessionFields(principal, defaults, body),
     workspace_from: body.workspace_dir === undefined ? null : sourceOf(body.workspace_dir),
   };
 }

@@ -1,5 +1,6 @@
 import type { Model } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import { sessionId as sessionIdShape } from "../protocol/ids.ts";
 import type { CreateSessionBody, Session as SessionView } from "../protocol/rest.ts";
 import { newId } from "../session/new-id.ts";
@@ -22,7 +23,7 @@ export class HeldSessions {
   readonly #held = new Map<string, Promise<LocalSession>>();
 
   /** @throws GatewayError `unavailable` where the home at `path` cannot be used */
-  static open(path: string, options: { model: Model; holder: string }): HeldSessions {
+  static open(path: string, options: { model: Model; holder: string; gateway: GatewaySettings }): HeldSessions {
     try {
       const home = Home.open(path);
       return new HeldSessions({ ...options, home, index: SessionIndex.open(home.index) });
@@ -44,7 +45,7 @@ export class HeldSessions {
     const now = Date.now();
     const settings: Settings = {
       session_id: newId("session"),
-      ...sessionFields(LOCAL_USER, defaultModel, body),
+      ...sessionFields(LOCAL_USER, { defaultModel, gateway: this.#options.gateway }, body),
       space_id: null,
       ...where,
       created_at: now,

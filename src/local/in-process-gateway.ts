@@ -5,6 +5,12 @@ import type { Model } from "../engine/ports.ts";
 import { createModels, defaultModelOf, type ModelVariables } from "../models/models.ts";
 import { GatewayError, toGatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
+import {
+  type GatewaySettings,
+  type GatewayVariables,
+  parseGatewaySettings,
+  SettingsError,
+} from "../protocol/gateway-settings.ts";
 import { PAGE_DEFAULT, PAGE_MAX } from "../protocol/limits.ts";
 import {
   type AcceptedTurn,
@@ -35,6 +41,8 @@ export type InProcessOptions = {
   /** Where sessions and their files are kept; it is made when it is first needed. */
   home: string;
   models: ModelVariables;
+  /** What is set for all sessions of this machine. */
+  gateway?: GatewayVariables | undefined;
   /** What other processes are told of this one when it holds a session, such as `turnpike chat`. */
   holder: string;
 };
@@ -213,8 +221,8 @@ export class InProcessGateway implements Gateway {
 
   #open(): HeldSessions {
     this.#closing.signal.throwIfAborted();
-    const { home, holder } = this.#options;
-    this.#sessions ??= HeldSessions.open(home, { model: this.#model, holder });
+    const { home, holder, gateway = {} } = this.#options;
+    this.#sessions ??= HeldSessions.open(home, { model: this.#model, holder, gateway: readSettings(gateway) });
     return this.#sessions;
   }
 
@@ -247,6 +255,16 @@ function outgoing(thrown: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
   if (!(thrown instanceof GatewayError)) console.error("gateway:", thrown);
   return toGatewayError(thrown);
+}
+
+/** @throws GatewayError `unavailable` for a variable that is not valid */
+function readSettings(variables: GatewayVariables): GatewaySettings {
+  try {
+    return parseGatewaySettings(variables);
+  } catch (thrown) {
+    if (!(thrown instanceof SettingsError)) throw thrown;
+    throw new GatewayError("unavailable", `The settings cannot be used: ${thrown.message}.`);
+  }
 }
 
 function check(name: string, look: () => void): "ok" | "failed" {

@@ -1,6 +1,7 @@
 import type { Host, Model } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import type {
   AcceptedTurn,
@@ -33,7 +34,8 @@ import { StagedBytes } from "./staged-bytes.ts";
 import { sweepSession } from "./sweep-session.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
-export type LocalSessionOptions = Keeper & { model: Model };
+/** `gateway` is what this machine's user has set for all sessions. */
+export type LocalSessionOptions = Keeper & { model: Model; gateway: GatewaySettings };
 
 /**
  * A session that this process holds: the shell that gives it its database, its timer, its readers, its door and its
@@ -124,11 +126,12 @@ export class LocalSession {
       sql: held.database.sql,
       host,
       model,
-      tools: createToolRegistry(folderOf(home, settings)),
+      toolsFor: (of) => createToolRegistry(folderOf(home, of), of.tools),
       openWorkspace: () => new DirectoryWorkspace({ directory: this.#openDirectory(), stages: this.#stages, now }),
       deadlines: DEADLINES,
       random: () => Math.random(),
       newId,
+      gateway: options.gateway,
     };
     try {
       const session = open(deps);
@@ -291,8 +294,9 @@ export class LocalSession {
   #housekeep(): void {
     try {
       this.#session.resume();
-      const { running, index } = this.#session;
-      const next = nextWake({ running, indexRetryAt: index.retryAt, stageSweepAt: null }, Date.now());
+      const { running, index, answers } = this.#session;
+      const due = { running, indexRetryAt: index.retryAt, stageSweepAt: null, inputDeadline: answers.deadline };
+      const next = nextWake(due, Date.now());
       if (next !== null) this.#timer.wakeAt(next);
     } catch (thrown) {
       console.error("session:", thrown);

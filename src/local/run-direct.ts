@@ -10,8 +10,10 @@ import { createModels, defaultModelOf, type ModelVariables } from "../models/mod
 import { formatCursor, START } from "../protocol/cursors.ts";
 import { toGatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
+import { type GatewayVariables, parseGatewaySettings } from "../protocol/gateway-settings.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import { requireInput, type SubmitTurnBody, submitTurnBody } from "../protocol/rest.ts";
+import { Answers } from "../session/answers.ts";
 import { DEADLINES } from "../session/deadlines.ts";
 import { driveTurn } from "../session/drive-turn.ts";
 import { EventLog } from "../session/event-log.ts";
@@ -21,7 +23,15 @@ import { sessionFields } from "../session/session-api.ts";
 import type { Settings } from "../session/settings.ts";
 import { startTurn } from "../session/start-turn.ts";
 import { StoredTurn } from "../session/stored-turn.ts";
-import { findTurn, insertTurn, markCancelled, type NewTurn, type TurnRow } from "../session/turn-table.ts";
+import type { TurnCallsOptions } from "../session/turn-calls.ts";
+import {
+  findTurn,
+  insertTurn,
+  markCancelled,
+  type NewTurn,
+  type OpenTurn,
+  type TurnRow,
+} from "../session/turn-table.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { refuseExposed } from "./choose-workspace.ts";
 import { Directory } from "./directory.ts";
@@ -40,6 +50,8 @@ export type DirectOptions = {
   /** What SESSION_INFO says that the workspace is; by default the directory's path. */
   workspaceDir?: string | undefined;
   models: ModelVariables;
+  /** What is set for all sessions of this machine. */
+  gateway?: GatewayVariables | undefined;
   /** Without one, the default of `models`. */
   model?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -83,33 +95,51 @@ async function* run(options: DirectOptions, body: SubmitTurnBody, place: Place):
   const tools = createToolRegistry(place.directory.root);
   let left = false;
   const row = startOnly({ sql, log, now }, settings, body);
-  const turn = new StoredTurn(row, {
+  const calls: TurnCallsOptions = {
     sql,
     log,
     tools,
     now,
     settings: () => settings,
-    isCurrent: () => !left,
-    // Nobody else can say anything to it.
-    onEnd: () => () => {},
-  });
+    gateway: parseGatewaySettings(options.gateway ?? {}),
+    newInputId: () => newId("input"),
+    wakeAt: () => {},
+  };
+
+  const open = (): OpenTurn | null => {
+    const { turn_id, position, status, ended_at } = rowOf(sql, row.turn_id);
+    return ended_at === null ? { turn_id, position, status } : null;
+  };
+  const answers = new Answers({ ...calls, active: open });
 
   const abort = new AbortController();
   const cancel = () => {
-    if (!turn.ended) markCancelled(sql, row.turn_id);
+    if (open() !== null) markCancelled(sql, row.turn_id);
     abort.abort(new Aborted());
   };
   if (signal?.aborted) cancel();
   else signal?.addEventListener("abort", cancel);
-  const driving = driveTurn(
-    turn,
-    () => depsOf(options, tools, place),
-    abort.signal,
-    () => left,
-  ).then(() => {
-    // A turn that could not even be ended as failed has no last event to wait for.
-    if (!turn.ended) feed.end(toGatewayError(null));
-  });
+  const drive = async () => {
+    for (let waits = true; waits; ) {
+      waits = false;
+      const turn = new StoredTurn(rowOf(sql, row.turn_id), {
+        ...calls,
+        isCurrent: () => !left,
+        onWait: () => {
+          waits = true;
+        },
+        // Nobody else can say anything to it.
+        onEnd: () => () => {},
+      });
+      const deps = () => depsOf(options, tools, place);
+      await driveTurn(turn, deps, abort.signal, () => left);
+      // There is nobody to ask, so that the time is up at once.
+      if (waits) answers.settleExpired();
+      // A turn that could not even be ended as failed has no last event to wait for.
+      else if (!turn.ended) feed.end(toGatewayError(null));
+    }
+  };
+  const driving = drive();
   try {
     for await (const event of feed.follow(log, formatCursor(START), new AbortController().signal)) {
       yield event;
@@ -123,11 +153,13 @@ async function* run(options: DirectOptions, body: SubmitTurnBody, place: Place):
   }
 }
 
-/** What a session would be of which this turn is all. */
-function settingsOf({ workspaceDir, models, model }: DirectOptions, directory: Directory): Settings {
+/** What a session would be of which this turn is all. Nobody can be asked for anything. */
+function settingsOf({ workspaceDir, models, model, gateway = {} }: DirectOptions, directory: Directory): Settings {
+  const defaults = { defaultModel: model ?? defaultModelOf(models), gateway: parseGatewaySettings(gateway) };
   return {
     session_id: newId("session"),
-    ...sessionFields(LOCAL_USER, model ?? defaultModelOf(models), {}),
+    ...sessionFields(LOCAL_USER, defaults, {}),
+    input_timeout_seconds: 0,
     space_id: null,
     directory: workspaceDir ?? directory.root,
     created_at: now(),
@@ -149,7 +181,11 @@ function startOnly(at: { sql: Sql; log: EventLog; now(): number }, settings: Set
     created_at: now(),
   };
   at.log.commit((writer) => insertTurn(at.sql, { ...turn, ...startTurn(at, writer, turn, settings) }));
-  const row = findTurn(at.sql, turn.turn_id);
+  return rowOf(at.sql, turn.turn_id);
+}
+
+function rowOf(sql: Sql, turnId: string): TurnRow {
+  const row = findTurn(sql, turnId);
   if (row === undefined) throw new Error("the turn is not stored");
   return row;
 }

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { notFound } from "../protocol/errors.ts";
 import type { Session as SessionView } from "../protocol/rest.ts";
 import { EventLog } from "../session/event-log.ts";
-import { hasTables } from "../session/schema.ts";
+import { viewPending } from "../session/pending-inputs.ts";
+import { hasTables, isUpToDate } from "../session/schema.ts";
 import { viewSession } from "../session/session-view.ts";
 import { deletingSince, readSettings, type Settings } from "../session/settings.ts";
 import { openTurns } from "../session/turn-table.ts";
@@ -39,7 +40,10 @@ export function findStored(home: Home, sessionId: string): StoredSession | "dele
       if (settings === null) return null;
       if (deletingSince(sql) !== null) return "deleting";
       const log = new EventLog(sql, () => undefined, Date.now);
-      return { settings, view: viewSession(settings, openTurns(sql), log) };
+      const open = openTurns(sql);
+      const active = open.find(({ status }) => status !== "queued")?.turn_id ?? null;
+      const pending = isUpToDate(sql) ? viewPending(sql, active) : [];
+      return { settings, view: viewSession(settings, open, log, pending) };
     });
   } finally {
     database.close();

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { sessionId, turnId } from "./ids.ts";
+import { inputId, sessionId, turnId } from "./ids.ts";
 
 /** A point in time as it stands on the wire: UTC with milliseconds. */
 export const time = z.iso.datetime({ precision: 3 });
@@ -46,6 +46,32 @@ const statusData = z.discriminatedUnion("status", [
   z.strictObject({ status: z.literal("resumed"), discard: z.array(seq) }),
   /** A message joined the turn while it ran. */
   z.strictObject({ status: z.literal("steered"), text: z.string() }),
+  /** The turn goes on when these are answered, and these calls of clients' tools have results. */
+  z.strictObject({
+    status: z.literal("waiting"),
+    input_ids: z.array(inputId),
+    tool_use_ids: z.array(z.string()).optional(),
+  }),
+  /**
+   * Settled for everyone. `response` may be cut; null where the time was up for a question. `user_id` is who answered, or
+   * who made the link that was answered by; null where the time was up.
+   */
+  z.strictObject({
+    status: z.literal("answered"),
+    input_id: inputId,
+    response: z.string().nullable(),
+    user_id: z.string().nullable(),
+    via: z.enum(["token", "link", "deadline"]),
+  }),
+  /** The model is shown less of what came before; the log keeps all of it. */
+  z.strictObject({
+    status: z.literal("made_room"),
+    by: z.enum(["gateway", "model"]),
+    /** Tool results that are left out of requests from now on. */
+    cleared_results: z.int().optional(),
+    /** Turns that a summary stands for from now on. */
+    summarised_turns: z.int().optional(),
+  }),
   z.strictObject({ status: z.literal("file_changed"), path: z.string(), sha256: z.string().nullable() }),
   z.strictObject({ status: z.literal("deleted") }),
 ]);
@@ -83,6 +109,16 @@ const eventData = {
     content_size: z.int(),
     duration_seconds: z.number(),
     time_offset: z.number(),
+  }),
+  AUTH_REQUIRED: z.strictObject({
+    input_id: inputId,
+    kind: z.enum(["approval", "question", "link"]),
+    message: z.string(),
+    tool_use_id: z.string(),
+    options: z.array(z.string()).optional(),
+    auth_link: z.string().optional(),
+    expires_at: time,
+    default: z.enum(["allow", "deny"]).nullable(),
   }),
   WORK_PRODUCT: z.strictObject({
     path: z.string(),
@@ -128,6 +164,7 @@ export const event = z.discriminatedUnion("type", [
   eventOf("THINKING"),
   eventOf("TOOL_CALL"),
   eventOf("TOOL_RESULT"),
+  eventOf("AUTH_REQUIRED"),
   eventOf("WORK_PRODUCT"),
   eventOf("ERROR"),
   eventOf("ITERATION_END"),

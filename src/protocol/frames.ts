@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { event, time } from "./events.ts";
 import { sessionId, turnId } from "./ids.ts";
+import { inputResponseBody, toolResultBody } from "./inputs.ts";
 import { FRAME_ID_MAX_CHARS, IDEMPOTENCY_KEY_MAX_CHARS } from "./limits.ts";
 import { cancelBody, submitTurnBody, turnResult, turnStatus } from "./rest.ts";
 
@@ -34,6 +35,16 @@ export const clientFrame = z.discriminatedUnion("type", [
     id: frameId,
   }),
   z.strictObject({ type: z.literal("cancel"), data: cancelBody.optional(), id: frameId }),
+  z.strictObject({
+    type: z.literal("input_response"),
+    data: inputResponseBody.extend({ input_id: z.string() }),
+    id: frameId,
+  }),
+  z.strictObject({
+    type: z.literal("tool_result"),
+    data: toolResultBody.extend({ tool_use_id: z.string() }),
+    id: frameId,
+  }),
   z.strictObject({ type: z.literal("ack"), data: z.strictObject({ cursor: z.string() }), id: frameId }),
   z.strictObject({ type: z.literal("ping"), data: noData, id: frameId }),
 ]);

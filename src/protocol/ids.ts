@@ -9,6 +9,7 @@ const idSchema = <K extends IdKind>(kind: K) => z.string().regex(new RegExp(`^${
 
 export const sessionId = idSchema("session");
 export const turnId = idSchema("turn");
+export const inputId = idSchema("input");
 
 const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

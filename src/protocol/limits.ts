@@ -39,6 +39,27 @@ export const EVENTS_PAGE_MAX = 1_000;
 /** A page ends after this many characters of JSON, however few items they are: an answer crosses RPC whole, 32 MiB at most. */
 export const PAGE_MAX_CHARS = 4_000_000;
 
+/** How long people and clients have to answer, unless a session or the gateway says otherwise: a week. */
+export const INPUT_TIMEOUT_SECONDS = 7 * 24 * 3_600;
+/** The longest that may be asked for: a session that waits costs its stored rows, and nobody answers after a year. */
+export const INPUT_TIMEOUT_MAX_SECONDS = 366 * 24 * 3_600;
+/** A link that was forwarded or forgotten is to end by itself. */
+export const LINK_MAX_SECONDS = INPUT_TIMEOUT_MAX_SECONDS;
+/** The Messages API takes names of this length. */
+export const TOOL_NAME_MAX_CHARS = 64;
+/** Each rule is looked at for each call. */
+export const PERMISSION_RULES_MAX = 100;
+/** What the model is told of clients' tools is sent and paid for with each of its calls. */
+export const CLIENT_TOOLS_MAX = 64;
+export const CLIENT_TOOLS_MAX_BYTES = 64 * 1024;
+export const CLIENT_TOOL_DESCRIPTION_MAX_CHARS = 10_000;
+/** A question is read on a phone. */
+export const QUESTION_MAX_CHARS = 4_000;
+export const QUESTION_MAX_OPTIONS = 20;
+export const OPTION_MAX_CHARS = 200;
+/** A year: above all, a number that is no mistake. */
+export const BUDGET_MAX_SECONDS = 366 * 24 * 3_600;
+
 /** `?wait`, in seconds. */
 export const WAIT_MAX_SECONDS = 300;
 

@@ -1,8 +1,11 @@
 import { z } from "zod";
+import { budget } from "./budget.ts";
+import { clientTools } from "./client-tools.ts";
 import { GatewayError } from "./errors.ts";
 import { type EndStatus, endStatus, event, type Metadata, metadata, time, usage } from "./events.ts";
 import { sessionId, turnId } from "./ids.ts";
 import {
+  INPUT_TIMEOUT_MAX_SECONDS,
   MAX_ITERATIONS_MAX,
   METADATA_MAX_BYTES,
   MODEL_NAME_MAX_CHARS,
@@ -10,9 +13,8 @@ import {
   TITLE_MAX_CHARS,
   USER_ID_MAX_CHARS,
 } from "./limits.ts";
-
-/** A string from outside: lone surrogates are replaced, so that every stored text is well-formed Unicode. */
-const text = () => z.string().overwrite((value) => value.toWellFormed());
+import { permissions } from "./permissions.ts";
+import { wellFormedText as text } from "./text.ts";
 
 function wellFormed(value: Metadata[string]): Metadata[string] {
   if (typeof value === "string") return value.toWellFormed();
@@ -39,12 +41,22 @@ const title = text().max(TITLE_MAX_CHARS);
 const system = text().max(SYSTEM_MAX_CHARS);
 const maxIterations = z.int().min(1).max(MAX_ITERATIONS_MAX);
 
+/** How the session asks people: how long they have, and what becomes of a call that nobody decides on. */
+const asking = {
+  input_timeout_seconds: z.int().min(1).max(INPUT_TIMEOUT_MAX_SECONDS).optional(),
+  input_default: z.enum(["deny", "allow"]).optional(),
+};
+
 export const createSessionBody = z.strictObject({
   user_id: userId.optional(),
   workspace_dir: text().optional(),
   model: modelName.optional(),
   fast_model: modelName.optional(),
   system: system.optional(),
+  permissions: permissions.optional(),
+  ...asking,
+  tools: clientTools.optional(),
+  budget: budget.optional(),
   max_iterations: maxIterations.optional(),
   metadata: metadataInput.optional(),
   title: title.optional(),
@@ -57,16 +69,21 @@ export const patchSessionBody = z.strictObject({
   model: modelName.optional(),
   fast_model: modelName.nullable().optional(),
   system: system.nullable().optional(),
+  permissions: permissions.optional(),
+  ...asking,
+  budget: budget.nullable().optional(),
 });
 export type PatchSessionBody = z.infer<typeof patchSessionBody>;
 
 export const sessionStatus = z.enum(["idle", "queued", "running", "waiting"]);
 export type SessionStatus = z.infer<typeof sessionStatus>;
 
+/** What a turn waits for: an answer, or the result of a client's tool. */
 const pendingInput = z.union([
   z.strictObject({ input_id: z.string(), kind: z.enum(["approval", "question", "link"]) }),
   z.strictObject({ tool_use_id: z.string(), kind: z.literal("tool") }),
 ]);
+export type PendingInput = z.infer<typeof pendingInput>;
 
 export const session = z.strictObject({
   session_id: sessionId,
@@ -96,6 +113,8 @@ export const submitTurnBody = z.strictObject({
   force_complex: z.boolean().optional(),
   metadata: metadataInput.optional(),
   max_iterations: maxIterations.optional(),
+  /** The most that this turn may use, within what the session may. */
+  budget: budget.optional(),
   on_busy: onBusy.optional(),
 });
 export type SubmitTurnBody = z.infer<typeof submitTurnBody>;

@@ -49,6 +49,18 @@ async function obey(
       requireScope(asking, "write");
       await session.cancel(frame.data?.turn_id);
       return;
+    case "input_response": {
+      requireScope(asking, "approve");
+      const { input_id, response } = frame.data;
+      session.answer(asking, input_id, response, "token");
+      return;
+    }
+    case "tool_result": {
+      requireScope(asking, "write");
+      const { tool_use_id, ...result } = frame.data;
+      session.takeResult(asking, tool_use_id, result);
+      return;
+    }
     case "execute": {
       requireScope(asking, "write");
       sockets.checkRoom(socket);

@@ -8,11 +8,13 @@ export type DueTimes = {
   running: boolean;
   indexRetryAt: number | null;
   stageSweepAt: number | null;
+  /** When the time of someone who is asked is up. */
+  inputDeadline: number | null;
 };
 
 /** When the session's one alarm is due next; null when nothing is. */
 export function nextWake(due: DueTimes, now: number): number | null {
-  const times = [due.running ? now + HEARTBEAT_MS : null, due.indexRetryAt, due.stageSweepAt].filter(
+  const times = [due.running ? now + HEARTBEAT_MS : null, due.indexRetryAt, due.stageSweepAt, due.inputDeadline].filter(
     (time) => time !== null,
   );
   return times.length === 0 ? null : Math.min(...times);

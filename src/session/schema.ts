@@ -4,6 +4,19 @@ import { readMeta, writeMeta } from "./settings.ts";
 
 const STEERS = "CREATE TABLE steers (id INTEGER PRIMARY KEY, request TEXT NOT NULL, user_id TEXT NOT NULL)";
 
+const INPUTS = `CREATE TABLE inputs (
+    message_id INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    input_id TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    fallback TEXT,
+    response TEXT,
+    user_id TEXT,
+    PRIMARY KEY (message_id, position, kind)
+  ) WITHOUT ROWID`;
+
 /**
  * A session's tables; STORAGE.md says what each column means. Rows written are money: no AUTOINCREMENT, no secondary
  * index, and text keys WITHOUT ROWID, since each of these writes a second row for every one that is meant.
@@ -36,7 +49,10 @@ const TABLES = [
     starts INTEGER NOT NULL DEFAULT 0,
     cancelled INTEGER NOT NULL DEFAULT 0,
     omitted INTEGER NOT NULL DEFAULT 0,
-    usage TEXT
+    usage TEXT,
+    spent TEXT,
+    paused_at INTEGER,
+    paused_ms INTEGER
   ) WITHOUT ROWID`,
   "CREATE TABLE events (seq INTEGER PRIMARY KEY, type TEXT NOT NULL, turn_id TEXT, at INTEGER NOT NULL, data TEXT)",
   `CREATE TABLE messages (
@@ -62,6 +78,7 @@ const TABLES = [
   CREATE_FILES,
   "CREATE TABLE stages (stage_id TEXT PRIMARY KEY, created_at INTEGER NOT NULL) WITHOUT ROWID",
   STEERS,
+  INPUTS,
   `CREATE TABLE idempotency (
     user_id TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -76,7 +93,15 @@ const TABLES = [
  * What each version added to the tables of the one before, from the second on. They only ever add, so that a session
  * which a newer version has opened can still be opened by this one.
  */
-const ADDITIONS: readonly (readonly string[])[] = [[STEERS, "ALTER TABLE idempotency ADD COLUMN steer TEXT"]];
+const ADDITIONS: readonly (readonly string[])[] = [
+  [STEERS, "ALTER TABLE idempotency ADD COLUMN steer TEXT"],
+  [
+    INPUTS,
+    "ALTER TABLE turns ADD COLUMN spent TEXT",
+    "ALTER TABLE turns ADD COLUMN paused_at INTEGER",
+    "ALTER TABLE turns ADD COLUMN paused_ms INTEGER",
+  ],
+];
 const VERSION = ADDITIONS.length + 1;
 
 export function createTables(sql: Sql): void {
@@ -92,6 +117,11 @@ export function upgradeTables(sql: Sql): void {
     for (const statement of ADDITIONS.slice(version - 1).flat()) sql.exec(statement);
     writeMeta(sql, "schema", String(VERSION));
   });
+}
+
+/** Whether the tables are those of this version: a session that is only looked at is not brought up to date. */
+export function isUpToDate(sql: Sql): boolean {
+  return Number(readMeta(sql, "schema") ?? "1") >= VERSION;
 }
 
 /** Whether this database holds a session. Reads only, so that asking for one that is not there writes nothing. */

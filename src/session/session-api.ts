@@ -5,6 +5,8 @@
 
 import { GatewayError, type Problem, toGatewayError, toProblem } from "../protocol/errors.ts";
 import type { EventType } from "../protocol/events.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
+import type { AnsweredInput, Input, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
 import { MAX_ITERATIONS_DEFAULT } from "../protocol/limits.ts";
 import { isAdmin, type Principal } from "../protocol/principal.ts";
 import type {
@@ -20,7 +22,11 @@ import type {
   Turn,
   TurnPage,
 } from "../protocol/rest.ts";
+import { createToolRegistry } from "../tools/registry.ts";
 import type { FileVersion } from "../workspace/file-table.ts";
+import type { AnsweredVia } from "./answers.ts";
+import { checkBudget, checkClientTools, loosens } from "./check-settings.ts";
+import type { Settings } from "./settings.ts";
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
@@ -35,32 +41,51 @@ export type CreateSession = {
   metadata: Session["metadata"];
   title: string | null;
   workspace_from: string | null;
-};
+} & AskedSettings;
+
+/** What few sessions have: absent where nothing was said. */
+type AskedSettings = Pick<
+  Settings,
+  "permissions" | "loosened" | "input_timeout_seconds" | "input_default" | "tools" | "budget"
+>;
 
 /**
  * What a request makes of a new session, but for where its files come from.
  *
- * @throws GatewayError `forbidden`
+ * @throws GatewayError `forbidden`, `invalid_request`
  */
 export function sessionFields(
   asking: Principal,
-  defaultModel: string,
+  { defaultModel, gateway }: { defaultModel: string; gateway: GatewaySettings },
   body: CreateSessionBody,
 ): Omit<CreateSession, "session_id" | "workspace_from"> {
   const user_id = body.user_id ?? asking.user_id;
   if (user_id !== asking.user_id && !isAdmin(asking)) {
     throw new GatewayError("forbidden", "Only an admin may create a session for another user.");
   }
+  const models = { model: body.model ?? defaultModel, fast_model: body.fast_model ?? null };
+  checkClientTools(body);
+  checkBudget({ ...models, budget: body.budget }, gateway);
+  const { permissions, input_timeout_seconds, input_default, tools, budget } = body;
+  const loosened = loosens(asking, body, gateway, createToolRegistry(undefined, tools).ruled());
   return {
     user_id,
-    model: body.model ?? defaultModel,
-    fast_model: body.fast_model ?? null,
+    ...models,
+    permissions,
+    loosened: loosened ? true : undefined,
+    input_timeout_seconds,
+    input_default,
+    tools,
+    budget,
     system: body.system ?? null,
     max_iterations: body.max_iterations ?? MAX_ITERATIONS_DEFAULT,
     metadata: body.metadata ?? {},
     title: body.title ?? null,
   };
 }
+
+/** An answer, and how it came. */
+export type AnswerInput = { input_id: string; response: string; via: AnsweredVia };
 
 /** `If-Match` and `If-None-Match` as lists of ETags (the sha256 in quotes) or `"*"`; null where the header is absent. */
 export type Conditions = { ifMatch: "*" | string[] | null; ifNoneMatch: "*" | string[] | null };
@@ -94,6 +119,12 @@ export interface SessionApi {
   submit(asking: Principal, body: SubmitTurnBody, idempotencyKey: string | null): Promise<Answer<AcceptedTurn>>;
   /** Answers once the running turn has stopped; with `turnId` that one alone is stopped. */
   cancel(asking: Principal, turnId?: string): Promise<Answer<Cancelled>>;
+  /** Something that people are asked. */
+  input(asking: Principal, inputId: string): Promise<Answer<Input>>;
+  /** Answers it; the same answer again changes nothing. */
+  answer(asking: Principal, answered: AnswerInput): Promise<Answer<AnsweredInput>>;
+  /** Takes the result of a client's tool; the same again changes nothing. */
+  takeResult(asking: Principal, toolUseId: string, result: ToolResultBody): Promise<Answer<TakenToolResult>>;
   /** Newest first. */
   turns(asking: Principal, page: PageRequest): Promise<Answer<TurnPage>>;
   turn(asking: Principal, turnId: string): Promise<Answer<Turn>>;

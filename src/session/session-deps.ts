@@ -1,5 +1,6 @@
 import type { Host, Sql } from "../engine/ports.ts";
 import { createModels } from "../models/models.ts";
+import { parseGatewaySettings } from "../protocol/gateway-settings.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { R2Workspace } from "../workspace/r2-workspace.ts";
 import { DEADLINES } from "./deadlines.ts";
@@ -13,11 +14,12 @@ export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): Se
     sql,
     host,
     model: createModels(env),
-    tools: createToolRegistry(),
+    toolsFor: ({ tools }) => createToolRegistry(undefined, tools),
     openWorkspace: (settings) =>
       new R2Workspace({ sql, bucket: env.BLOBS, spaceId: spaceOf(settings), now: () => host.now() }),
     deadlines: DEADLINES,
     random: () => Math.random(),
     newId,
+    gateway: parseGatewaySettings(env),
   };
 }

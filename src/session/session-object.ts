@@ -4,6 +4,7 @@ import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
 import type { Sql } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
+import type { ToolResultBody } from "../protocol/inputs.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import type { PatchSessionBody, Session as SessionView, SubmitTurnBody } from "../protocol/rest.ts";
@@ -21,6 +22,7 @@ import { hasTables } from "./schema.ts";
 import { Session, type SessionDeps } from "./session.ts";
 import {
   type Answer,
+  type AnswerInput,
   answer,
   type Conditions,
   type CreateSession,
@@ -127,7 +129,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   }
 
   patch(asking: Principal, body: PatchSessionBody) {
-    return answer(() => this.#mine(asking).patch(body));
+    return answer(() => this.#mine(asking).patch(asking, body));
   }
 
   remove(asking: Principal) {
@@ -158,6 +160,18 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
 
   cancel(asking: Principal, turnId?: string) {
     return answer(() => this.#mine(asking).cancel(turnId));
+  }
+
+  input(asking: Principal, inputId: string) {
+    return answer(() => this.#mine(asking).answers.input(inputId));
+  }
+
+  answer(asking: Principal, { input_id, response, via }: AnswerInput) {
+    return answer(() => this.#mine(asking).answer(asking, input_id, response, via));
+  }
+
+  takeResult(asking: Principal, toolUseId: string, result: ToolResultBody) {
+    return answer(() => this.#mine(asking).takeResult(asking, toolUseId, result));
   }
 
   turns(asking: Principal, page: PageRequest) {
@@ -290,6 +304,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       running: session.running,
       indexRetryAt: session.index.retryAt,
       stageSweepAt: nextSweepAt(this.#sql),
+      inputDeadline: session.answers.deadline,
     };
     const next = nextWake(due, now);
     if (next !== null) this.#alarm.wakeAt(next);

@@ -1,11 +1,19 @@
 import { toTimestamp } from "../protocol/events.ts";
-import type { Session as SessionView } from "../protocol/rest.ts";
+import type { PendingInput, Session as SessionView } from "../protocol/rest.ts";
 import type { EventLog } from "./event-log.ts";
 import { type Settings, workspaceDir } from "./settings.ts";
 import type { OpenTurn } from "./turn-table.ts";
 
-/** A session as the API shows it. `open` are its turns that have not ended, in the order in which they run. */
-export function viewSession(settings: Settings, open: readonly OpenTurn[], log: EventLog): SessionView {
+/**
+ * A session as the API shows it. `open` are its turns that have not ended, in the order in which they run; `pending` is
+ * what is asked of somebody.
+ */
+export function viewSession(
+  settings: Settings,
+  open: readonly OpenTurn[],
+  log: EventLog,
+  pending: PendingInput[],
+): SessionView {
   const { session_id, user_id, title, model, metadata, created_at, changed_at } = settings;
   const active = open.find(({ status }) => status !== "queued");
   const queued = open.filter(({ status }) => status === "queued");
@@ -13,7 +21,7 @@ export function viewSession(settings: Settings, open: readonly OpenTurn[], log: 
     session_id,
     user_id,
     title,
-    status: active !== undefined ? "running" : queued.length > 0 ? "queued" : "idle",
+    status: active !== undefined ? statusOf(active) : queued.length > 0 ? "queued" : "idle",
     workspace_dir: workspaceDir(settings),
     model,
     // What is given away may be changed by whoever has it.
@@ -23,6 +31,10 @@ export function viewSession(settings: Settings, open: readonly OpenTurn[], log: 
     last_seq: log.lastSeq,
     active_turn: active?.turn_id ?? null,
     queued_turns: queued.map(({ turn_id }) => turn_id),
-    pending_inputs: [],
+    pending_inputs: pending,
   };
+}
+
+function statusOf({ status }: OpenTurn): "running" | "waiting" {
+  return status === "waiting" ? "waiting" : "running";
 }

@@ -1,7 +1,10 @@
 import { Aborted } from "../engine/abortable.ts";
+import { nextStep } from "../engine/next-step.ts";
 import type { Host, Model, Sql, Workspace } from "../engine/ports.ts";
 import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
+import type { AnsweredInput, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
 import { HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import {
@@ -15,6 +18,8 @@ import {
   type TurnPage,
   type TurnResult,
 } from "../protocol/rest.ts";
+import { type AnsweredVia, Answers } from "./answers.ts";
+import { patchSettings } from "./check-settings.ts";
 import { driveTurn } from "./drive-turn.ts";
 import { EventLog } from "./event-log.ts";
 import { IndexOutbox } from "./index-outbox.ts";
@@ -23,19 +28,23 @@ import type { PageRequest } from "./session-api.ts";
 import { viewSession } from "./session-view.ts";
 import { readSettings, type Settings, titleFrom, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
+import type { TurnCallsOptions } from "./turn-calls.ts";
 import { TurnQueue } from "./turn-queue.ts";
-import { findTurn, turnsBefore } from "./turn-table.ts";
+import { findTurn, type TurnRow, turnsBefore } from "./turn-table.ts";
 import { viewTurn } from "./turn-view.ts";
 
 export type SessionDeps = {
   sql: Sql;
   host: Host;
   model: Model;
-  tools: ToolSet;
+  /** The gateway's tools and those of the session's clients. */
+  toolsFor(settings: Settings): ToolSet;
   openWorkspace(settings: Settings): Workspace;
   deadlines: Deadlines;
   random(): number;
-  newId(kind: "turn" | "stage"): string;
+  newId(kind: "turn" | "stage" | "input"): string;
+  /** What the gateway's owner has set for all sessions. */
+  gateway: GatewaySettings;
 };
 
 type Loop = { turn: StoredTurn; abort: AbortController; ended: Promise<void> };
@@ -44,8 +53,10 @@ type Loop = { turn: StoredTurn; abort: AbortController; ended: Promise<void> };
 export class Session {
   readonly log: EventLog;
   readonly index: IndexOutbox;
+  readonly answers: Answers;
   readonly #deps: SessionDeps;
   readonly #queue: TurnQueue;
+  readonly #tools: ToolSet;
   #settings: Settings;
   #loop: Loop | null = null;
   /** A turn runs, by what is stored, whose loop ended before it: with the process before this one, or by a failure. */
@@ -76,6 +87,7 @@ export class Session {
     const { sql, host } = deps;
     this.#deps = deps;
     this.#settings = settings;
+    this.#tools = deps.toolsFor(settings);
     const now = () => host.now();
     this.log = new EventLog(sql, (event) => host.broadcast(event), now);
     this.#queue = new TurnQueue({
@@ -84,6 +96,7 @@ export class Session {
       now,
       newTurnId: () => deps.newId("turn"),
       settings: () => this.#settings,
+      onGoOn: () => this.wakeSoon(),
       onCancel: () => this.#loop?.abort.abort(new Aborted()),
       onStart: (userInput) => {
         this.wakeSoon();
@@ -96,6 +109,7 @@ export class Session {
       },
     });
     this.#interrupted = this.#queue.active?.status === "running";
+    this.answers = new Answers({ ...this.#turnOptions(), active: () => this.#queue.active });
     this.index = new IndexOutbox({
       sql,
       host,
@@ -108,8 +122,10 @@ export class Session {
     return this.#settings;
   }
 
+  /** Whether a turn runs, or is about to. One that waits for somebody needs nothing until they answer. */
   get running(): boolean {
-    return this.#queue.active !== null || this.#queue.queued.length > 0;
+    const { active, queued } = this.#queue;
+    return active === null ? queued.length > 0 : active.status === "running";
   }
 
   /** Other people's sessions do not exist. @throws GatewayError `not_found` */
@@ -119,13 +135,18 @@ export class Session {
 
   describe(): SessionView {
     const { active, queued } = this.#queue;
-    return viewSession(this.#settings, active === null ? queued : [active, ...queued], this.log);
+    return viewSession(
+      this.#settings,
+      active === null ? queued : [active, ...queued],
+      this.log,
+      this.answers.pending(),
+    );
   }
 
-  patch(body: PatchSessionBody): SessionView {
-    const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+  /** @throws GatewayError `forbidden`, `invalid_request` */
+  patch(asking: Principal, body: PatchSessionBody): SessionView {
     const changed = { changed_at: this.#deps.host.now(), revision: this.#settings.revision + 1 };
-    const settings = { ...this.#settings, ...given, ...changed };
+    const settings = { ...patchSettings(asking, this.#settings, body, this.#deps.gateway), ...changed };
     this.#deps.sql.transaction(() => {
       writeSettings(this.#deps.sql, settings);
       this.wakeSoon();
@@ -154,12 +175,24 @@ export class Session {
     if (this.#queue.active !== null && this.#loop?.turn.ended) await this.#loop.ended;
     this.#drive();
     const { active } = this.#queue;
-    const loop = this.#loop;
-    if (active === null || loop === null) return { turn_id: null };
-    if (turnId !== undefined && turnId !== active.turn_id) return { turn_id: null };
+    if (active === null || (turnId !== undefined && turnId !== active.turn_id)) return { turn_id: null };
     this.#queue.cancelActive();
+    // One that waits for somebody has no loop, and gets one that ends it.
+    this.#drive();
+    const loop = this.#loop;
+    if (loop === null) return { turn_id: null };
     await loop.ended;
-    return { turn_id: loop.turn.row.turn_id };
+    return { turn_id: active.turn_id };
+  }
+
+  /** Answers what people were asked. @throws GatewayError, see `Answers.answer` */
+  answer(asking: Principal, inputId: string, response: string, via: AnsweredVia): AnsweredInput {
+    return this.#answering(() => this.answers.answer(asking, inputId, response, via));
+  }
+
+  /** Takes the result of a client's tool. @throws GatewayError, see `Answers.takeResult` */
+  takeResult(asking: Principal, toolUseId: string, result: ToolResultBody): TakenToolResult {
+    return this.#answering(() => this.answers.takeResult(asking, toolUseId, result));
   }
 
   withdraw(turnId: string): void {
@@ -172,7 +205,7 @@ export class Session {
     const { sql, host } = this.#deps;
     const row = findTurn(sql, turnId);
     if (row === undefined) throw notFound();
-    return viewTurn(row, this.#settings.session_id, this.log, host.now());
+    return this.#viewTurn(row, host.now());
   }
 
   result(turnId: string): TurnResult {
@@ -191,7 +224,7 @@ export class Session {
       if (turns.length === limit || chars > PAGE_MAX_CHARS) {
         return { turns, next_cursor: turns.at(-1)?.turn_id ?? null };
       }
-      const turn = viewTurn(row, this.#settings.session_id, this.log, host.now());
+      const turn = this.#viewTurn(row, host.now());
       chars += JSON.stringify(turn).length;
       turns.push(turn);
     }
@@ -203,6 +236,7 @@ export class Session {
    * is left alone.
    */
   resume(): void {
+    this.answers.settleExpired();
     this.#drive();
     this.follow();
   }
@@ -232,10 +266,14 @@ export class Session {
     const row = this.#queue.startNext();
     if (row === null) return;
     const turn = this.#openTurn(row.turn_id);
+    if (row.status === "waiting") {
+      if (nextStep(turn.state(), this.#deps.host.now()).do === "wait_for_answers") return;
+      this.#queue.goOn();
+    }
     const abort = new AbortController();
     const goOn = () => {
       this.#loop = null;
-      this.#interrupted = !turn.ended;
+      this.#interrupted = !turn.ended && this.#queue.active?.status !== "waiting";
       if (this.#stopped || this.#interrupted) return;
       this.#drive();
       this.follow();
@@ -248,7 +286,8 @@ export class Session {
   }
 
   #run(turn: StoredTurn, signal: AbortSignal): Promise<void> {
-    const { host, model, tools, openWorkspace, deadlines, random, newId } = this.#deps;
+    const { host, model, openWorkspace, deadlines, random, newId } = this.#deps;
+    const tools = this.#tools;
     const now = () => host.now();
     const newStageId = () => newId("stage");
     const openDeps = () => {
@@ -259,18 +298,44 @@ export class Session {
   }
 
   #openTurn(turnId: string): StoredTurn {
-    const { sql, tools, host } = this.#deps;
-    const row = findTurn(sql, turnId);
+    const row = findTurn(this.#deps.sql, turnId);
     if (row === undefined) throw new Error("the running turn is not stored");
     return new StoredTurn(row, {
-      sql,
-      log: this.log,
-      tools,
-      now: () => host.now(),
-      settings: () => this.#settings,
+      ...this.#turnOptions(),
       isCurrent: () => !this.#stopped,
+      onWait: () => this.#queue.pauseActive(),
       onEnd: (writer) => this.#queue.endActive(writer),
     });
+  }
+
+  #turnOptions(): TurnCallsOptions {
+    const { sql, host, gateway, newId } = this.#deps;
+    return {
+      sql,
+      log: this.log,
+      tools: this.#tools,
+      now: () => host.now(),
+      settings: () => this.#settings,
+      gateway,
+      newInputId: () => newId("input"),
+      wakeAt: (time) => host.wakeAt(time),
+    };
+  }
+
+  #viewTurn(row: TurnRow, now: number): Turn {
+    const pending = row.turn_id === this.#queue.active?.turn_id ? this.answers.pending() : [];
+    return viewTurn(row, { sessionId: this.#settings.session_id, log: this.log, pending, now });
+  }
+
+  /** Settles something, and goes on with what waited for it. */
+  #answering<T>(settle: () => T): T {
+    try {
+      return settle();
+    } finally {
+      // A deadline may have settled it first.
+      this.#drive();
+      this.follow();
+    }
   }
 
   /** To be called inside a transaction: even if the process dies, a turn goes on and the index row follows. */

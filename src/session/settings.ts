@@ -1,9 +1,13 @@
 import { z } from "zod";
 import type { Sql } from "../engine/ports.ts";
+import { budget } from "../protocol/budget.ts";
+import { clientTools } from "../protocol/client-tools.ts";
 import { metadata } from "../protocol/events.ts";
 import { firstChars } from "../protocol/first-chars.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import { DERIVED_TITLE_CHARS } from "../protocol/limits.ts";
 import { workspaceDirOf } from "../protocol/paths.ts";
+import { type PermissionRules, permissions } from "../protocol/permissions.ts";
 
 /** What a session is, as one row of `meta`. */
 const settings = z.strictObject({
@@ -15,6 +19,16 @@ const settings = z.strictObject({
   system: z.string().nullable(),
   max_iterations: z.int(),
   metadata,
+  // What few sessions have is left out where it is not said, so that older versions can open the others.
+  permissions: permissions.optional(),
+  /** An admin set the permissions, which then count for more than the gateway's. */
+  loosened: z.literal(true).optional(),
+  /** How long someone who is asked has; absent: as the gateway says. */
+  input_timeout_seconds: z.int().optional(),
+  input_default: z.enum(["deny", "allow"]).optional(),
+  /** The tools that clients run. They never change. */
+  tools: clientTools.optional(),
+  budget: budget.nullable().optional(),
   /** The space that holds its files; null for a session whose files lie in a directory. */
   space_id: z.string().nullable(),
   /** The directory that was named for its files; without one they have a place of their own. */
@@ -35,6 +49,14 @@ export function readSettings(sql: Sql): Settings | null {
 
 export function writeSettings(sql: Sql, value: Settings): void {
   writeMeta(sql, "session", JSON.stringify(value));
+}
+
+/** What decides on the session's tool calls. */
+export function permissionRules(
+  { permissions: session = {}, loosened }: Pick<Settings, "permissions" | "loosened">,
+  gateway: GatewaySettings,
+): PermissionRules {
+  return { gateway: gateway.permissions, session, loosened: loosened === true };
 }
 
 /** What the session shows as its `workspace_dir`. */

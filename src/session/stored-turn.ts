@@ -2,16 +2,21 @@ import type { TurnEnd, TurnState } from "../engine/next-step.ts";
 import type { Committed, Staged } from "../engine/ports.ts";
 import {
   type BlockWriter,
+  type ModelUse,
   type RequestMaterial,
+  type Retry,
   type Step,
   type ToolOutcome,
   type ToolUse,
   TurnClosed,
   type TurnStore,
 } from "../engine/turn-store.ts";
+import { reachedLimit, type Spent, tokensOf } from "../protocol/budget.ts";
 import type { LogWriter } from "./event-log.ts";
 import { iterationEnd } from "./iteration-end.ts";
 import type { LiveBlock } from "./live-block.ts";
+import { viewPending } from "./pending-inputs.ts";
+import { addSpending, addSpent, spendingOf, spentBefore, spentOf } from "./spending.ts";
 import { countSteers, takeSteer } from "./steers.ts";
 import { insertModelMessage, insertUserMessage, lastMessage, readTranscript } from "./transcript.ts";
 import { type CallClosing, TurnCalls, type TurnCallsOptions } from "./turn-calls.ts";
@@ -20,6 +25,8 @@ import { addUsage, isCancelled, requestOf, type TurnRow, updateTurn, usageOf } f
 export type StoredTurnOptions = TurnCallsOptions & {
   /** Whether this loop is still the turn's own. */
   isCurrent(): boolean;
+  /** Called once it is stored that the turn waits for somebody. */
+  onWait(): void;
   /** Called in the transaction that ends the turn, after its last event. What it returns is called once that is committed. */
   onEnd(writer: LogWriter): () => void;
 };
@@ -29,6 +36,8 @@ export class StoredTurn implements TurnStore {
   readonly #options: StoredTurnOptions;
   readonly #calls: TurnCalls;
   #row: TurnRow;
+  /** What the session's other turns have used; null until somebody asks. */
+  #spentBefore: Spent | null = null;
 
   constructor(row: TurnRow, options: StoredTurnOptions) {
     this.#row = row;
@@ -55,6 +64,7 @@ export class StoredTurn implements TurnStore {
       maxIterations: requestOf(this.#row).max_iterations ?? settings().max_iterations,
       retryAt: this.#row.retry_at,
       starts: this.#row.starts,
+      overBudget: this.#overBudget(),
       steered: countSteers(sql) > 0 ? "waiting" : last?.followed === true ? "joined" : "none",
       last:
         last === null
@@ -116,20 +126,33 @@ export class StoredTurn implements TurnStore {
     });
   }
 
+  wait(): void {
+    const { sql, now, onWait } = this.#options;
+    const pending = viewPending(sql, this.#row.turn_id);
+    this.#commit((writer) => {
+      const input_ids = pending.flatMap((input) => ("input_id" in input ? [input.input_id] : []));
+      const tool_use_ids = pending.flatMap((input) => ("tool_use_id" in input ? [input.tool_use_id] : []));
+      const tools = tool_use_ids.length === 0 ? {} : { tool_use_ids };
+      writer.append({ type: "STATUS", data: { status: "waiting", input_ids, ...tools } }, this.#row.turn_id);
+      return { status: "waiting", paused_at: now() };
+    });
+    onWait();
+  }
+
   commitStep(step: Step, end: TurnEnd | null): void {
     this.#commit((writer) => {
       const { sql } = this.#options;
       const turnId = this.#row.turn_id;
       writer.commitBlocks();
-      insertModelMessage(sql, turnId, step);
-      this.#calls.tell(writer, step.content, step.calls);
+      const messageId = insertModelMessage(sql, turnId, step);
+      this.#calls.tell(writer, messageId, step);
       const progress: Partial<TurnRow> = {
         model_calls: this.#row.model_calls + 1,
         tool_calls: this.#row.tool_calls + step.calls.length,
         attempt: 1,
         retry_at: null,
         starts: 0,
-        usage: JSON.stringify(addUsage(usageOf(this.#row), step.usage)),
+        ...this.#using(step),
       };
       if (end === null) return progress;
       // Refused it is too where a cancel came in the same moment.
@@ -138,7 +161,7 @@ export class StoredTurn implements TurnStore {
     });
   }
 
-  retryStep({ code, delayMs, change }: Parameters<TurnStore["retryStep"]>[0]): void {
+  retryStep({ code, delayMs, change }: Retry, used: ModelUse): void {
     this.#commit((writer) => {
       const attempt = this.#row.attempt + 1;
       const discard = writer.discardBlocks(this.#row.first_seq ?? 1);
@@ -147,6 +170,7 @@ export class StoredTurn implements TurnStore {
       return {
         attempt,
         retry_at: this.#options.now() + delayMs,
+        ...this.#using(used),
         ...(change === "raise_max_tokens" ? { raised_max_tokens: 1 } : {}),
         ...(change === "make_room" ? { make_room: 1 } : {}),
       };
@@ -180,8 +204,33 @@ export class StoredTurn implements TurnStore {
     });
   }
 
-  finish(end: TurnEnd, { omit } = { omit: false }): void {
-    this.#commit((writer) => this.#end(writer, this.#row, end, omit, writer.discardBlocks(this.#row.first_seq ?? 1)));
+  finish(end: TurnEnd, { omit = false, used }: { omit?: boolean; used?: ModelUse } = {}): void {
+    this.#commit((writer) => {
+      const progress = used === undefined ? {} : this.#using(used);
+      const discard = writer.discardBlocks(this.#row.first_seq ?? 1);
+      return { ...progress, ...this.#end(writer, { ...this.#row, ...progress }, end, omit, discard) };
+    });
+  }
+
+  /** What a call of a model used, be it that nothing came of it: it is paid for. */
+  #using({ model, usage }: ModelUse): Partial<TurnRow> {
+    if (tokensOf(usage) === 0) return {};
+    const spending = addSpending(spendingOf(this.#row), { model, usage }, this.#options.gateway.prices);
+    return { usage: JSON.stringify(addUsage(usageOf(this.#row), usage)), spent: JSON.stringify(spending) };
+  }
+
+  #overBudget(): TurnState["overBudget"] {
+    const { sql, settings, gateway, now } = this.#options;
+    const ofTurn = requestOf(this.#row).budget ?? null;
+    const ofSession = settings().budget ?? null;
+    if (ofTurn === null && ofSession === null) return null;
+    const spent = spentOf(this.#row, gateway.prices, now());
+    const inTurn = reachedLimit(ofTurn, spent);
+    if (inTurn !== null) return { budget: "turn", ...inTurn };
+    if (ofSession === null) return null;
+    this.#spentBefore ??= spentBefore(sql, this.#row.turn_id, gateway.prices, now());
+    const inSession = reachedLimit(ofSession, addSpent(this.#spentBefore, spent));
+    return inSession === null ? null : { budget: "session", ...inSession };
   }
 
   /** Starts of the host are counted from the last progress on. */

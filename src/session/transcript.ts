@@ -4,6 +4,7 @@ import type { Step, ToolOutcome, ToolUse, TranscriptEntry } from "../engine/turn
 import { firstChars } from "../protocol/first-chars.ts";
 import type { Json } from "../protocol/json.ts";
 import { PREVIEW_MAX_CHARS } from "../protocol/limits.ts";
+import { waitingPositions } from "./input-table.ts";
 
 /**
  * One row of `tool_calls`. `unreadable`: open, and its input is no JSON object. `applying`: decided, and `result` holds
@@ -39,6 +40,8 @@ export type LastMessage = {
   calls: CallRow[];
   /** The calls as the model made them, in the order of `calls`. */
   uses: ToolUse[];
+  /** The positions of calls that wait for someone. */
+  waiting: ReadonlySet<number>;
 };
 
 const blocks = contentBlock.array();
@@ -49,17 +52,53 @@ export function lastMessage(sql: Sql, turnId: string): LastMessage | null {
     "SELECT *, (SELECT MAX(id) FROM messages) AS newest FROM messages WHERE role = 'assistant' ORDER BY id DESC LIMIT 1",
   );
   if (row === undefined || row.turn_id !== turnId) return null;
-  const calls = sql.exec<CallRow & SqlRow>("SELECT * FROM tool_calls WHERE message_id = ? ORDER BY position", row.id);
-  const content = parseBlocks(row.content);
-  const inputs = content.filter((block) => block.type === "tool_use").map((block) => block["input"]);
-  const uses = calls.map(({ tool_use_id, name, status, position }) => ({
+  const calls = callsOf(sql, row.id);
+  const stopDetails: Json = row.stop_details === null ? null : JSON.parse(row.stop_details);
+  return {
+    messageId: row.id,
+    stopReason: row.stop_reason,
+    stopDetails,
+    followed: row.newest !== row.id,
+    calls,
+    uses: usesOf(calls, row.content),
+    waiting: calls.length === 0 ? new Set() : waitingPositions(sql, row.id),
+  };
+}
+
+/** A call as it is stored, as the model made it, and the turn that it belongs to. */
+export type FoundCall = { call: CallRow; use: ToolUse; turnId: string };
+
+/** @throws for a call that is not stored */
+export function findCall(sql: Sql, messageId: number, position: number): FoundCall {
+  const [row] = sql.exec<MessageRow & SqlRow>("SELECT * FROM messages WHERE id = ?", messageId);
+  const calls = callsOf(sql, messageId);
+  const call = calls[position];
+  const use = usesOf(calls, row?.content ?? "[]")[position];
+  if (row === undefined || call === undefined || use === undefined) throw new Error("a tool call is not stored");
+  return { call, use, turnId: row.turn_id };
+}
+
+/** The last call that had this id, which a model may give again; null where none had. */
+export function findCallPlace(sql: Sql, toolUseId: string): CallPlace | null {
+  const [row] = sql.exec<{ message_id: number; position: number }>(
+    "SELECT message_id, position FROM tool_calls WHERE tool_use_id = ? ORDER BY message_id DESC, position DESC LIMIT 1",
+    toolUseId,
+  );
+  return row === undefined ? null : { messageId: row.message_id, position: row.position };
+}
+
+function callsOf(sql: Sql, messageId: number): CallRow[] {
+  return sql.exec<CallRow & SqlRow>("SELECT * FROM tool_calls WHERE message_id = ? ORDER BY position", messageId);
+}
+
+/** The calls as the model made them. */
+function usesOf(calls: CallRow[], content: string): ToolUse[] {
+  const inputs = parseBlocks(content).flatMap((block) => (block.type === "tool_use" ? [block["input"]] : []));
+  return calls.map(({ tool_use_id, name, status, position }) => ({
     id: tool_use_id,
     name,
     input: status === "unreadable" ? undefined : inputs[position],
   }));
-  const stopDetails: Json = row.stop_details === null ? null : JSON.parse(row.stop_details);
-  const followed = row.newest !== row.id;
-  return { messageId: row.id, stopReason: row.stop_reason, stopDetails, followed, calls, uses };
 }
 
 export function insertUserMessage(sql: Sql, turnId: string, text: string): void {
@@ -67,9 +106,9 @@ export function insertUserMessage(sql: Sql, turnId: string, text: string): void 
   sql.exec("INSERT INTO messages (turn_id, role, content) VALUES (?, 'user', ?)", turnId, content);
 }
 
-/** Stores a message of the model's with its calls, which are all still to be run. An empty message is none. */
-export function insertModelMessage(sql: Sql, turnId: string, step: Step): void {
-  if (step.content.length === 0) return;
+/** Stores a message of the model's with its calls, which are all still to be run, and gives its id. An empty message is none. */
+export function insertModelMessage(sql: Sql, turnId: string, step: Step): number | null {
+  if (step.content.length === 0) return null;
   const [message] = sql.exec<{ id: number }>(
     "INSERT INTO messages (turn_id, role, content, model, stop_reason, stop_details) VALUES (?, 'assistant', ?, ?, ?, ?) RETURNING id",
     turnId,
@@ -78,10 +117,12 @@ export function insertModelMessage(sql: Sql, turnId: string, step: Step): void {
     step.stopReason,
     JSON.stringify(step.stopDetails),
   );
-  if (message !== undefined) insertCalls(sql, message.id, step.calls);
+  if (message === undefined) return null;
+  insertCalls(sql, message.id, step.calls);
+  return message.id;
 }
 
-type CallPlace = { messageId: number; position: number };
+export type CallPlace = { messageId: number; position: number };
 
 export function markCallStarted(sql: Sql, { messageId, position }: CallPlace, stageId: string): void {
   sql.exec(
@@ -173,7 +214,7 @@ function parseBlocks(text: string): ContentBlock[] {
 }
 
 /** A result as the API takes it: an empty one is refused as text, so it says that it is empty. */
-function resultContent(content: ToolResultContent): ToolResultContent {
+export function resultContent(content: ToolResultContent): ToolResultContent {
   return content === "" ? "(no output)" : content;
 }
 

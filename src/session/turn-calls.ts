@@ -1,14 +1,19 @@
-import type { ContentBlock } from "../engine/messages.ts";
 import type { CallState } from "../engine/next-step.ts";
 import type { Committed, Sql, Staged } from "../engine/ports.ts";
 import type { ToolSet } from "../engine/turn-deps.ts";
-import type { ToolOutcome, ToolUse } from "../engine/turn-store.ts";
+import type { Step, ToolOutcome, ToolUse } from "../engine/turn-store.ts";
+import { toTimestamp } from "../protocol/events.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import type { Json } from "../protocol/json.ts";
+import { approvalMessage, needOf } from "./call-need.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
-import type { Settings } from "./settings.ts";
+import { type InputRow, insertInput } from "./input-table.ts";
+import { permissionRules, type Settings } from "./settings.ts";
 import { openStage } from "./stages.ts";
 import {
+  type CallPlace,
   type CallRow,
+  findCall,
   type LastMessage,
   lastMessage,
   markCallApplying,
@@ -20,12 +25,23 @@ import {
 import type { TurnRow } from "./turn-table.ts";
 import { workProductEvent } from "./work-product.ts";
 
-export type TurnCallsOptions = { sql: Sql; log: EventLog; tools: ToolSet; now(): number; settings(): Settings };
+export type TurnCallsOptions = {
+  sql: Sql;
+  log: EventLog;
+  tools: ToolSet;
+  now(): number;
+  settings(): Settings;
+  gateway: GatewaySettings;
+  newInputId(): string;
+  /** Makes sure that the session is woken at `time` (ms since the epoch), inside the transaction that needs it. */
+  wakeAt(time: number): void;
+};
 
 /** What became of a call that was to be closed; see `TurnStore.closeCall`. */
 export type CallClosing = "closed" | "conflict" | "applying";
 
 const LEFT_STARTED = "The turn ended before this call did. It may or may not have taken effect.";
+const DENIED = "The permissions of this session do not allow this call. Nothing was run.";
 const NOT_RUN = "The turn ended before this call was done. It changed nothing.";
 
 /**
@@ -42,8 +58,11 @@ export class TurnCalls {
   }
 
   /** How each call of a message stands, and whether it may run together with others, or again. */
-  states({ calls, uses }: LastMessage): CallState[] {
-    return calls.map((call) => this.#stateOf(call, uses[call.position]));
+  states({ calls, uses, waiting }: LastMessage): CallState[] {
+    return calls.map((call) => ({
+      ...this.#stateOf(call, uses[call.position]),
+      waits: waiting.has(call.position),
+    }));
   }
 
   /** The call at `index`, as the model made it. */
@@ -53,8 +72,12 @@ export class TurnCalls {
     return use;
   }
 
-  /** Tells of the calls of a message that is committed. Those that the model's own server ran stand in its content alone. */
-  tell(writer: LogWriter, content: ContentBlock[], calls: ToolUse[]): void {
+  /**
+   * Tells of the calls of a message that is committed, and asks for what they need, all at once. Those that the model's
+   * own server ran stand in its content alone. What is asked for is decided here: permissions that change later count for
+   * later calls.
+   */
+  tell(writer: LogWriter, messageId: number | null, { content, calls }: Pick<Step, "content" | "calls">): void {
     const { turn_id } = this.#turn;
     const time_offset = this.#timeOffset();
     for (const block of content) {
@@ -63,9 +86,45 @@ export class TurnCalls {
       writer.append({ type: "TOOL_CALL", data: { ...call, executor: "model", time_offset } }, turn_id);
     }
     for (const { id, name, input } of calls) {
-      const data = { id, name, input: toJson(input ?? {}), executor: "gateway" as const, time_offset };
+      const data = { id, name, input: toJson(input ?? {}), executor: this.#executorOf(name), time_offset };
       writer.append({ type: "TOOL_CALL", data }, turn_id);
     }
+    if (messageId === null) return;
+    for (const [position, use] of calls.entries()) this.#admit(writer, { messageId, position }, use);
+  }
+
+  /** Asks somebody for what a call needs. */
+  ask(writer: LogWriter, { messageId, position }: CallPlace, use: ToolUse, kind: InputRow["kind"]): void {
+    const { sql, now, settings, gateway, newInputId, tools, wakeAt } = this.#options;
+    const { input_timeout_seconds, input_default } = settings();
+    const tool = tools.get(use.name);
+    const ofTool = tool !== undefined && kind === "tool" && "timeoutSeconds" in tool ? tool.timeoutSeconds : null;
+    const asked_at = now();
+    const expires_at = asked_at + 1_000 * (ofTool ?? input_timeout_seconds ?? gateway.inputTimeoutSeconds);
+    const fallback = kind === "approval" ? (input_default ?? gateway.inputDefault) : null;
+    const input_id = newInputId();
+    insertInput(sql, { message_id: messageId, position, kind, input_id, asked_at, expires_at, fallback });
+    wakeAt(expires_at);
+    // A client's tool is asked for by its TOOL_CALL.
+    if (kind === "tool") return;
+    const question = tool !== undefined && "question" in tool ? tool.question(tool.input.parse(use.input)) : null;
+    const { message, options } = question ?? { message: approvalMessage(use) };
+    const data = {
+      input_id,
+      kind,
+      message,
+      tool_use_id: use.id,
+      ...(options === undefined ? {} : { options }),
+      expires_at: toTimestamp(expires_at),
+      default: fallback,
+    };
+    writer.append({ type: "AUTH_REQUIRED", data }, this.#turn.turn_id);
+  }
+
+  /** Closes a call with what somebody answered, or with why nobody did. */
+  closeAnswered(writer: LogWriter, { messageId, position }: CallPlace, outcome: ToolOutcome): void {
+    const { call, use } = findCall(this.#options.sql, messageId, position);
+    this.#close(writer, { messageId, index: position, use, stageId: call.stage_id }, outcome);
   }
 
   start(index: number, stageId: string): void {
@@ -124,6 +183,18 @@ export class TurnCalls {
     }
   }
 
+  #admit(writer: LogWriter, place: CallPlace, use: ToolUse): void {
+    const { tools, settings, gateway } = this.#options;
+    const need = needOf(tools.get(use.name), use, permissionRules(settings(), gateway));
+    if (need === "denial") this.closeAnswered(writer, place, { content: DENIED, isError: true, durationMs: 0 });
+    else if (need !== "nothing") this.ask(writer, place, use, need);
+  }
+
+  #executorOf(name: string): "gateway" | "client" {
+    const tool = this.#options.tools.get(name);
+    return tool !== undefined && "asks" in tool && tool.asks === "client" ? "client" : "gateway";
+  }
+
   #close(
     writer: LogWriter,
     { messageId, index, use, stageId }: { messageId: number; index: number; use: ToolUse; stageId: string | null },
@@ -142,12 +213,13 @@ export class TurnCalls {
     writer.append({ type: "TOOL_RESULT", data }, this.#turn.turn_id);
   }
 
-  #stateOf(call: CallRow, use: ToolUse | undefined): CallState {
+  #stateOf(call: CallRow, use: ToolUse | undefined): Omit<CallState, "waits"> {
     const tool = use === undefined ? undefined : this.#options.tools.get(use.name);
     const status = call.status === "unreadable" ? "open" : call.status;
     // A call of no tool, or with no valid input, does nothing but get its error result.
     const input = tool?.input.safeParse(use?.input);
-    if (tool === undefined || input?.success !== true) return { readOnly: true, retry: "safe", status };
+    if (tool === undefined || "asks" in tool || input?.success !== true)
+      return { readOnly: true, retry: "safe", status };
     const retry = typeof tool.retry === "function" ? tool.retry(input.data) : tool.retry;
     return { readOnly: tool.readOnly, retry, status };
   }

@@ -33,6 +33,8 @@ export type TurnQueueOptions = {
   settings(): Settings;
   /** Called inside the transaction that starts a turn, or starts it again. What it returns is called once that is committed. */
   onStart(userInput: string): () => void;
+  /** Called inside the transaction in which a turn that waited for somebody goes on. */
+  onGoOn(): void;
   /** Called once it is stored that the running turn is cancelled. */
   onCancel(): void;
 };
@@ -126,6 +128,24 @@ export class TurnQueue {
       this.#active = null;
       this.#queued = [...turns, ...this.#queued];
     };
+  }
+
+  /** For the running turn, once it is stored that it waits for somebody. */
+  pauseActive(): void {
+    if (this.#active !== null) this.#active = { ...this.#active, status: "waiting" };
+  }
+
+  /** The turn that waits for somebody goes on: what it waited for was answered, or it was cancelled. */
+  goOn(): void {
+    if (this.#active === null) return;
+    const { sql, now, onGoOn } = this.#options;
+    const { turn_id, paused_at, paused_ms } = this.#stored(this.#active);
+    sql.transaction(() => {
+      const waited = paused_at === null ? 0 : now() - paused_at;
+      updateTurn(sql, turn_id, { status: "running", paused_at: null, paused_ms: (paused_ms ?? 0) + waited });
+      onGoOn();
+    });
+    this.#active = { ...this.#active, status: "running" };
   }
 
   /** Cancels the running turn. */

@@ -36,6 +36,12 @@ export type TurnRow = {
   cancelled: number;
   omitted: number;
   usage: string | null;
+  /** What was used of each model, as JSON; see `spending.ts`. */
+  spent: string | null;
+  /** Since when it waits for someone; null while it does not. */
+  paused_at: number | null;
+  /** How long it has waited for someone before that. */
+  paused_ms: number | null;
 };
 
 /** What a new turn is; the other columns have their defaults. */

@@ -1,12 +1,15 @@
 import { formatCursor } from "../protocol/cursors.ts";
 import { type EventType, toTimestamp } from "../protocol/events.ts";
 import { traceIdOf } from "../protocol/ids.ts";
-import type { Turn } from "../protocol/rest.ts";
+import type { PendingInput, Turn } from "../protocol/rest.ts";
 import type { EventLog } from "./event-log.ts";
 import { requestOf, type TurnRow, usageOf } from "./turn-table.ts";
 
+/** `pending` is what the turn asks of somebody; `now` is in ms since the epoch. */
+export type TurnContext = { sessionId: string; log: EventLog; pending: PendingInput[]; now: number };
+
 /** A turn as the API shows it. What it said and made is read from the log. */
-export function viewTurn(row: TurnRow, sessionId: string, log: EventLog, now: number): Turn {
+export function viewTurn(row: TurnRow, { sessionId, log, pending, now }: TurnContext): Turn {
   const { user_input, metadata = {} } = requestOf(row);
   const textsOf = (type: EventType, field: string) =>
     row.started_at === null
@@ -23,7 +26,7 @@ export function viewTurn(row: TurnRow, sessionId: string, log: EventLog, now: nu
     trace_id: traceIdOf(row.turn_id),
     duration_seconds: row.started_at === null ? 0 : ((row.ended_at ?? now) - row.started_at) / 1000,
     cursor: row.last_seq === null ? log.cursor() : formatCursor({ seq: row.last_seq }),
-    pending_inputs: [],
+    pending_inputs: pending,
     user_input,
     metadata,
     created_at: toTimestamp(row.created_at),

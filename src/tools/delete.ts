@@ -8,6 +8,7 @@ export const createDeleteTool = (paths: PathInputs) =>
     name: "delete",
     description: "Deletes one file of the workspace. A folder goes with its last file.",
     input: z.strictObject({ path: paths.file }),
+    permission: "write",
     readOnly: false,
     retry: "safe",
     async run({ path }, { workspace }) {

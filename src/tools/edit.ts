@@ -27,6 +27,7 @@ export const createEditTool = (paths: PathInputs) =>
       new_string: z.string().describe("What to put in its place"),
       replace_all: z.boolean().default(false).describe("Replace every occurrence"),
     }),
+    permission: "write",
     readOnly: false,
     retry: "safe",
     async run({ path, old_string, new_string, replace_all }, { workspace }) {

@@ -1,6 +1,10 @@
 import { z } from "zod";
-import type { Tool, ToolSpec } from "../engine/ports.ts";
+import type { AskedTool, Tool, ToolSpec } from "../engine/ports.ts";
+import type { ClientTool } from "../protocol/client-tools.ts";
+import type { RuledTool } from "../protocol/permissions.ts";
 import { createPathInputs, WORKSPACE_ROOT } from "../workspace/paths.ts";
+import { askUserTool } from "./ask-user.ts";
+import { createClientTool } from "./client-tool.ts";
 import { createDeleteTool } from "./delete.ts";
 import { createEditTool } from "./edit.ts";
 import { createGlobTool } from "./glob.ts";
@@ -11,15 +15,20 @@ import { waitTool } from "./wait.ts";
 import { createWriteTool } from "./write.ts";
 
 export type ToolRegistry = {
-  get(name: string): Tool | undefined;
+  get(name: string): Tool | AskedTool | undefined;
   /** What a model is told of the tools, always in the same order and words, so that its cache of them holds. */
   specs(): ToolSpec[];
+  /** The tools as permissions know them. */
+  ruled(): RuledTool[];
 };
 
-/** All tools that the gateway runs itself. Absolute paths are taken under `root`, where the workspace stands. */
-export function createToolRegistry(root = WORKSPACE_ROOT): ToolRegistry {
+/**
+ * All tools of a session: those that the gateway runs itself, where absolute paths are taken under `root`, at which the
+ * workspace stands, and those that its clients run.
+ */
+export function createToolRegistry(root = WORKSPACE_ROOT, clientTools: readonly ClientTool[] = []): ToolRegistry {
   const paths = createPathInputs(root);
-  const tools: Tool[] = [
+  const tools: (Tool | AskedTool)[] = [
     createReadTool(paths),
     createWriteTool(paths),
     createEditTool(paths),
@@ -28,13 +37,22 @@ export function createToolRegistry(root = WORKSPACE_ROOT): ToolRegistry {
     createGrepTool(paths),
     createDeleteTool(paths),
     waitTool,
+    askUserTool,
+    ...clientTools.map(createClientTool),
   ];
   const byName = new Map(tools.map((tool) => [tool.name, tool]));
   const specs = tools.map(toSpec);
-  return { get: (name) => byName.get(name), specs: () => specs };
+  return { get: (name) => byName.get(name), specs: () => specs, ruled: () => tools.map(asRuled) };
 }
 
-function toSpec({ name, description, input }: Tool): ToolSpec {
+/** How permissions know a tool. */
+export function asRuled(tool: Tool | AskedTool): RuledTool {
+  return { name: tool.name, also: "permission" in tool ? tool.permission : undefined };
+}
+
+function toSpec(tool: Tool | AskedTool): ToolSpec {
+  const { name, description, input } = tool;
+  if ("inputSchema" in tool) return { name, description, input_schema: tool.inputSchema };
   // The dialect is left out: models are not told it, and every token of a tool is paid for with each call.
   const { $schema: _, ...input_schema } = z.toJSONSchema(input, { io: "input" });
   return { name, description, input_schema };

@@ -15,7 +15,7 @@ export async function runTool(
   root?: string,
 ): Promise<{ text: string } | { error: string }> {
   const tool = (root === undefined ? registry : createToolRegistry(root)).get(name);
-  if (tool === undefined) throw new Error(`no tool ${name}`);
+  if (tool === undefined || !("run" in tool)) throw new Error(`no tool ${name}`);
   const parsed = tool.input.safeParse(input);
   if (!parsed.success) return { error: parsed.error.issues.map(({ message }) => message).join("\n") };
   try {

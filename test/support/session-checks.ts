@@ -31,12 +31,13 @@ export function checkSession({ story, world }: Played): void {
 }
 
 function checkNextStep({ deps }: SessionWorld, { log, settings }: Session, turnId: string): void {
-  const { sql, tools, host } = deps;
+  const { sql, host, gateway } = deps;
   const row = findTurn(sql, turnId);
   if (row === undefined) throw new Error("the running turn is not stored");
   const now = () => host.now();
-  const outside = { settings: () => settings, isCurrent: () => true, onEnd: () => () => {} };
-  const step = nextStep(new StoredTurn(row, { sql, log, tools, now, ...outside }).state(), now());
+  const outside = { settings: () => settings, isCurrent: () => true, onWait: () => {}, onEnd: () => () => {} };
+  const asking = { gateway, newInputId: () => deps.newId("input"), wakeAt: () => {}, tools: deps.toolsFor(settings) };
+  const step = nextStep(new StoredTurn(row, { sql, log, now, ...asking, ...outside }).state(), now());
   if (step.do === "wait") expect(step.until).toBeGreaterThan(now());
   if (step.do === "run_tools" || step.do === "apply_calls") expect(step.calls).not.toEqual([]);
 }

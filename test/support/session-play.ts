@@ -49,7 +49,7 @@ export class SessionPlay {
   readonly #keys = new Map<string, { text: string; mode: OnBusy; answer: AcceptedTurn | null }>();
   #looking = false;
   readonly #disk = new DiskRest();
-  /** What was found wrong where nobody would hear of it. */
+  // What was found wrong where nobody would hear of it.
   readonly #faults: unknown[] = [];
   readonly #cancels: { session: Session; isAnswered: () => boolean }[] = [];
   readonly #alarm: HostAlarm;
@@ -220,8 +220,9 @@ export class SessionPlay {
       this.#alarm.set(Date.now());
       return;
     }
-    const { running, index } = this.world.session;
-    const next = nextWake({ running, indexRetryAt: index.retryAt, stageSweepAt: null }, Date.now());
+    const { running, index, answers } = this.world.session;
+    const retries = { indexRetryAt: index.retryAt, stageSweepAt: null, inputDeadline: answers.deadline };
+    const next = nextWake({ running, ...retries }, Date.now());
     if (next !== null) this.#alarm.set(next);
   }
 

@@ -5,6 +5,7 @@ import type { Deadlines, ToolSet } from "../../src/engine/turn-deps.ts";
 import type { DiskStep } from "../../src/local/disk.ts";
 import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Event, EventOf, EventType } from "../../src/protocol/events.ts";
+import { type GatewayVariables, parseGatewaySettings } from "../../src/protocol/gateway-settings.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Session as SessionView, SubmitTurnBody, Turn } from "../../src/protocol/rest.ts";
 import { DEADLINES } from "../../src/session/deadlines.ts";
@@ -26,6 +27,8 @@ export type WorldOptions = {
   /** Beside those of the registry. */
   tools?: Tool[];
   settings?: Partial<Settings>;
+  /** What the gateway's owner has set. */
+  gateway?: GatewayVariables;
   deadlines?: Partial<Deadlines>;
   /** Awaited before each upload of a file. */
   beforeUpload?(path: string): Promise<void>;
@@ -80,16 +83,18 @@ export class SessionWorld {
   readonly wakes: number[] = [];
   readonly indexed: { summary: SessionView; version: number }[] = [];
   readonly #options: WorldOptions;
-  readonly #tools: ToolSet;
+  readonly #toolsFor: (settings: Pick<Settings, "tools">) => ToolSet;
   #life: Life | null = null;
   #session: Session | null = null;
   #changed = Promise.withResolvers<void>();
 
   constructor(options: WorldOptions) {
     this.#options = options;
-    const registry = createToolRegistry(options.place?.files);
     const extra = new Map(options.tools?.map((tool) => [tool.name, tool]));
-    this.#tools = { get: (name) => extra.get(name) ?? registry.get(name), specs: () => registry.specs() };
+    this.#toolsFor = ({ tools }) => {
+      const registry = createToolRegistry(options.place?.files, tools);
+      return { get: (name) => extra.get(name) ?? registry.get(name), specs: () => registry.specs() };
+    };
   }
 
   /** The session of the process that runs; the first use starts one. */
@@ -238,11 +243,12 @@ export class SessionWorld {
       sql,
       host: this.#host(life),
       model,
-      tools: this.#tools,
+      toolsFor: this.#toolsFor,
       openWorkspace: () => this.#workspace(life, sql),
       deadlines: { ...DEADLINES, ...deadlines },
       random: () => 0.5,
       newId: (kind) => `${kind}_${ulid()}`,
+      gateway: parseGatewaySettings(this.#options.gateway ?? {}),
     };
   }
 

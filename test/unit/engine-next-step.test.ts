@@ -12,6 +12,7 @@ const state = (change: Partial<TurnState> = {}): TurnState => ({
   retryAt: null,
   starts: 0,
   steered: "none",
+  overBudget: null,
   last: null,
   ...change,
 });
@@ -23,6 +24,7 @@ function call(letters: string): CallState {
     readOnly: letters[0] === "r",
     retry: letters[0] === "u" ? "unsafe" : "safe",
     status: states[letters[1] ?? ""] ?? "open",
+    waits: false,
   };
 }
 
@@ -140,6 +142,7 @@ const anyCall = fc.record({
   readOnly: fc.boolean(),
   retry: fc.constantFrom("safe", "unsafe"),
   status: fc.constantFrom("open", "started", "applying", "closed"),
+  waits: fc.constant(false),
 });
 const anyReason = fc.constantFrom(null, "end_turn", "tool_use", "max_tokens", "pause_turn", "refusal", "tired");
 const anyLast = fc.record({
@@ -155,6 +158,7 @@ const anyState: fc.Arbitrary<TurnState> = fc.record({
   retryAt: fc.option(fc.integer({ min: NOW - 2, max: NOW + 2 })),
   starts: fc.nat(5),
   steered: fc.constantFrom("none", "waiting", "joined"),
+  overBudget: fc.constant(null),
   last: fc.option(anyLast),
 });
 
@@ -220,6 +224,7 @@ function perform(before: TurnState, step: NextStep, message: NonNullable<TurnSta
     case "interrupt_tools":
     case "apply_calls":
       return { ...before, starts: 0, last: before.last && close(before.last, step.calls) };
+    case "wait_for_answers":
     case "finish":
       return before;
   }

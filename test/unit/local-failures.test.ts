@@ -12,6 +12,7 @@ import { SessionIndex } from "../../src/local/session-index.ts";
 import { readStored } from "../../src/local/stored-session.ts";
 import { createModels } from "../../src/models/models.ts";
 import type { Event } from "../../src/protocol/events.ts";
+import { parseGatewaySettings } from "../../src/protocol/gateway-settings.ts";
 import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
 import { newId } from "../../src/session/new-id.ts";
 import { writeMeta } from "../../src/session/settings.ts";
@@ -95,7 +96,13 @@ describe("a session that cannot be made", () => {
       const settings = readStored(Home.open(home), session_id).settings;
       const made = { ...settings, session_id: newId("session") };
       using index = SessionIndex.open(join(home, "index.sqlite"));
-      const options = { home: Home.open(home), index, model: createModels({}), holder: "a test" };
+      const options = {
+        home: Home.open(home),
+        index,
+        model: createModels({}),
+        holder: "a test",
+        gateway: parseGatewaySettings({}),
+      };
       mkdirSync(join(home, "state", made.session_id));
       const database = openNodeSql(join(home, "state", made.session_id, "session.sqlite"));
       database.sql.exec("CREATE TABLE tool_calls (another INTEGER)");

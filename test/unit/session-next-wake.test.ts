@@ -3,7 +3,7 @@ import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
 import { type DueTimes, nextWake } from "../../src/session/next-wake.ts";
 
 const NOW = 10_000_000;
-const NOTHING: DueTimes = { running: false, indexRetryAt: null, stageSweepAt: null };
+const NOTHING: DueTimes = { running: false, indexRetryAt: null, stageSweepAt: null, inputDeadline: null };
 
 test.for<[rule: string, what: string, due: Partial<DueTimes>, expected: number | null]>([
   ["SESSION14", "nothing", {}, null],

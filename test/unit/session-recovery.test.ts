@@ -7,7 +7,7 @@ import { Gate } from "../support/gate.ts";
 import { answer, fails, HandModel, type Reply } from "../support/hand-model.ts";
 import { text, toolUse } from "../support/messages-script.ts";
 import { passTimeUntil } from "../support/pass-time.ts";
-import { SessionWorld } from "../support/session-world.ts";
+import { ALICE, SessionWorld } from "../support/session-world.ts";
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -196,7 +196,7 @@ describe("a turn", () => {
     const world = new SessionWorld({ model, settings: { system: "Before." } });
     const turnId = world.submit("go");
     await gate.reached;
-    world.session.patch({ model: "other", fast_model: "quick", system: "After." });
+    world.session.patch(ALICE, { model: "other", fast_model: "quick", system: "After." });
     world.start();
     gate.open();
     await world.ended(turnId);

@@ -228,7 +228,7 @@ describe("a title", () => {
     const world = new SessionWorld({ model: new HandModel([says("a"), says("b")]), settings: { title: "Given" } });
     await passTimeUntil(world.run("one"));
     expect(world.session.describe().title).toBe("Given");
-    expect(world.session.patch({ title: null }).title).toBeNull();
+    expect(world.session.patch(ALICE, { title: null }).title).toBeNull();
     await passTimeUntil(world.run("two"));
     world.start();
     expect(world.session.describe().title).toBe("two");

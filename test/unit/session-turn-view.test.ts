@@ -150,14 +150,17 @@ describe("a session", () => {
   test("[SESSION10] changes what a PATCH names, says when, and keeps it", async () => {
     const world = new SessionWorld({ model: new HandModel([]), settings: { title: "Before", system: "Be brief." } });
     await vi.advanceTimersByTimeAsync(1_000);
-    const patched = world.session.patch({ title: "After", metadata: { b: 2 } });
+    const patched = world.session.patch(ALICE, { title: "After", metadata: { b: 2 } });
     expect(patched).toMatchObject({
       title: "After",
       metadata: { b: 2 },
       model: "main",
       updated_at: "2026-10-01T12:00:01.000Z",
     });
-    expect(world.session.patch({ title: null, system: null })).toMatchObject({ title: null, metadata: { b: 2 } });
+    expect(world.session.patch(ALICE, { title: null, system: null })).toMatchObject({
+      title: null,
+      metadata: { b: 2 },
+    });
     await passTimeUntil(world.session.index.flush());
     world.start();
     expect(world.session.settings).toMatchObject({ title: null, system: null, metadata: { b: 2 }, revision: 2 });
@@ -168,7 +171,7 @@ describe("a session", () => {
     const world = new SessionWorld({ model: new HandModel([answer([text("a")])]) });
     world.session.follow();
     await passTimeUntil(world.session.index.flush());
-    world.session.patch({ title: "New" });
+    world.session.patch(ALICE, { title: "New" });
     await passTimeUntil(world.session.index.flush());
     await passTimeUntil(world.run("go"));
     await passTimeUntil(world.session.index.flush());

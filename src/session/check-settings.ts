@@ -1,0 +1,64 @@
+import { GatewayError, invalidField } from "../protocol/errors.ts";
+import { NO_USAGE } from "../protocol/events.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
+import { loosenedBy, type RuledTool } from "../protocol/permissions.ts";
+import { costOf } from "../protocol/prices.ts";
+import { isAdmin, type Principal } from "../protocol/principal.ts";
+import type { CreateSessionBody, PatchSessionBody } from "../protocol/rest.ts";
+import { createToolRegistry } from "../tools/registry.ts";
+import type { Settings } from "./settings.ts";
+
+/**
+ * Whether what is asked for a session's permissions counts for more than the gateway's, which an admin alone may ask.
+ *
+ * @throws GatewayError `forbidden`
+ */
+export function loosens(
+  asking: Principal,
+  { permissions, input_default }: Pick<CreateSessionBody, "permissions" | "input_default">,
+  gateway: GatewaySettings,
+  tools: readonly RuledTool[],
+): boolean {
+  const tool = permissions === undefined ? null : loosenedBy(tools, gateway.permissions, permissions);
+  const looserDefault = input_default === "allow" && gateway.inputDefault === "deny";
+  if (tool === null && !looserDefault) return false;
+  if (isAdmin(asking)) return true;
+  const what = tool === null ? "what becomes of calls that nobody decides on" : `the permission of ${tool}`;
+  throw new GatewayError("forbidden", `A session can only tighten what the gateway says, and this loosens ${what}.`);
+}
+
+/** The names of clients' tools must be free. @throws GatewayError `invalid_request` */
+export function checkClientTools({ tools = [] }: Pick<CreateSessionBody, "tools">): void {
+  const own = createToolRegistry();
+  const taken = tools.findIndex(({ name }) => own.get(name) !== undefined);
+  if (taken !== -1) throw invalidField(`tools.${taken}.name`, "the gateway has a tool of this name");
+}
+
+/** A cost is only limited where it can be told. @throws GatewayError `invalid_request` */
+export function checkBudget(
+  { budget, model, fast_model }: Pick<Settings, "budget" | "model" | "fast_model">,
+  { prices }: GatewaySettings,
+): void {
+  if (budget?.cost_usd === undefined) return;
+  for (const name of [model, fast_model]) {
+    if (name === null || costOf(prices, name, NO_USAGE) !== null) continue;
+    throw invalidField("budget.cost_usd", `the gateway knows no price of the model ${name} (GATEWAY_PRICES)`);
+  }
+}
+
+/** What a session's settings become by a change. @throws GatewayError */
+export function patchSettings(
+  asking: Principal,
+  before: Settings,
+  body: PatchSessionBody,
+  gateway: GatewaySettings,
+): Settings {
+  const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+  const { loosened: _, ...kept } = before;
+  const after: Settings = { ...kept, ...given };
+  checkBudget(after, gateway);
+  const touched = body.permissions !== undefined || body.input_default !== undefined;
+  const tools = createToolRegistry(undefined, before.tools).ruled();
+  const loosened = touched ? loosens(asking, after, gateway, tools) : before.loosened === true;
+  return loosened ? { ...after, loosened: true } : after;
+}
