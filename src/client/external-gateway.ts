@@ -1,6 +1,17 @@
 import { errorCode, GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import {
+  type AnsweredInput,
+  answeredInput,
+  type Input,
+  type InputLink,
+  input,
+  inputLink,
+  type TakenToolResult,
+  type ToolResultBody,
+  takenToolResult,
+} from "../protocol/inputs.ts";
+import {
   type AcceptedTurn,
   acceptedTurn,
   type Cancelled,
@@ -23,10 +34,11 @@ import {
 } from "../protocol/rest.ts";
 import { toHex } from "../protocol/sha256.ts";
 import { sleep } from "../timing/sleep.ts";
+import { answerToolCalls } from "./answer-tool-calls.ts";
 import { Backoff } from "./backoff.ts";
 import { Connection, openSocket, type SocketConstructor } from "./connection.ts";
 import { followEvents, followFrames, GIVE_UP_AFTER_MS, isEvent, type StreamSource } from "./follow-frames.ts";
-import type { CallOptions, FileQuery, Gateway, SessionQuery } from "./gateway.ts";
+import type { CallOptions, ExecuteMessage, FileQuery, Gateway, LinkOptions, SessionQuery } from "./gateway.ts";
 import { type Fetch, HttpClient, readAnswer, readBytes, readError } from "./http.ts";
 
 /** One request waits this long for a turn before it asks again: proxies cut requests that are quiet for a minute. */
@@ -79,7 +91,18 @@ export class ExternalGateway implements Gateway {
     });
   }
 
-  async *execute(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): AsyncGenerator<Event> {
+  execute(sessionId: string, { tools, ...message }: ExecuteMessage, options: CallOptions = {}): AsyncGenerator<Event> {
+    if (tools === undefined) return this.#execute(sessionId, message, options);
+    return answerToolCalls({
+      tools,
+      signal: this.#signal(options),
+      open: (signal) => this.#execute(sessionId, message, { signal }),
+      look: (signal) => this.#insist(signal, () => this.resumeSession(sessionId, { signal })),
+      give: (id, result, signal) => this.#insist(signal, () => this.giveToolResult(sessionId, id, result, { signal })),
+    });
+  }
+
+  async *#execute(sessionId: string, message: SubmitTurnBody, options: CallOptions): AsyncGenerator<Event> {
     if (message.on_busy === "steer") return yield* this.#steer(sessionId, message, options);
     // With a key of its own the frame can be sent again when it is not known whether it arrived.
     const idempotency_key = newKey();
@@ -124,6 +147,43 @@ export class ExternalGateway implements Gateway {
       await readAnswer(acceptedTurn, response);
       return null;
     });
+  }
+
+  async input(sessionId: string, inputId: string, options: CallOptions = {}): Promise<Input> {
+    const path = inputPath(sessionId, inputId);
+    return await this.#http.call(input, { method: "GET", path, signal: this.#signal(options) });
+  }
+
+  async answer(
+    sessionId: string,
+    inputId: string,
+    response: string,
+    options: CallOptions = {},
+  ): Promise<AnsweredInput> {
+    const path = inputPath(sessionId, inputId);
+    const request = { method: "POST" as const, path, body: { response }, signal: this.#signal(options) };
+    return await this.#http.call(answeredInput, request);
+  }
+
+  async giveToolResult(
+    sessionId: string,
+    toolUseId: string,
+    result: ToolResultBody,
+    options: CallOptions = {},
+  ): Promise<TakenToolResult> {
+    const path = `${sessionPath(sessionId)}/tool_results/${encodeURIComponent(toolUseId)}`;
+    const request = { method: "POST" as const, path, body: result, signal: this.#signal(options) };
+    return await this.#http.call(takenToolResult, request);
+  }
+
+  async mintLink(
+    sessionId: string,
+    inputId: string,
+    body: LinkOptions = {},
+    options: CallOptions = {},
+  ): Promise<InputLink> {
+    const path = `${inputPath(sessionId, inputId)}/link`;
+    return await this.#http.call(inputLink, { method: "POST", path, body, signal: this.#signal(options) });
   }
 
   async cancelTurn(sessionId: string, turnId: string, options: CallOptions = {}): Promise<void> {
@@ -269,6 +329,10 @@ export class ExternalGateway implements Gateway {
 
 function sessionPath(sessionId: string): string {
   return `/sessions/${encodeURIComponent(sessionId)}`;
+}
+
+function inputPath(sessionId: string, inputId: string): string {
+  return `${sessionPath(sessionId)}/inputs/${encodeURIComponent(inputId)}`;
 }
 
 /** @throws GatewayError `path_refused` for `..`: every URL parser on the way resolves it, however it is spelt */

@@ -1,4 +1,6 @@
 import type { Event } from "../protocol/events.ts";
+import type { AnsweredInput, Input, InputLink, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
+import type { Json } from "../protocol/json.ts";
 import type {
   Cancelled,
   CreateSessionBody,
@@ -13,6 +15,24 @@ import type {
 } from "../protocol/rest.ts";
 
 export type CallOptions = { signal?: AbortSignal | undefined };
+
+/** What is set for a link. */
+export type LinkOptions = {
+  /** At most, and by default, until the input's own deadline. */
+  expires_in_seconds?: number;
+};
+
+/**
+ * A tool that the caller runs for the model; what it gives, or throws, is the call's result. The signal is aborted once
+ * nobody waits for that any more.
+ */
+export type RunTool = (
+  input: Json,
+  call: { tool_use_id: string; name: string; signal: AbortSignal },
+) => Promise<string> | string;
+
+/** A message, and the tools of the session's `tools` that this caller runs, by their names. */
+export type ExecuteMessage = SubmitTurnBody & { tools?: Readonly<Record<string, RunTool>> };
 
 export type FileQuery = {
   /** What the paths begin with. */
@@ -48,12 +68,41 @@ export interface Gateway {
    * ITERATION_END, each once. A TEXT or THINKING block comes in pieces that carry their offset. A message that steers
    * has the events of the turn that it joins, from that turn's beginning.
    *
+   * The turn's calls of `tools` are answered meanwhile, each run once, while the caller takes the events; those that
+   * others answer first are aborted.
+   *
    * Leaving the iteration, or aborting, does not cancel the turn.
    */
-  execute(sessionId: string, message: SubmitTurnBody, options?: CallOptions): AsyncIterable<Event>;
+  execute(sessionId: string, message: ExecuteMessage, options?: CallOptions): AsyncIterable<Event>;
 
   /** Submits a message and waits until its turn, or that which it joins, has ended, or waits for a person (status `waiting`). */
   runQuery(sessionId: string, message: SubmitTurnBody, options?: CallOptions): Promise<TurnResult>;
+
+  /** Something that people are asked. @throws `not_found` */
+  input(sessionId: string, inputId: string, options?: CallOptions): Promise<Input>;
+
+  /**
+   * Settles what people are asked, for everyone: `allow` or `deny` for an approval, any text for a question. The same
+   * answer again changes nothing.
+   *
+   * @throws `not_found`, `invalid_request`, `already_answered`
+   */
+  answer(sessionId: string, inputId: string, response: string, options?: CallOptions): Promise<AnsweredInput>;
+
+  /**
+   * Gives the result of a call of a client's tool. The same again changes nothing.
+   *
+   * @throws `not_found`, `already_answered`, `session_busy` for a call that was not allowed yet
+   */
+  giveToolResult(
+    sessionId: string,
+    toolUseId: string,
+    result: ToolResultBody,
+    options?: CallOptions,
+  ): Promise<TakenToolResult>;
+
+  /** Makes a link that answers once. @throws `not_found`, `already_answered`; `unavailable` where nobody could open it */
+  mintLink(sessionId: string, inputId: string, body?: LinkOptions, options?: CallOptions): Promise<InputLink>;
 
   /** Ends a turn, whether it runs or still waits in the queue. Does nothing for one that has ended. */
   cancelTurn(sessionId: string, turnId: string, options?: CallOptions): Promise<void>;

@@ -1,6 +1,7 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { z } from "zod";
-import type { CallOptions, FileQuery, Gateway, SessionQuery } from "../client/gateway.ts";
+import { answerToolCalls } from "../client/answer-tool-calls.ts";
+import type { CallOptions, ExecuteMessage, FileQuery, Gateway, LinkOptions, SessionQuery } from "../client/gateway.ts";
 import type { Model } from "../engine/ports.ts";
 import { createModels, defaultModelOf, type ModelVariables } from "../models/models.ts";
 import { GatewayError, toGatewayError } from "../protocol/errors.ts";
@@ -11,6 +12,15 @@ import {
   parseGatewaySettings,
   SettingsError,
 } from "../protocol/gateway-settings.ts";
+import {
+  type AnsweredInput,
+  type Input,
+  type InputLink,
+  inputResponseBody,
+  type TakenToolResult,
+  type ToolResultBody,
+  toolResultBody,
+} from "../protocol/inputs.ts";
 import { PAGE_DEFAULT, PAGE_MAX } from "../protocol/limits.ts";
 import {
   type AcceptedTurn,
@@ -91,8 +101,17 @@ export class InProcessGateway implements Gateway {
   }
 
   /** @throws `session_busy` where another process holds the session; the message says which */
-  execute(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): AsyncIterable<Event> {
-    return this.#stream(options, (signal) => this.#execute(sessionId, message, signal));
+  execute(sessionId: string, { tools, ...message }: ExecuteMessage, options: CallOptions = {}): AsyncIterable<Event> {
+    return this.#stream(options, (signal) => {
+      if (tools === undefined) return this.#execute(sessionId, message, signal);
+      return answerToolCalls({
+        tools,
+        signal,
+        open: (until) => this.#execute(sessionId, message, until),
+        look: (until) => this.resumeSession(sessionId, { signal: until }),
+        give: (id, result, until) => this.giveToolResult(sessionId, id, result, { signal: until }),
+      });
+    });
   }
 
   /**
@@ -110,6 +129,41 @@ export class InProcessGateway implements Gateway {
       let turnId = "";
       for await (const event of this.#execute(sessionId, message, signal)) turnId = event.turn_id ?? turnId;
       return (await this.#open().hold(sessionId)).result(turnId);
+    });
+  }
+
+  input(sessionId: string, inputId: string, options: CallOptions = {}): Promise<Input> {
+    return this.#call(options, async () => (await this.#open().hold(sessionId)).input(inputId));
+  }
+
+  answer(sessionId: string, inputId: string, response: string, options: CallOptions = {}): Promise<AnsweredInput> {
+    return this.#call(options, async () => {
+      const body = parseBody(inputResponseBody, { response });
+      return (await this.#open().hold(sessionId)).answer(inputId, body.response);
+    });
+  }
+
+  giveToolResult(
+    sessionId: string,
+    toolUseId: string,
+    result: ToolResultBody,
+    options: CallOptions = {},
+  ): Promise<TakenToolResult> {
+    return this.#call(options, async () => {
+      const body = parseBody(toolResultBody, result);
+      return (await this.#open().hold(sessionId)).takeResult(toolUseId, body);
+    });
+  }
+
+  /** @throws `unavailable`: nobody else can reach this gateway */
+  mintLink(
+    _sessionId: string,
+    _inputId: string,
+    _body: LinkOptions = {},
+    options: CallOptions = {},
+  ): Promise<InputLink> {
+    return this.#call(options, async () => {
+      throw new GatewayError("unavailable", "A link needs a gateway that others can reach.");
     });
   }
 

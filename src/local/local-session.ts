@@ -2,6 +2,7 @@ import type { Host, Model } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
+import type { AnsweredInput, Input, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import type {
   AcceptedTurn,
@@ -173,6 +174,23 @@ export class LocalSession {
   /** @throws GatewayError `not_found` */
   result(turnId: string): TurnResult {
     return this.#session.result(turnId);
+  }
+
+  /** @throws GatewayError `not_found` */
+  input(inputId: string): Input {
+    return this.#session.answers.input(inputId);
+  }
+
+  /** @throws GatewayError, see `Answers.answer`; `path_refused` where the directory of the turn is not there */
+  answer(inputId: string, response: string): AnsweredInput {
+    this.#openDirectory();
+    return this.#session.answer(LOCAL_USER, inputId, response, "token");
+  }
+
+  /** @throws GatewayError, see `Answers.takeResult`; `path_refused` as `answer` */
+  takeResult(toolUseId: string, result: ToolResultBody): TakenToolResult {
+    this.#openDirectory();
+    return this.#session.takeResult(LOCAL_USER, toolUseId, result);
   }
 
   /** @throws GatewayError as `goOn` */
