@@ -10,6 +10,8 @@ declare namespace Cloudflare {
     BLOBS: R2Bucket;
     /** The first admin's token. Without it nobody gets in. */
     GATEWAY_TOKEN?: string;
+    /** What signs links that answer an input; without it, GATEWAY_TOKEN. Another value makes all of them void. */
+    GATEWAY_LINK_KEY?: string;
     /** The model of sessions that name none. */
     GATEWAY_MODEL?: string;
     ANTHROPIC_API_KEY?: string;

@@ -1,7 +1,9 @@
-import type { EventType } from "../protocol/events.ts";
+import { type EventType, event } from "../protocol/events.ts";
 import type { Principal } from "../protocol/principal.ts";
+import type { Turn } from "../protocol/rest.ts";
 import { type LogFrame, openLog } from "./log-reader.ts";
-import { openStream } from "./session-stub.ts";
+import { unwrap } from "./problem-response.ts";
+import { openStream, sessionOf } from "./session-stub.ts";
 
 export type Follow = { asking: Principal; session_id: string; after: string; types: EventType[] | null };
 
@@ -25,19 +27,38 @@ export async function* turnFrames(
   }
 }
 
-/** Waits until a turn that was accepted at `follow.after` has ended, the time is up, or the session is gone. */
+/**
+ * Waits until a turn that was accepted at `follow.after` has ended or waits for somebody, the time is up, or the session
+ * is gone. Returns the turn as it is then.
+ *
+ * @throws GatewayError what the session's object answers
+ */
 export async function waitForTurn(
   env: Cloudflare.Env,
   follow: Omit<Follow, "types">,
   turnId: string,
   ms: number,
-): Promise<void> {
+): Promise<Turn> {
+  const { asking, session_id } = follow;
+  const look = async () => unwrap(await sessionOf(env, session_id).turn(asking, turnId));
   const reading = new AbortController();
   const timer = setTimeout(() => reading.abort(), ms);
   try {
-    const frames = await followSession(env, { ...follow, types: ["ITERATION_END"] }, reading.signal);
-    for await (const _ of turnFrames(frames, turnId));
+    const frames = await followSession(env, { ...follow, types: ["ITERATION_END", "STATUS"] }, reading.signal);
+    for await (const { json } of turnFrames(frames, turnId)) {
+      if (!saysWaiting(json)) continue;
+      // The log tells of past waits too, and this one may be over by now.
+      const turn = await look();
+      if (turn.status === "waiting") return turn;
+    }
   } finally {
     clearTimeout(timer);
+    reading.abort();
   }
+  return look();
+}
+
+function saysWaiting(json: string): boolean {
+  const { type, data } = event.parse(JSON.parse(json));
+  return type === "STATUS" && data.status === "waiting";
 }

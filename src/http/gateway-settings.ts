@@ -18,6 +18,17 @@ export function gatewaySettings(env: Cloudflare.Env): GatewaySettings {
   }
 }
 
+/** Whether a gateway with these variables takes requests. */
+export function hasValidSettings(env: Cloudflare.Env): boolean {
+  try {
+    gatewaySettings(env);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) return false;
+    throw thrown;
+  }
+}
+
 /** Lets nobody in while a variable is not valid that might be there to keep something out. */
 export const validSettings = createMiddleware<AppEnv>(async (c, next) => {
   gatewaySettings(c.env);

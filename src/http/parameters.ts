@@ -19,6 +19,8 @@ import { sessionStatus } from "../protocol/rest.ts";
 // comes after the body was looked at.
 export const sessionParams = z.object({ session_id: z.string() });
 export const turnParams = sessionParams.extend({ turn_id: z.string() });
+export const inputParams = sessionParams.extend({ input_id: z.string() });
+export const toolResultParams = sessionParams.extend({ tool_use_id: z.string() });
 export const fileParams = sessionParams.extend({ path: z.string() });
 
 /** A whole number without sign, leading zero or fraction. */

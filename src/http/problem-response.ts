@@ -2,12 +2,18 @@ import { fromProblem, GatewayError, notFound, type Problem, toGatewayError, toPr
 import type { Answer } from "../session/session-api.ts";
 import { RangeNotSatisfiable } from "./byte-range.ts";
 
-/** Whatever was thrown, as the answer that a client may see. What nobody foresaw goes to the log. */
-export function problemResponse(thrown: unknown): Response {
+/** Whatever was thrown, as the error that a client may see. What nobody foresaw goes to the log. */
+export function clientError(thrown: unknown): GatewayError {
   const error = isPassingTrouble(thrown)
     ? new GatewayError("unavailable", "The session could not be reached for the moment. Try again.")
     : toGatewayError(thrown);
   if (thrown !== error) console.error("http:", thrown);
+  return error;
+}
+
+/** The same as the answer that carries it. */
+export function problemResponse(thrown: unknown): Response {
+  const error = clientError(thrown);
   const response = Response.json(toProblem(error), { status: error.status });
   response.headers.set("content-type", "application/problem+json");
   if (error instanceof RangeNotSatisfiable) response.headers.set("content-range", `bytes */${error.size}`);

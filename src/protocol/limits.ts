@@ -45,6 +45,8 @@ export const INPUT_TIMEOUT_SECONDS = 7 * 24 * 3_600;
 export const INPUT_TIMEOUT_MAX_SECONDS = 366 * 24 * 3_600;
 /** A link that was forwarded or forgotten is to end by itself. */
 export const LINK_MAX_SECONDS = INPUT_TIMEOUT_MAX_SECONDS;
+/** A link of ours is shorter, whatever the name of its user; what is longer need not be verified. */
+export const INPUT_LINK_MAX_CHARS = 2_000;
 /** The Messages API takes names of this length. */
 export const TOOL_NAME_MAX_CHARS = 64;
 /** Each rule is looked at for each call. */

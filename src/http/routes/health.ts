@@ -2,6 +2,7 @@ import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { HEALTH_MAX_AGE_MS, HEALTH_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { type Health, health } from "../../protocol/rest.ts";
 import type { AppEnv } from "../app-env.ts";
+import { hasValidSettings } from "../gateway-settings.ts";
 import { noQuery } from "../parameters.ts";
 import { within } from "../within.ts";
 import { json, problems } from "./answers.ts";
@@ -12,7 +13,7 @@ const getHealth = createRoute({
   request: { query: noQuery },
   responses: {
     200: json("The gateway works", health),
-    503: json("The gateway cannot reach what it needs", health),
+    503: json("The gateway cannot reach what it needs, or is not set up correctly", health),
     ...problems,
   },
 });
@@ -26,7 +27,7 @@ export function healthRoutes(version: string, model: string) {
       last = { at: Date.now(), checks: await runChecks(c.env) };
     }
     const { checks } = last;
-    const healthy = checks.d1 === "ok" && checks.r2 === "ok";
+    const healthy = hasValidSettings(c.env) && checks.d1 === "ok" && checks.r2 === "ok";
     return healthy
       ? c.json({ status: "healthy" as const, version, model, checks }, 200)
       : c.json({ status: "unhealthy" as const, version, model, checks }, 503);

@@ -31,7 +31,8 @@ const postTurn = createRoute({
   request: { params: sessionParams, query: submitQuery, headers: idempotencyHeaders, body: body(submitTurnBody) },
   responses: {
     200: {
-      description: "With wait, the result of a turn that ended in time; with Accept: text/event-stream, its events",
+      description:
+        "With wait, the result of a turn that ended, or waits for somebody, in time; with Accept: text/event-stream, its events",
       content: { ...jsonContent(turnResult), ...eventStream },
     },
     202: json("The turn was accepted", acceptedTurn),
@@ -92,9 +93,8 @@ export const turnRoutes = new OpenAPIHono<AppEnv>()
       });
     }
     if (wait !== undefined) {
-      await waitForTurn(c.env, follow, accepted.turn_id, wait * 1_000);
-      const current = unwrap(await object.turn(principal, accepted.turn_id));
-      if (hasEnded(current.status)) return c.json(resultOf(current), 200);
+      const current = await waitForTurn(c.env, follow, accepted.turn_id, wait * 1_000);
+      if (hasEnded(current.status) || current.status === "waiting") return c.json(resultOf(current), 200);
     }
     c.header("location", `${API_BASE}/sessions/${session_id}/turns/${accepted.turn_id}`);
     return c.json(accepted, 202);
