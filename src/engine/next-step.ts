@@ -103,7 +103,9 @@ export function nextStep(state: TurnState, now: number): NextStep {
   const paused = last !== null && last.stopReason === "pause_turn";
   const answered = last !== null && last.calls.length === 0 && !paused && state.steered !== "joined";
   const mayGoOn = state.modelCalls < state.maxIterations;
-  if (answered && (state.steered === "none" || !mayGoOn)) return finish("complete", last);
+  // What was said since and can no longer join becomes the next turn.
+  const mayJoin = mayGoOn && state.overBudget === null;
+  if (answered && (state.steered === "none" || !mayJoin)) return finish("complete", last);
   if (!mayGoOn) return finish("max_iterations", last ?? {});
   if (state.overBudget !== null) {
     return finish("budget_exceeded", { stopReason: last?.stopReason ?? null, stopDetails: { ...state.overBudget } });

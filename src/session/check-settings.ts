@@ -34,7 +34,7 @@ export function checkClientTools({ tools = [] }: Pick<CreateSessionBody, "tools"
   if (taken !== -1) throw invalidField(`tools.${taken}.name`, "the gateway has a tool of this name");
 }
 
-/** A cost is only limited where it can be told. @throws GatewayError `invalid_request` */
+/** A cost is only limited where it can be told. The fast model may be null: it is not used. @throws GatewayError `invalid_request` */
 export function checkBudget(
   { budget, model, fast_model }: Pick<Settings, "budget" | "model" | "fast_model">,
   { prices }: GatewaySettings,
@@ -56,7 +56,9 @@ export function patchSettings(
   const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
   const { loosened: _, ...kept } = before;
   const after: Settings = { ...kept, ...given };
-  checkBudget(after, gateway);
+  // Whoever renames a session has no part in a price that is no longer there.
+  const asksForCost = body.budget !== undefined || body.model !== undefined || body.fast_model !== undefined;
+  if (asksForCost) checkBudget(after, gateway);
   const touched = body.permissions !== undefined || body.input_default !== undefined;
   const tools = createToolRegistry(undefined, before.tools).ruled();
   const loosened = touched ? loosens(asking, after, gateway, tools) : before.loosened === true;

@@ -19,7 +19,7 @@ import {
   type TurnResult,
 } from "../protocol/rest.ts";
 import { type AnsweredVia, Answers } from "./answers.ts";
-import { patchSettings } from "./check-settings.ts";
+import { checkBudget, patchSettings } from "./check-settings.ts";
 import { driveTurn } from "./drive-turn.ts";
 import { EventLog } from "./event-log.ts";
 import { IndexOutbox } from "./index-outbox.ts";
@@ -96,6 +96,10 @@ export class Session {
       now,
       newTurnId: () => deps.newId("turn"),
       settings: () => this.#settings,
+      check: ({ budget, force_complex }) => {
+        const { model, fast_model } = this.#settings;
+        checkBudget({ budget, model, fast_model: force_complex === true ? null : fast_model }, deps.gateway);
+      },
       onGoOn: () => this.wakeSoon(),
       onCancel: () => this.#loop?.abort.abort(new Aborted()),
       onStart: (userInput) => {
@@ -114,7 +118,8 @@ export class Session {
       sql,
       host,
       summary: () => this.describe(),
-      version: () => this.log.lastSeq + this.#settings.revision,
+      settings: () => this.#settings,
+      lastSeq: () => this.log.lastSeq,
     });
   }
 
@@ -265,11 +270,12 @@ export class Session {
     this.#interrupted = false;
     const row = this.#queue.startNext();
     if (row === null) return;
-    const turn = this.#openTurn(row.turn_id);
     if (row.status === "waiting") {
-      if (nextStep(turn.state(), this.#deps.host.now()).do === "wait_for_answers") return;
+      const waiting = this.#openTurn(row.turn_id);
+      if (nextStep(waiting.state(), this.#deps.host.now()).do === "wait_for_answers") return;
       this.#queue.goOn();
     }
+    const turn = this.#openTurn(row.turn_id);
     const abort = new AbortController();
     const goOn = () => {
       this.#loop = null;

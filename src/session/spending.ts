@@ -17,10 +17,27 @@ const modelSpending = z.strictObject({
 const spending = z.record(z.string(), modelSpending);
 export type Spending = z.infer<typeof spending>;
 
-type Spender = Pick<TurnRow, "spent" | "usage" | "model" | "started_at" | "ended_at" | "paused_at" | "paused_ms">;
+type Spender = Pick<TurnRow, (typeof SPENDER_COLUMNS)[number]>;
+const SPENDER_COLUMNS = [
+  "spent",
+  "usage",
+  "model",
+  "model_calls",
+  "started_at",
+  "ended_at",
+  "paused_at",
+  "paused_ms",
+] as const;
 
-export function spendingOf(turn: Pick<TurnRow, "spent">): Spending {
-  return turn.spent === null ? {} : spending.parse(JSON.parse(turn.spent));
+/** Turns of before this was stored used their model alone, and cost what it costs now. */
+export function spendingOf(
+  turn: Pick<TurnRow, "spent" | "usage" | "model" | "model_calls">,
+  prices: Prices = {},
+): Spending {
+  if (turn.spent !== null) return spending.parse(JSON.parse(turn.spent));
+  if (turn.usage === null) return {};
+  const [model, usage] = [turn.model ?? "", usageOf(turn)];
+  return { [model]: { calls: turn.model_calls, usage, cost_usd: costOf(prices, model, usage) } };
 }
 
 /** One more call of a model. */
@@ -31,16 +48,15 @@ export function addSpending(before: Spending, { model, usage }: ModelUse, prices
   return { ...before, [model]: { calls: of.calls + 1, usage: addUsage(of.usage, usage), cost_usd } };
 }
 
-/** What a turn has used, as budgets count it. Turns of before there were prices cost what their model costs now. */
+/** What a turn has used, as budgets count it. What had no price when it was used costs what it costs now. */
 export function spentOf(turn: Spender, prices: Prices, now: number): Spent {
-  const models = Object.values(spendingOf(turn));
-  const isOld = turn.spent === null && turn.usage !== null;
+  const costs = Object.entries(spendingOf(turn, prices)).map(
+    ([model, { usage, cost_usd }]) => cost_usd ?? costOf(prices, model, usage),
+  );
   return {
     tokens: tokensOf(usageOf(turn)),
     seconds: runningMs(turn, now) / 1_000,
-    cost_usd: isOld
-      ? costOf(prices, turn.model ?? "", usageOf(turn))
-      : models.reduce<number | null>((sum, { cost_usd }) => addCost(sum, cost_usd), 0),
+    cost_usd: costs.reduce(addCost, 0),
   };
 }
 
@@ -54,7 +70,7 @@ function runningMs({ started_at, ended_at, paused_at, paused_ms }: Spender, now:
 /** What all turns of a session but one have used. Reads the whole table: once for a turn. */
 export function spentBefore(sql: Sql, turnId: string, prices: Prices, now: number): Spent {
   const others = sql.exec<Spender & SqlRow>(
-    "SELECT spent, usage, model, started_at, ended_at, paused_at, paused_ms FROM turns WHERE turn_id <> ? AND started_at IS NOT NULL",
+    `SELECT ${SPENDER_COLUMNS.join(", ")} FROM turns WHERE turn_id <> ? AND started_at IS NOT NULL`,
     turnId,
   );
   return others.map((turn) => spentOf(turn, prices, now)).reduce(addSpent, { tokens: 0, seconds: 0, cost_usd: 0 });

@@ -215,7 +215,8 @@ export class StoredTurn implements TurnStore {
   /** What a call of a model used, be it that nothing came of it: it is paid for. */
   #using({ model, usage }: ModelUse): Partial<TurnRow> {
     if (tokensOf(usage) === 0) return {};
-    const spending = addSpending(spendingOf(this.#row), { model, usage }, this.#options.gateway.prices);
+    const { prices } = this.#options.gateway;
+    const spending = addSpending(spendingOf(this.#row, prices), { model, usage }, prices);
     return { usage: JSON.stringify(addUsage(usageOf(this.#row), usage)), spent: JSON.stringify(spending) };
   }
 

@@ -31,6 +31,8 @@ export type TurnQueueOptions = {
   now(): number;
   newTurnId(): string;
   settings(): Settings;
+  /** What else a new message must keep to. @throws GatewayError `invalid_request` */
+  check(body: SubmitTurnBody): void;
   /** Called inside the transaction that starts a turn, or starts it again. What it returns is called once that is committed. */
   onStart(userInput: string): () => void;
   /** Called inside the transaction in which a turn that waited for somebody goes on. */
@@ -67,7 +69,7 @@ export class TurnQueue {
    * Accepts a message: it starts a turn, waits for its own, or joins the one that runs. `accepted` is called when that is
    * stored, before any client sees an event of it.
    *
-   * @throws GatewayError `blank_input`, `session_busy`, `queue_full`, `idempotency_key_reused`
+   * @throws GatewayError `blank_input`, `invalid_request`, `session_busy`, `queue_full`, `idempotency_key_reused`
    */
   submit(
     asking: Principal,
@@ -88,6 +90,7 @@ export class TurnQueue {
       return answer;
     }
     requireInput(body);
+    this.#options.check(body);
     const message = { request, user_id: asking.user_id, key: idempotencyKey };
     const active = this.#active;
     const running = active === null ? "no" : isCancelled(sql, active.turn_id) ? "being cancelled" : "yes";

@@ -62,7 +62,8 @@ describe("a message that stops with", () => {
     expect(retries(world)).toEqual([
       { status: "retrying", attempt: 2, code: "max_tokens", delay_seconds: 0, discard: [dropped?.seq] },
     ]);
-    expect(ends).toMatchObject([{ status: "complete", usage: { output_tokens: 10 } }]);
+    // The call that was dropped counts too.
+    expect(ends).toMatchObject([{ status: "complete", usage: { output_tokens: 15 } }]);
   });
 
   test("[MODEL15] max_tokens inside a tool call twice fails, and its blocks are named", async () => {
