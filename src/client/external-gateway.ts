@@ -1,4 +1,4 @@
-import { errorCode, GatewayError } from "../protocol/errors.ts";
+import { type ErrorCode, GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import {
   type AnsweredInput,
@@ -17,7 +17,6 @@ import {
   type Cancelled,
   type CreateSessionBody,
   cancelled,
-  eventPage,
   type FileInfo,
   type FilePage,
   fileInfo,
@@ -33,18 +32,20 @@ import {
   turnResult,
 } from "../protocol/rest.ts";
 import { toHex } from "../protocol/sha256.ts";
-import { sleep } from "../timing/sleep.ts";
+import { type UsageReport, usageReport } from "../protocol/usage.ts";
 import { answerToolCalls } from "./answer-tool-calls.ts";
-import { Backoff } from "./backoff.ts";
-import { Connection, openSocket, type SocketConstructor } from "./connection.ts";
-import { followEvents, followFrames, GIVE_UP_AFTER_MS, isEvent, type StreamSource } from "./follow-frames.ts";
-import type { CallOptions, ExecuteMessage, FileQuery, Gateway, LinkOptions, SessionQuery } from "./gateway.ts";
+import { filePath, inputPath, sessionPath, toolResultPath, turnPath } from "./api-paths.ts";
+import type { SocketConstructor } from "./connection.ts";
+import { executeTurn, streamOf } from "./execute-turn.ts";
+import { followEvents, GIVE_UP_AFTER_MS, type StreamSource } from "./follow-frames.ts";
+import type { CallOptions, ExecuteMessage, FileQuery, Gateway, LinkOptions, SessionQuery, UsageQuery } from "./gateway.ts";
 import { type Fetch, HttpClient, readAnswer, readBytes, readError } from "./http.ts";
+import { insist } from "./insist.ts";
 
 /** One request waits this long for a turn before it asks again: proxies cut requests that are quiet for a minute. */
 const WAIT_SECONDS = 30;
-/** Marks the answers to our `execute` frame. */
-const EXECUTE_ID = "execute";
+/** What the answers to a client's tool calls are tried again after. */
+const NOT_NOW: readonly ErrorCode[] = ["unavailable", "rate_limited"];
 
 export type ExternalGatewayOptions = {
   /** Where the gateway is, such as `http://127.0.0.1:8787`. */
@@ -97,39 +98,17 @@ export class ExternalGateway implements Gateway {
       tools,
       signal: this.#signal(options),
       open: (signal) => this.#execute(sessionId, message, { signal }),
-      look: (signal) => this.#insist(signal, () => this.resumeSession(sessionId, { signal })),
-      give: (id, result, signal) => this.#insist(signal, () => this.giveToolResult(sessionId, id, result, { signal })),
+      look: (signal) => this.#insist(signal, () => this.resumeSession(sessionId, { signal }), NOT_NOW),
+      give: (id, result, signal) =>
+        this.#insist(signal, () => this.giveToolResult(sessionId, id, result, { signal }), NOT_NOW),
     });
   }
 
-  async *#execute(sessionId: string, message: SubmitTurnBody, options: CallOptions): AsyncGenerator<Event> {
-    if (message.on_busy === "steer") return yield* this.#steer(sessionId, message, options);
-    // With a key of its own the frame can be sent again when it is not known whether it arrived.
-    const idempotency_key = newKey();
-    const heldBack: Event[] = [];
-    let turnId: string | null = null;
+  #execute(sessionId: string, message: SubmitTurnBody, options: CallOptions): AsyncGenerator<Event> {
+    if (message.on_busy === "steer") return this.#steer(sessionId, message, options);
     const signal = this.#signal(options);
-    const frames = followFrames(this.#source(sessionId, signal), {
-      after: null,
-      signal,
-      giveUpAfterMs: this.#giveUpAfterMs,
-      onConnected: (connection) => {
-        if (turnId !== null) return;
-        connection.send({ type: "execute", data: { ...message, idempotency_key }, id: EXECUTE_ID });
-      },
-    });
-    for await (const frame of frames) {
-      // A turn's first events may come before the frame that says which turn it is.
-      if (isEvent(frame)) heldBack.push(frame);
-      else if (frame.type === "accepted" && frame.id === EXECUTE_ID) turnId = frame.data.turn_id;
-      else if (frame.type === "error" && frame.id === EXECUTE_ID) throw refusalOf(frame.data);
-      if (turnId === null) continue;
-      for (const event of heldBack.splice(0)) {
-        if (event.turn_id !== turnId) continue;
-        yield event;
-        if (event.type === "ITERATION_END") return;
-      }
-    }
+    const stream = { signal, giveUpAfterMs: this.#giveUpAfterMs };
+    return executeTurn(this.#source(sessionId, signal), { ...message, idempotency_key: newKey() }, stream);
   }
 
   /** All events of a session after a cursor (from its start: `"0"`), then live, until it is left or aborted. */
@@ -171,7 +150,7 @@ export class ExternalGateway implements Gateway {
     result: ToolResultBody,
     options: CallOptions = {},
   ): Promise<TakenToolResult> {
-    const path = `${sessionPath(sessionId)}/tool_results/${encodeURIComponent(toolUseId)}`;
+    const path = toolResultPath(sessionId, toolUseId);
     const request = { method: "POST" as const, path, body: result, signal: this.#signal(options) };
     return await this.#http.call(takenToolResult, request);
   }
@@ -190,7 +169,7 @@ export class ExternalGateway implements Gateway {
     const signal = this.#signal(options);
     const withdrawn = await this.#http.send({
       method: "DELETE",
-      path: `${sessionPath(sessionId)}/turns/${encodeURIComponent(turnId)}`,
+      path: turnPath(sessionId, turnId),
       signal,
     });
     if (withdrawn.ok) return await withdrawn.body?.cancel();
@@ -227,7 +206,7 @@ export class ExternalGateway implements Gateway {
   }
 
   async readFile(sessionId: string, path: string, options: CallOptions = {}): Promise<Uint8Array> {
-    const request = { method: "GET" as const, path: fileUrl(sessionId, path), signal: this.#signal(options) };
+    const request = { method: "GET" as const, path: filePath(sessionId, path), signal: this.#signal(options) };
     const response = await this.#http.send({ ...request, headers: { accept: "*/*" } });
     if (!response.ok) throw await readError(response);
     return await readBytes(response);
@@ -236,7 +215,7 @@ export class ExternalGateway implements Gateway {
   async writeFile(sessionId: string, path: string, bytes: Uint8Array, options: CallOptions = {}): Promise<FileInfo> {
     return await this.#http.call(fileInfo, {
       method: "PUT",
-      path: fileUrl(sessionId, path),
+      path: filePath(sessionId, path),
       body: bytes,
       signal: this.#signal(options),
     });
@@ -249,6 +228,10 @@ export class ExternalGateway implements Gateway {
       query,
       signal: this.#signal(options),
     });
+  }
+
+  async usage(query: UsageQuery = {}, options: CallOptions = {}): Promise<UsageReport> {
+    return await this.#http.call(usageReport, { method: "GET", path: "/usage", query, signal: this.#signal(options) });
   }
 
   async health(options: CallOptions = {}): Promise<Health> {
@@ -283,21 +266,9 @@ export class ExternalGateway implements Gateway {
     };
   }
 
-  /** Asks until there is an answer: again at once where it is null, after a pause where no gateway answered. */
-  async #insist<T>(signal: AbortSignal, ask: () => Promise<T | null>): Promise<T> {
-    const backoff = new Backoff(this.#giveUpAfterMs);
-    for (;;) {
-      try {
-        const answer = await ask();
-        if (answer !== null) return answer;
-        backoff.progress();
-      } catch (thrown) {
-        if (!(thrown instanceof GatewayError && thrown.code === "unavailable")) throw thrown;
-        const pause = backoff.pause(Date.now());
-        if (pause === null) throw thrown;
-        await sleep(pause, signal);
-      }
-    }
+  async #insist<T>(signal: AbortSignal, ask: () => Promise<T | null>, after?: readonly ErrorCode[]): Promise<T> {
+    const giveUpAfterMs = this.#giveUpAfterMs;
+    return await insist({ signal, giveUpAfterMs, ...(after === undefined ? {} : { after }) }, ask);
   }
 
   #signal({ signal }: CallOptions): AbortSignal {
@@ -305,51 +276,11 @@ export class ExternalGateway implements Gateway {
   }
 
   #source(sessionId: string, signal: AbortSignal): StreamSource {
-    const path = sessionPath(sessionId);
-    return {
-      connect: (after) => {
-        const url = this.#http.url(`${path}/stream`, { after: after ?? undefined });
-        const socket = openSocket(url.replace(/^http/, "ws"), this.#http.headers, this.#WebSocket);
-        return new Connection(socket, this.#pingEveryMs);
-      },
-      // A WebSocket does not tell the status of a failed handshake, so the same position is asked for over HTTP.
-      refusal: async (after) => {
-        try {
-          const query = { after: after ?? undefined, limit: 1 };
-          await this.#http.call(eventPage, { method: "GET", path: `${path}/events`, query, signal });
-          return null;
-        } catch (thrown) {
-          if (!(thrown instanceof GatewayError)) throw thrown;
-          return thrown.status >= 500 || thrown.status === 429 ? null : thrown;
-        }
-      },
-    };
+    return streamOf(this.#http, sessionId, { WebSocket: this.#WebSocket, pingEveryMs: this.#pingEveryMs }, signal);
   }
-}
-
-function sessionPath(sessionId: string): string {
-  return `/sessions/${encodeURIComponent(sessionId)}`;
-}
-
-function inputPath(sessionId: string, inputId: string): string {
-  return `${sessionPath(sessionId)}/inputs/${encodeURIComponent(inputId)}`;
-}
-
-/** @throws GatewayError `path_refused` for `..`: every URL parser on the way resolves it, however it is spelt */
-function fileUrl(sessionId: string, path: string): string {
-  const segments = path.split("/");
-  if (segments.includes("..")) {
-    throw new GatewayError("path_refused", `The path ${JSON.stringify(path)} is refused: it holds "..".`);
-  }
-  return `${sessionPath(sessionId)}/files/${segments.map(encodeURIComponent).join("/")}`;
 }
 
 /** 128 random bits. Not `randomUUID`, which browsers offer only on secure pages. */
 function newKey(): string {
   return toHex(crypto.getRandomValues(new Uint8Array(16)));
-}
-
-function refusalOf({ code, message }: { code: string; message: string }): GatewayError {
-  const known = errorCode.safeParse(code);
-  return new GatewayError(known.success ? known.data : "internal", message);
 }
