@@ -3,6 +3,7 @@ import { EVENT_TYPES, type Event, endStatus, event, NO_USAGE } from "../../src/p
 
 const SESSION = "session_01JD0000000000000000000000";
 const TURN = "turn_01JD0000000000000000000001";
+const INPUT = "input_01JD0000000000000000000002";
 const envelope = { seq: 17, cursor: "17", turn_id: TURN, timestamp: "2026-01-31T12:00:00.000Z" };
 
 /** One event of each type and, of STATUS, of each status, with the rule that lists its data. */
@@ -33,6 +34,55 @@ const SAMPLES: [rule: string, Event][] = [
     { ...envelope, turn_id: null, type: "STATUS", data: { status: "file_changed", path: "a.txt", sha256: null } },
   ],
   ["EVENT9", { ...envelope, turn_id: null, type: "STATUS", data: { status: "deleted" } }],
+  [
+    "EVENT18",
+    {
+      ...envelope,
+      type: "AUTH_REQUIRED",
+      data: {
+        input_id: INPUT,
+        kind: "approval",
+        message: "Allow write a.txt?",
+        tool_use_id: "toolu_1",
+        expires_at: "2026-02-07T12:00:00.000Z",
+        default: "deny",
+      },
+    },
+  ],
+  [
+    "EVENT18",
+    {
+      ...envelope,
+      type: "AUTH_REQUIRED",
+      data: {
+        input_id: INPUT,
+        kind: "question",
+        message: "Which?",
+        tool_use_id: "toolu_1",
+        options: ["this", "that"],
+        expires_at: "2026-02-07T12:00:00.000Z",
+        default: null,
+      },
+    },
+  ],
+  ["EVENT19", { ...envelope, type: "STATUS", data: { status: "waiting", input_ids: [INPUT] } }],
+  ["EVENT19", { ...envelope, type: "STATUS", data: { status: "waiting", input_ids: [], tool_use_ids: ["toolu_1"] } }],
+  [
+    "EVENT19",
+    {
+      ...envelope,
+      type: "STATUS",
+      data: { status: "answered", input_id: INPUT, response: "allow", user_id: "ada", via: "link" },
+    },
+  ],
+  [
+    "EVENT19",
+    {
+      ...envelope,
+      type: "STATUS",
+      data: { status: "answered", input_id: INPUT, response: null, user_id: null, via: "deadline" },
+    },
+  ],
   ["EVENT10", { ...envelope, type: "TEXT", data: { text: "Hello", offset: 0, done: false } }],
   ["EVENT10", { ...envelope, type: "TEXT", data: { text: "", offset: 5, done: true, citations: [{ url: "x" }] } }],
   ["EVENT10", { ...envelope, type: "THINKING", data: { thinking: "Hm", offset: 0, done: true } }],

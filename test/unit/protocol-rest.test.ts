@@ -5,20 +5,35 @@ import { createSessionBody, patchSessionBody, submitTurnBody } from "../../src/p
 test("[SESSION2] a session needs nothing and takes these fields", () => {
   expect(createSessionBody.parse({})).toEqual({});
   expect(Object.keys(createSessionBody.shape).sort()).toEqual([
+    "budget",
     "fast_model",
+    "input_default",
+    "input_timeout_seconds",
     "max_iterations",
     "metadata",
     "model",
+    "permissions",
     "system",
     "title",
+    "tools",
     "user_id",
     "workspace_dir",
   ]);
 });
 
-test("[SESSION10] a patch takes these fields, and null clears three of them", () => {
-  expect(Object.keys(patchSessionBody.shape).sort()).toEqual(["fast_model", "metadata", "model", "system", "title"]);
-  const cleared = { title: null, fast_model: null, system: null };
+test("[SESSION10] a patch takes these fields, and null clears four of them", () => {
+  expect(Object.keys(patchSessionBody.shape).sort()).toEqual([
+    "budget",
+    "fast_model",
+    "input_default",
+    "input_timeout_seconds",
+    "metadata",
+    "model",
+    "permissions",
+    "system",
+    "title",
+  ]);
+  const cleared = { title: null, fast_model: null, system: null, budget: null };
   expect(patchSessionBody.parse(cleared)).toEqual(cleared);
   expect(patchSessionBody.safeParse({ model: null }).success).toBe(false);
 });
@@ -29,9 +44,13 @@ test("[REST8] a turn needs a user_input", () => {
 });
 
 test.for<[string, unknown]>([
-  ["permissions", { write: "ask" }],
-  ["tools", []],
-  ["budget", { tokens: 1 }],
+  ["mcp_servers", []],
+  ["skills", ["pdf"]],
+  ["permissions", { write: "maybe" }],
+  ["permissions", { "a b": "ask" }],
+  ["budget", { pages: 1 }],
+  ["input_default", "ask"],
+  ["input_timeout_seconds", 0],
   ["colour", "red"],
 ])("[REST2] [REST17] a session with %s is refused", ([field, value]) => {
   expect(createSessionBody.safeParse({ [field]: value }).success).toBe(false);
