@@ -1,13 +1,20 @@
 import { z } from "zod";
 import type { Session, SessionPage, SessionStatus } from "../protocol/rest.ts";
 import { foldTitle, parseSessionCursor, toSessionPage } from "../protocol/session-list.ts";
+import type { TurnUsage } from "../protocol/usage.ts";
+import { STORE_USAGE, usageParameter } from "../protocol/usage-query.ts";
 
 /**
- * Writes the session's row in the index. A version that is not above the stored one changes nothing, and neither does
- * any write after `removeFromIndex`: calls may come late, twice and in any order.
+ * Writes the session's row in the index, and with it what ended turns used. A version that is not above the stored one
+ * changes nothing, and neither does any write after `removeFromIndex`: calls may come late, twice and in any order.
  */
-export async function indexSession(db: D1Database, summary: Session, version: number): Promise<void> {
-  await db
+export async function indexSession(
+  db: D1Database,
+  summary: Session,
+  version: number,
+  usage: TurnUsage[] = [],
+): Promise<void> {
+  const row = db
     .prepare(
       `INSERT INTO sessions (session_id, version, user_id, status, updated_at, title_folded, summary)
        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -24,21 +31,30 @@ export async function indexSession(db: D1Database, summary: Session, version: nu
       summary.updated_at,
       foldTitle(summary.title ?? ""),
       JSON.stringify(summary),
-    )
-    .run();
+    );
+  await writeWithUsage(db, row, usage);
 }
 
-/** Puts a tombstone in the place of the session's row, whether there is one or not. Idempotent. */
-export async function removeFromIndex(db: D1Database, id: string): Promise<void> {
-  await db
+/**
+ * Puts a tombstone in the place of the session's row, whether there is one or not, and stores what its turns used.
+ * Idempotent.
+ */
+export async function removeFromIndex(db: D1Database, id: string, usage: TurnUsage[] = []): Promise<void> {
+  const tombstone = db
     .prepare(
       `INSERT INTO sessions (session_id, version) VALUES (?1, 0)
        ON CONFLICT (session_id) DO UPDATE SET user_id = NULL, status = NULL, updated_at = NULL, title_folded = NULL,
          summary = NULL
        WHERE sessions.summary IS NOT NULL`,
     )
-    .bind(id)
-    .run();
+    .bind(id);
+  await writeWithUsage(db, tombstone, usage);
+}
+
+/** One transaction, so that of a row and its usage both are stored or neither. */
+async function writeWithUsage(db: D1Database, row: D1PreparedStatement, usage: TurnUsage[]): Promise<void> {
+  if (usage.length === 0) await row.run();
+  else await db.batch([row, db.prepare(STORE_USAGE).bind(usageParameter(usage))]);
 }
 
 /** `user_id` null means everyone's. `q` is looked for in the title, in any case. */

@@ -13,6 +13,7 @@ import type {
   SubmitTurnBody,
   TurnResult,
 } from "../protocol/rest.ts";
+import type { UsageGroup, UsageReport } from "../protocol/usage.ts";
 
 export type CallOptions = { signal?: AbortSignal | undefined };
 
@@ -48,6 +49,19 @@ export type SessionQuery = {
   user_id?: string;
   q?: string;
   /** Sessions a page. */
+  limit?: number;
+  /** `next_cursor` of the page before. */
+  cursor?: string;
+};
+
+export type UsageQuery = {
+  /** A day, such as `2026-01-31`, which stands for its beginning in UTC, or a time; 30 days before `to` by default. */
+  from?: string;
+  /** The same, and not in the range any more; the end of today by default. */
+  to?: string;
+  group_by?: UsageGroup;
+  user_id?: string;
+  /** Groups a page. */
   limit?: number;
   /** `next_cursor` of the page before. */
   cursor?: string;
@@ -131,6 +145,9 @@ export interface Gateway {
 
   /** Newest activity first. */
   listSessions(query?: SessionQuery, options?: CallOptions): Promise<SessionPage>;
+
+  /** What ended turns have used, sorted by the key of the groups. */
+  usage(query?: UsageQuery, options?: CallOptions): Promise<UsageReport>;
 
   /** Resolves for an unhealthy gateway too; its `checks` say what is wrong. */
   health(options?: CallOptions): Promise<Health>;

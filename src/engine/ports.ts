@@ -5,6 +5,7 @@ import type { z } from "zod";
 import type { Event } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
 import type { FileInfo, Session } from "../protocol/rest.ts";
+import type { TurnUsage } from "../protocol/usage.ts";
 import type { ContentBlock, Message } from "./messages.ts";
 
 // ---- Sql -------------------------------------------------------------------------------------------------------------
@@ -32,9 +33,10 @@ export interface Host {
   broadcast(event: Event): void;
   /**
    * Brings the index row up to date. `version` grows with every change, so an old write never beats a newer one.
+   * Together with it goes what turns used that have ended, which may come again and counts once: both or neither.
    * Rejects when the index could not be reached; the session tries again.
    */
-  index(summary: Session, version: number): Promise<void>;
+  index(summary: Session, version: number, usage: TurnUsage[]): Promise<void>;
 }
 
 // ---- Model -----------------------------------------------------------------------------------------------------------

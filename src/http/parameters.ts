@@ -10,10 +10,13 @@ import {
   PAGE_DEFAULT,
   PAGE_MAX,
   TITLE_MAX_CHARS,
+  USAGE_PAGE_DEFAULT,
+  USAGE_PAGE_MAX,
   USER_ID_MAX_CHARS,
   WAIT_MAX_SECONDS,
 } from "../protocol/limits.ts";
 import { sessionStatus } from "../protocol/rest.ts";
+import { usageFilter } from "../protocol/usage.ts";
 
 // Ids are plain strings here: one that no session can have must get the answer for one that does not exist, and that
 // comes after the body was looked at.
@@ -44,6 +47,8 @@ export const sessionsQuery = pageQuery.extend({
 });
 
 export const filesQuery = pageQuery.extend({ prefix: z.string().default("") });
+
+export const usageQuery = usageFilter.extend({ limit: limit(USAGE_PAGE_DEFAULT, USAGE_PAGE_MAX) });
 
 export const submitQuery = z.strictObject({
   /** How many seconds to wait for the turn's end. */

@@ -3,7 +3,7 @@ import { notFound } from "../protocol/errors.ts";
 import { hasTables } from "../session/schema.ts";
 import { deletingSince, readSettings, type Settings } from "../session/settings.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
-import { type Keeper, removeAside, removeTraces, removeUnmade } from "./remove-traces.ts";
+import { type Keeper, leaveIndex, removeAside, removeTraces, removeUnmade } from "./remove-traces.ts";
 import { SessionClaim, sessionHeld } from "./session-claim.ts";
 
 /** What makes a session this process's. */
@@ -32,6 +32,7 @@ export async function holdStored(keeper: Keeper, sessionId: string): Promise<Hel
       throw notFound();
     }
     if (deletingSince(database.sql) === null) return { claim, database, settings };
+    leaveIndex(index, database.sql, settings);
     database.close();
     await removeTraces(keeper, claim, settings);
     throw notFound();

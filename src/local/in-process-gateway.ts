@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { z } from "zod";
 import { answerToolCalls } from "../client/answer-tool-calls.ts";
-import type { CallOptions, ExecuteMessage, FileQuery, Gateway, LinkOptions, SessionQuery } from "../client/gateway.ts";
+import type { CallOptions, ExecuteMessage, FileQuery, Gateway, LinkOptions, SessionQuery, UsageQuery } from "../client/gateway.ts";
 import type { Model } from "../engine/ports.ts";
 import { createModels, defaultModelOf, type ModelVariables } from "../models/models.ts";
 import { GatewayError, toGatewayError } from "../protocol/errors.ts";
@@ -37,6 +37,7 @@ import {
   submitTurnBody,
   type TurnResult,
 } from "../protocol/rest.ts";
+import type { UsageReport } from "../protocol/usage.ts";
 import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
 import { sleep } from "../timing/sleep.ts";
 import { awaited, awaitedEach } from "./awaited.ts";
@@ -210,6 +211,10 @@ export class InProcessGateway implements Gateway {
 
   listSessions(query: SessionQuery = {}, options: CallOptions = {}): Promise<SessionPage> {
     return this.#call(options, async () => this.#open().index.list(query));
+  }
+
+  usage(query: UsageQuery = {}, options: CallOptions = {}): Promise<UsageReport> {
+    return this.#call(options, async () => this.#open().index.usage(query));
   }
 
   health(options: CallOptions = {}): Promise<Health> {

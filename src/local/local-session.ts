@@ -29,7 +29,7 @@ import { makeFolder } from "./home.ts";
 import { LOCAL_USER } from "./local-user.ts";
 import { markDeleted } from "./mark-deleted.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
-import { type Keeper, removeTraces, removeUnmade } from "./remove-traces.ts";
+import { type Keeper, leaveIndex, removeTraces, removeUnmade } from "./remove-traces.ts";
 import { folderOf, openDirectory } from "./session-directory.ts";
 import { StagedBytes } from "./staged-bytes.ts";
 import { sweepSession } from "./sweep-session.ts";
@@ -120,7 +120,7 @@ export class LocalSession {
       now,
       wakeAt: (time) => this.#timer.wakeAt(time),
       broadcast: (event) => this.#feed.push(event),
-      index: async (summary, version) => index.put(summary, version),
+      index: async (summary, version, usage) => index.put(summary, version, usage),
     };
     this.#stages = new StagedBytes(home.stagesOf(settings.session_id));
     const deps: SessionDeps = {
@@ -278,6 +278,7 @@ export class LocalSession {
   async #remove(): Promise<void> {
     try {
       await this.#stop(new GatewayError("not_found", "The session was deleted."));
+      leaveIndex(this.#options.index, this.#held.database.sql, this.#session.settings);
       this.#held.database.close();
       await removeTraces(this.#options, this.#held.claim, this.#session.settings);
     } finally {

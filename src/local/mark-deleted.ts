@@ -1,6 +1,7 @@
 import type { Sql } from "../engine/ports.ts";
 import type { Session } from "../session/session.ts";
 import { writeMeta } from "../session/settings.ts";
+import { leaveIndex } from "./remove-traces.ts";
 import type { SessionIndex } from "./session-index.ts";
 
 /**
@@ -21,7 +22,7 @@ export function markDeleted(session: Session, sql: Sql, index: SessionIndex): vo
     mark();
   }
   try {
-    index.remove(session.settings.session_id);
+    leaveIndex(index, sql, session.settings);
   } catch (thrown) {
     // It is deleted all the same, and leaves the list with the rest of it.
     console.error("delete:", thrown);

@@ -1,7 +1,9 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { Sql } from "../engine/ports.ts";
 import { sessionId as sessionIdShape } from "../protocol/ids.ts";
 import type { Settings } from "../session/settings.ts";
+import { usageLeft } from "../session/turn-usage.ts";
 import type { Home } from "./home.ts";
 import { SessionClaim } from "./session-claim.ts";
 import type { SessionIndex } from "./session-index.ts";
@@ -19,16 +21,23 @@ const UNCLAIMED_MS = 60_000;
  * it is. Can be killed anywhere and repeated: its state, which says that it is deleted, goes last.
  */
 export async function removeTraces(keeper: Keeper, claim: SessionClaim, settings: Settings): Promise<void> {
-  const { home, index } = keeper;
+  const { home } = keeper;
   const { session_id, directory } = settings;
   // While it is still there, for it says where temporary files lie in a directory that stays.
   await sweepSession(home, settings, null);
   if (directory === undefined) rmSync(home.filesOf(session_id), { recursive: true, force: true });
   // A holder that was killed has left it.
   rmSync(home.doorOf(session_id), { force: true });
-  index.remove(session_id);
   claim.removeFolder();
   sweep(keeper);
+}
+
+/**
+ * Takes a session that is being deleted out of the list, and tells what its turns used, while its database is there.
+ * Idempotent.
+ */
+export function leaveIndex(index: SessionIndex, sql: Sql, { session_id }: Pick<Settings, "session_id">): void {
+  for (const usage of usageLeft(sql)) index.remove(session_id, usage);
 }
 
 /** Removes what there is of a session that was never listed, and gives it back whether that can be removed or not. */

@@ -2,11 +2,27 @@ import { randomUUID } from "node:crypto";
 import { existsSync, linkSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
-import type { SessionQuery } from "../client/gateway.ts";
+import type { SessionQuery, UsageQuery } from "../client/gateway.ts";
 import { invalidRequest } from "../protocol/errors.ts";
-import { PAGE_DEFAULT, PAGE_MAX, TITLE_MAX_CHARS, USER_ID_MAX_CHARS } from "../protocol/limits.ts";
+import {
+  PAGE_DEFAULT,
+  PAGE_MAX,
+  TITLE_MAX_CHARS,
+  USAGE_PAGE_DEFAULT,
+  USAGE_PAGE_MAX,
+  USER_ID_MAX_CHARS,
+} from "../protocol/limits.ts";
 import { type Session, type SessionPage, sessionStatus } from "../protocol/rest.ts";
 import { foldTitle, parseSessionCursor, parseSummary, toSessionPage } from "../protocol/session-list.ts";
+import {
+  type TurnUsage,
+  type UsageLine,
+  type UsageReport,
+  type UsageSums,
+  usageFilter,
+  usageRange,
+} from "../protocol/usage.ts";
+import { STORE_USAGE, toUsageReport, usageParameter, usageStatements } from "../protocol/usage-query.ts";
 import { hasCode } from "./error-codes.ts";
 import { makeFolder } from "./home.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
@@ -25,6 +41,23 @@ const TABLES = [
   "CREATE INDEX sessions_by_time ON sessions (updated_at, session_id) WHERE summary IS NOT NULL",
 ];
 
+/** As in D1. A list that was made before there was one gets it when it is opened, and older versions leave it alone. */
+const USAGE = `CREATE TABLE IF NOT EXISTS usage (
+    user_id TEXT NOT NULL,
+    ended_at INTEGER NOT NULL,
+    turn_id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    model_calls INTEGER NOT NULL,
+    tool_calls INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cache_read_input_tokens INTEGER NOT NULL,
+    cache_creation_input_tokens INTEGER NOT NULL,
+    cost_usd REAL,
+    PRIMARY KEY (user_id, ended_at, turn_id, model)
+  ) WITHOUT ROWID`;
+
 const wellFormed = () => z.string().overwrite((text) => text.toWellFormed());
 
 /** What GET /sessions takes. */
@@ -36,6 +69,9 @@ const sessionQuery = z.strictObject({
   cursor: z.string().optional(),
 });
 
+/** What GET /usage takes. */
+const usageQuery = usageFilter.extend({ limit: z.int().min(1).max(USAGE_PAGE_MAX).default(USAGE_PAGE_DEFAULT) });
+
 /**
  * The list of a machine's sessions, in one file that all of its processes share. A session is the truth; its row follows
  * it, and may be written late, twice and in any order.
@@ -46,15 +82,58 @@ export class SessionIndex implements Disposable {
   /** Opens the list in the file at `path`; it is made where there is none, and the folder that it lies in. */
   static open(path: string): SessionIndex {
     if (!existsSync(path)) makeIndex(path);
-    return new SessionIndex(openNodeSql(path));
+    const database = openNodeSql(path);
+    try {
+      database.sql.exec(USAGE);
+    } catch (thrown) {
+      database.close();
+      throw thrown;
+    }
+    return new SessionIndex(database);
   }
 
   private constructor(database: NodeSql) {
     this.#database = database;
   }
 
-  /** A version that is not above the stored one changes nothing, and neither does any write after `remove`. */
-  put(summary: Session, version: number): void {
+  /**
+   * A version that is not above the stored one changes nothing, and neither does any write after `remove`. What ended
+   * turns used is stored with it, and counts once.
+   */
+  put(summary: Session, version: number, usage: TurnUsage[] = []): void {
+    this.#write(() => this.#put(summary, version), usage);
+  }
+
+  /** The session is not listed any more, and never again. What its turns used stays. Idempotent. */
+  remove(sessionId: string, usage: TurnUsage[] = []): void {
+    this.#write(() => this.#remove(sessionId), usage);
+  }
+
+  /** What was used. @throws GatewayError `invalid_request`, `bad_cursor` */
+  usage(query: UsageQuery = {}, now = Date.now()): UsageReport {
+    const parsed = usageQuery.safeParse(query);
+    if (!parsed.success) throw invalidRequest(parsed.error);
+    const { group_by, user_id = null, limit, cursor = null } = parsed.data;
+    const asked = { ...usageRange(parsed.data, now), group_by, user_id, limit, cursor };
+    const { groups, total } = usageStatements(asked);
+    const { sql } = this.#database;
+    return sql.transaction(() => {
+      const lines = sql.exec<UsageLine>(groups.query, ...groups.params);
+      const [sums] = sql.exec<UsageSums>(total.query, ...total.params);
+      if (sums === undefined) throw new Error("a sum gives one row");
+      return toUsageReport(asked, lines, sums);
+    });
+  }
+
+  #write(write: () => void, usage: TurnUsage[]): void {
+    const { sql } = this.#database;
+    sql.transaction(() => {
+      write();
+      if (usage.length > 0) sql.exec(STORE_USAGE, usageParameter(usage));
+    });
+  }
+
+  #put(summary: Session, version: number): void {
     this.#database.sql.exec(
       `INSERT INTO sessions (session_id, version, user_id, status, updated_at, title_folded, summary)
        VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -72,8 +151,7 @@ export class SessionIndex implements Disposable {
     );
   }
 
-  /** The session is not listed any more, and never again. Idempotent. */
-  remove(sessionId: string): void {
+  #remove(sessionId: string): void {
     this.#database.sql.exec(
       `INSERT INTO sessions (session_id, version) VALUES (?, 0)
        ON CONFLICT (session_id) DO UPDATE SET user_id = NULL, status = NULL, updated_at = NULL, title_folded = NULL,

@@ -34,6 +34,14 @@ export const STEERS_MAX = 20;
 
 export const PAGE_DEFAULT = 50;
 export const PAGE_MAX = 200;
+/** Groups of a usage report: a year of days is one page. */
+export const USAGE_PAGE_DEFAULT = 366;
+export const USAGE_PAGE_MAX = 1_000;
+/** How many days a usage report is of: each turn of them is read. */
+export const USAGE_RANGE_DAYS = 30;
+export const USAGE_RANGE_MAX_DAYS = 366;
+/** Turns whose usage goes to the catalog in one statement, as one parameter, which D1 takes up to 2 MB. */
+export const USAGE_PART_TURNS = 200;
 export const EVENTS_PAGE_DEFAULT = 100;
 export const EVENTS_PAGE_MAX = 1_000;
 /** A page ends after this many characters of JSON, however few items they are: an answer crosses RPC whole, 32 MiB at most. */

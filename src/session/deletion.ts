@@ -1,8 +1,10 @@
 import type { Sql } from "../engine/ports.ts";
 import { HEARTBEAT_MS, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
+import type { TurnUsage } from "../protocol/usage.ts";
 import { withDeadline } from "../timing/deadline.ts";
 import { SECOND_SWEEP_MS } from "./next-wake.ts";
 import { deletingSince, readSettings, type Settings, writeMeta } from "./settings.ts";
+import { usageLeft } from "./turn-usage.ts";
 
 /** A deletion that failed outside is gone on with after this time. */
 const RETRY_MS = HEARTBEAT_MS;
@@ -13,8 +15,8 @@ export type DeletionOptions = {
   wakeAt(time: number): void;
   /** Leaves the space, with its blobs if nobody else is in it. Idempotent. */
   leaveSpace(settings: Settings): Promise<void>;
-  /** Puts a tombstone in the place of the index row. Idempotent. */
-  removeFromIndex(sessionId: string): Promise<void>;
+  /** Puts a tombstone in the place of the index row, and stores what turns used. Idempotent. */
+  removeFromIndex(sessionId: string, usage: TurnUsage[]): Promise<void>;
   /** Removes the database, and all that is stored with it. */
   deleteAll(): Promise<void>;
 };
@@ -68,9 +70,15 @@ export class Deletion {
 
   /** One storage that fails keeps nothing in the other. The tombstone comes first, so that nothing enters after it. */
   async #removeTraces(settings: Settings): Promise<void> {
-    const { leaveSpace, removeFromIndex } = this.#options;
-    const [index] = await Promise.allSettled([removeFromIndex(settings.session_id)]);
+    const { leaveSpace } = this.#options;
+    const [index] = await Promise.allSettled([this.#leaveIndex(settings.session_id)]);
     await leaveSpace(settings);
     if (index.status === "rejected") throw index.reason;
+  }
+
+  /** What was used is paid for, and is told before the session is gone that knows it. */
+  async #leaveIndex(sessionId: string): Promise<void> {
+    const { sql, removeFromIndex } = this.#options;
+    for (const usage of usageLeft(sql)) await removeFromIndex(sessionId, usage);
   }
 }

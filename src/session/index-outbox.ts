@@ -1,6 +1,7 @@
 import type { Host, Sql } from "../engine/ports.ts";
 import type { Session as SessionView } from "../protocol/rest.ts";
-import { readMeta, writeMeta } from "./settings.ts";
+import { readMeta, type Settings, writeMeta } from "./settings.ts";
+import { sentUpTo, usageAfter } from "./turn-usage.ts";
 
 const RETRY_BASE_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
@@ -9,17 +10,22 @@ export type IndexOutboxOptions = {
   sql: Sql;
   host: Host;
   summary(): SessionView;
-  /** Grows with every change of the session. */
-  version(): number;
+  settings(): Settings;
+  /** The seq of the log's last event. */
+  lastSeq(): number;
 };
 
 /**
- * Keeps the session's row in the index up to date. The object is the truth; the row follows, is written again until it
- * is stored, and carries a version, so that an old write never beats a newer one.
+ * Keeps the session's row in the index up to date, and tells with it what ended turns have used. The object is the
+ * truth; the row follows, is written again until it is stored, and carries a version, so that an old write never beats a
+ * newer one. The row and the usage are stored together or not at all. That the row of a version is stored, which is
+ * remembered anyway, says as well up to where the turns' ends are: no row is written for them here.
  */
 export class IndexOutbox {
   readonly #options: IndexOutboxOptions;
   #stored: number;
+  /** Up to this seq the turns' ends are in the catalog. */
+  #sent: number;
   #failures = 0;
   #retryAt: number | null = null;
   #writing = false;
@@ -31,11 +37,12 @@ export class IndexOutbox {
   constructor(options: IndexOutboxOptions) {
     this.#options = options;
     this.#stored = Number(readMeta(options.sql, "indexed") ?? "-1");
+    this.#sent = sentUpTo(options.sql, options.settings());
   }
 
   /** Whether the row is behind the session. */
   get behind(): boolean {
-    return this.#stored < this.#options.version();
+    return this.#stored < this.#version;
   }
 
   /** Whether the session has a row, however old. */
@@ -64,17 +71,27 @@ export class IndexOutbox {
     this.#retryAt = null;
   }
 
+  /** Grows with every change of the session. */
+  get #version(): number {
+    const { lastSeq, settings } = this.#options;
+    return lastSeq() + settings().revision;
+  }
+
   async #write(): Promise<void> {
-    const { sql, host, summary, version } = this.#options;
+    const { sql, host, summary, settings, lastSeq } = this.#options;
     // Set and unset in step with the loop, so that a change that comes as it ends begins another.
     this.#writing = true;
     try {
       // What changes while a write is under way is written by the next round, together.
       while (this.behind && !this.#stopped) {
-        const writing = version();
+        const [writing, seq] = [this.#version, lastSeq()];
         this.#askedAgain = false;
-        await host.index(summary(), writing);
+        const { usage, upTo } = usageAfter(sql, this.#sent, settings());
+        await host.index(summary(), writing, usage);
         if (this.#stopped) return;
+        this.#sent = upTo ?? seq;
+        // More turns have ended than go at once: the version is remembered with the last of them.
+        if (upTo !== null) continue;
         writeMeta(sql, "indexed", String(writing));
         this.#stored = writing;
         this.#failures = 0;

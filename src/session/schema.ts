@@ -100,6 +100,8 @@ const ADDITIONS: readonly (readonly string[])[] = [
     "ALTER TABLE turns ADD COLUMN spent TEXT",
     "ALTER TABLE turns ADD COLUMN paused_at INTEGER",
     "ALTER TABLE turns ADD COLUMN paused_ms INTEGER",
+    // What the turns of before used is not in the catalog: it goes there with the index row, which is written again.
+    "DELETE FROM meta WHERE key = 'indexed'",
   ],
 ];
 const VERSION = ADDITIONS.length + 1;

@@ -64,7 +64,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       now: () => Date.now(),
       wakeAt: (time) => this.#alarm.wakeAt(time),
       broadcast: (event) => this.#sockets.broadcast(event),
-      index: (summary, version) => catalogCall(indexSession(env.CATALOG, summary, version)),
+      index: (summary, version, usage) => catalogCall(indexSession(env.CATALOG, summary, version, usage)),
     });
     const clock = { now: () => Date.now(), wakeAt: (time: number) => this.#alarm.wakeAt(time) };
     this.#spaces = new SpaceKeeper({
@@ -81,7 +81,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       ...clock,
       sql: this.#sql,
       leaveSpace: (settings) => this.#spaces.leave({ session_id: settings.session_id, space_id: spaceOf(settings) }),
-      removeFromIndex: (sessionId) => catalogCall(removeFromIndex(env.CATALOG, sessionId)),
+      removeFromIndex: (sessionId, usage) => catalogCall(removeFromIndex(env.CATALOG, sessionId, usage)),
       deleteAll: () => this.#deleteAll(),
     });
     // The platform answers these bytes itself, so that a quiet client costs nothing.

@@ -8,6 +8,7 @@ import type { Event, EventOf, EventType } from "../../src/protocol/events.ts";
 import { type GatewayVariables, parseGatewaySettings } from "../../src/protocol/gateway-settings.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { Session as SessionView, SubmitTurnBody, Turn } from "../../src/protocol/rest.ts";
+import type { TurnUsage } from "../../src/protocol/usage.ts";
 import { DEADLINES } from "../../src/session/deadlines.ts";
 import { hasTables } from "../../src/session/schema.ts";
 import { Session, type SessionDeps } from "../../src/session/session.ts";
@@ -34,6 +35,8 @@ export type WorldOptions = {
   beforeUpload?(path: string): Promise<void>;
   /** Awaited before uploaded files are removed again. */
   beforeDiscard?(): Promise<void>;
+  /** Awaited before the index row is written, in which it may fail. */
+  beforeIndex?(): Promise<void>;
   /** Called before each statement; what it throws, the statement throws. */
   beforeStatement?(query: string): void;
   /** Where the files lie in a directory instead of a table. It is the caller's, and outlives the world. */
@@ -81,7 +84,7 @@ export class SessionWorld {
   /** What the clients were sent, in order, over all starts. */
   readonly sent: Event[] = [];
   readonly wakes: number[] = [];
-  readonly indexed: { summary: SessionView; version: number }[] = [];
+  readonly indexed: { summary: SessionView; version: number; usage: TurnUsage[] }[] = [];
   readonly #options: WorldOptions;
   readonly #toolsFor: (settings: Pick<Settings, "tools">) => ToolSet;
   #life: Life | null = null;
@@ -264,9 +267,10 @@ export class SessionWorld {
         this.#changed.resolve();
         this.#changed = Promise.withResolvers<void>();
       },
-      index: async (summary, version) => {
+      index: async (summary, version, usage) => {
+        await this.#options.beforeIndex?.();
         if (!life.alive) throw new Killed();
-        this.indexed.push({ summary, version });
+        this.indexed.push({ summary, version, usage });
       },
     };
   }

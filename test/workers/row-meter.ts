@@ -36,9 +36,19 @@ export async function countWritten(sessionId: string, act: () => Promise<unknown
       return result;
     },
   });
+  const database: D1Database = Object.getPrototypeOf(env.CATALOG);
+  const { batch } = database;
+  database.batch = new Proxy(batch, {
+    async apply(target, self, args) {
+      const results = await Reflect.apply(target, self, args);
+      for (const { meta } of results) written.d1 += meta.rows_written;
+      return results;
+    },
+  });
   await act();
   // Waits for everything that is under way.
   await evictDurableObject(stub);
   statement.run = run;
+  database.batch = batch;
   return written;
 }
