@@ -15,6 +15,7 @@ import { inputLinkRoutes } from "./routes/input-link.ts";
 import { inputRoutes } from "./routes/inputs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { turnRoutes } from "./routes/turns.ts";
+import { usageRoutes } from "./routes/usage.ts";
 import { secureHeaders } from "./secure-headers.ts";
 
 /**
@@ -35,7 +36,7 @@ export function createApp({ version, defaultModel, authenticate = authenticateGa
   app.use(secureHeaders);
   app.route(API_BASE, healthRoutes(version, defaultModel));
   app.use(`${API_BASE}/*`, authentication(authenticate), validSettings, ownOrigin);
-  for (const routes of [sessionRoutes(defaultModel), turnRoutes, inputRoutes, eventRoutes, fileRoutes])
+  for (const routes of [sessionRoutes(defaultModel), turnRoutes, inputRoutes, eventRoutes, fileRoutes, usageRoutes])
     app.route(API_BASE, routes);
   app.route(INPUT_LINK_BASE, inputLinkRoutes);
   refuseOtherMethods(app);

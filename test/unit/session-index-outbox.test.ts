@@ -4,6 +4,7 @@ import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Session } from "../../src/protocol/rest.ts";
 import { IndexOutbox } from "../../src/session/index-outbox.ts";
 import { createTables } from "../../src/session/schema.ts";
+import type { Settings } from "../../src/session/settings.ts";
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -11,6 +12,21 @@ beforeEach(() => {
 afterEach(() => {
   vi.restoreAllMocks();
 });
+
+const SETTINGS: Settings = {
+  session_id: "session",
+  user_id: "alice",
+  title: null,
+  model: "",
+  fast_model: null,
+  system: null,
+  max_iterations: 1,
+  metadata: {},
+  space_id: null,
+  created_at: 0,
+  changed_at: 0,
+  revision: 0,
+};
 
 type Write = { title: string | null; version: number; succeed(): void; fail(): void };
 
@@ -21,6 +37,7 @@ function createScene() {
   const scene = {
     now: 0,
     version: 0,
+    revision: 0,
     status: "idle" as Session["status"],
     writes: [] as Write[],
     wakes: [] as number[],
@@ -49,7 +66,8 @@ function createScene() {
         scene.writes.push({ title, version, succeed: resolve, fail: () => reject(new Error("unreachable")) });
       }),
   };
-  const open = () => new IndexOutbox({ sql, host, summary, version: () => scene.version });
+  const settings = () => ({ ...SETTINGS, revision: scene.revision });
+  const open = () => new IndexOutbox({ sql, host, summary, settings, lastSeq: () => scene.version });
   const change = (version = scene.version + 1, status: Session["status"] = "idle") =>
     Object.assign(scene, { version, status });
   const write = (i: number): Write => {
