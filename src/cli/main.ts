@@ -13,9 +13,12 @@ const COMMANDS: ReadonlyMap<string, (args: string[]) => Promise<number>> = new M
   ["chat", async (args) => await (await import("./commands/chat.ts")).chat(args)],
   ["sessions", async (args) => await (await import("./commands/sessions.ts")).sessions(args)],
   ["resume", async (args) => await (await import("./commands/resume.ts")).resume(args)],
+  ["answer", async (args) => await (await import("./commands/answer.ts")).answer(args)],
+  ["link", async (args) => await (await import("./commands/link.ts")).link(args)],
   ["cancel", async (args) => await (await import("./commands/cancel.ts")).cancel(args)],
   ["rm", async (args) => await (await import("./commands/rm.ts")).rm(args)],
   ["files", async (args) => await (await import("./commands/files.ts")).files(args)],
+  ["usage", async (args) => await (await import("./commands/usage.ts")).usage(args)],
   ["parity", async (args) => await (await import("./commands/parity.ts")).parity(args)],
 ]);
 
@@ -25,9 +28,12 @@ const HELP = `Usage: turnpike COMMAND [flags]
   chat               send a message a line, in one session
   sessions           list the sessions
   resume ID          show what was missed of a session, and follow it until it is idle
+  answer ID …        answer what a turn asks for
+  link ID INPUT      make a link by which somebody can answer
   cancel ID          stop the turn that runs in a session
   rm ID              delete a session with its files
   files ls ID        list a session's files; files get and files put copy one out or in
+  usage              show what turns have used, by day, user, model or session
   parity             compare every way into Turnpike with the others
 
 turnpike COMMAND --help shows the flags, turnpike --version the version. Sessions live in this process, below
