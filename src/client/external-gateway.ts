@@ -38,7 +38,15 @@ import { filePath, inputPath, sessionPath, toolResultPath, turnPath } from "./ap
 import type { SocketConstructor } from "./connection.ts";
 import { executeTurn, streamOf } from "./execute-turn.ts";
 import { followEvents, GIVE_UP_AFTER_MS, type StreamSource } from "./follow-frames.ts";
-import type { CallOptions, ExecuteMessage, FileQuery, Gateway, LinkOptions, SessionQuery, UsageQuery } from "./gateway.ts";
+import type {
+  CallOptions,
+  ExecuteMessage,
+  FileQuery,
+  Gateway,
+  LinkOptions,
+  SessionQuery,
+  UsageQuery,
+} from "./gateway.ts";
 import { type Fetch, HttpClient, readAnswer, readBytes, readError } from "./http.ts";
 import { insist } from "./insist.ts";
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { errorCode, GatewayError, invalidRequest } from "../protocol/errors.ts";
 import { event } from "../protocol/events.ts";
+import { answeredInput, inputResponseBody, takenToolResult, toolResultBody } from "../protocol/inputs.ts";
 import { parseJson } from "../protocol/json.ts";
 import { cancelled } from "../protocol/rest.ts";
 
@@ -10,12 +11,18 @@ const doorRequest = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("follow"), after: z.string() }),
   /** The running turn is to stop. */
   z.strictObject({ type: z.literal("cancel") }),
+  /** What people were asked is answered. */
+  z.strictObject({ type: z.literal("answer"), data: inputResponseBody.extend({ input_id: z.string() }) }),
+  /** The result of a client's tool. */
+  z.strictObject({ type: z.literal("give"), data: toolResultBody.extend({ tool_use_id: z.string() }) }),
 ]);
 export type DoorRequest = z.infer<typeof doorRequest>;
 
 const doorAnswer = z.discriminatedUnion("type", [
   ...event.options,
   z.strictObject({ type: z.literal("cancelled"), data: cancelled }),
+  z.strictObject({ type: z.literal("answered"), data: answeredInput }),
+  z.strictObject({ type: z.literal("taken"), data: takenToolResult }),
   z.strictObject({ type: z.literal("error"), data: z.strictObject({ code: errorCode, message: z.string() }) }),
 ]);
 export type DoorAnswer = z.infer<typeof doorAnswer>;

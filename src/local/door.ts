@@ -1,14 +1,13 @@
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, rmSync } from "node:fs";
-import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { GatewayError, toGatewayError } from "../protocol/errors.ts";
-import type { Event } from "../protocol/events.ts";
+import type { AnsweredInput, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
 import { DOOR_REQUEST_MAX_BYTES, DOOR_REQUEST_TIMEOUT_MS, NEVER_ACKED_MAX_BYTES } from "../protocol/limits.ts";
 import type { Cancelled } from "../protocol/rest.ts";
-import { type DoorAnswer, type DoorRequest, LineReader, parseAnswer, parseRequest } from "./door-wire.ts";
-import { hasCode } from "./error-codes.ts";
+import { doorAddress } from "./door-address.ts";
+import { type DoorAnswer, type DoorRequest, LineReader, parseRequest } from "./door-wire.ts";
 import { makeFolder } from "./home.ts";
 
 /** The part of a held session that other processes may use. */
@@ -22,6 +21,10 @@ export type DoorSession = {
   follow(after: string, send: (json: string) => boolean): () => void;
   /** Cancels the running turn; resolves once it has stopped. */
   cancel(): Promise<Cancelled>;
+  /** Settles what people were asked. @throws GatewayError */
+  answer(inputId: string, response: string): AnsweredInput;
+  /** Takes the result of a client's tool. @throws GatewayError */
+  takeResult(toolUseId: string, result: ToolResultBody): TakenToolResult;
 };
 
 export type DoorOptions = {
@@ -29,8 +32,6 @@ export type DoorOptions = {
   requestTimeoutMs?: number;
 };
 
-/** What a socket's path may have in UTF-8, without the NUL that ends it: Linux has 108 bytes for it, the others 104. */
-const PATH_MAX_BYTES = process.platform === "linux" ? 107 : 103;
 /** A visitor that is sent away and does not read what was sent to it is cut off after this. */
 const LAST_WORDS_MS = 30_000;
 /** The same when the door closes, which the end of the program waits for. */
@@ -48,7 +49,7 @@ export async function openDoor(
   session: DoorSession,
   { requestTimeoutMs = DOOR_REQUEST_TIMEOUT_MS }: DoorOptions = {},
 ): Promise<AsyncDisposable> {
-  const address = addressOf(path);
+  const address = doorAddress(path);
   makeFolder(dirname(path));
   // Left there by a process that was killed: nobody else opens doors to a session that this one holds.
   rmSync(path, { force: true });
@@ -138,6 +139,16 @@ class Visit {
           (data) => this.#sendLast({ type: "cancelled", data }),
           (thrown) => this.#refuse(thrown),
         );
+        return;
+      case "answer": {
+        const { input_id, response } = request.data;
+        this.#sendLast({ type: "answered", data: this.#session.answer(input_id, response) });
+        return;
+      }
+      case "give": {
+        const { tool_use_id, ...result } = request.data;
+        this.#sendLast({ type: "taken", data: this.#session.takeResult(tool_use_id, result) });
+      }
     }
   }
 
@@ -175,91 +186,4 @@ class Visit {
     this.#unfollow?.();
     this.#unfollow = null;
   }
-}
-
-/**
- * The events of a session that another process holds, after a cursor, then live. Ends when the connection does: the
- * holder has gone, or this reader was too far behind. Whoever wants more asks who holds the session now.
- *
- * @throws GatewayError for a refusal, such as `bad_cursor`; the signal's reason
- */
-export async function* followDoor(path: string, after: string, signal?: AbortSignal): AsyncGenerator<Event> {
-  for await (const answer of visit(path, { type: "follow", after }, signal)) {
-    if (answer.type !== "cancelled") yield answer;
-  }
-}
-
-/**
- * Has the holder of a session cancel its running turn; resolves once that has stopped. Null if nobody answers: the
- * holder has gone.
- *
- * @throws GatewayError for a refusal; the signal's reason
- */
-export async function cancelThroughDoor(path: string, signal?: AbortSignal): Promise<Cancelled | null> {
-  for await (const answer of visit(path, { type: "cancel" }, signal)) {
-    if (answer.type === "cancelled") return answer.data;
-  }
-  return null;
-}
-
-/** How a connection ends that has no holder at its other end, or no more. */
-const GONE = ["ENOENT", "ECONNREFUSED", "ENOTSOCK", "ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"];
-
-type Granted = Exclude<DoorAnswer, { type: "error" }>;
-
-/** Asks one thing, and yields what is answered until the connection ends. @throws GatewayError for a refusal */
-async function* visit(path: string, request: DoorRequest, signal?: AbortSignal): AsyncGenerator<Granted> {
-  signal?.throwIfAborted();
-  const lines = new LineReader(NEVER_ACKED_MAX_BYTES);
-  const socket = createConnection(addressOf(path));
-  const hangUp = () => socket.destroy();
-  signal?.addEventListener("abort", hangUp);
-  try {
-    socket.write(`${JSON.stringify(request)}\n`);
-    for await (const chunk of chunksOf(socket)) {
-      for (const line of lines.take(chunk)) {
-        signal?.throwIfAborted();
-        const answer = parseAnswer(line);
-        if (answer.type === "error") throw new GatewayError(answer.data.code, answer.data.message);
-        yield answer;
-      }
-    }
-    signal?.throwIfAborted();
-  } catch (thrown) {
-    // Hanging up breaks the connection too, in ways that depend on how far it had come.
-    signal?.throwIfAborted();
-    throw thrown;
-  } finally {
-    signal?.removeEventListener("abort", hangUp);
-    socket.destroy();
-  }
-}
-
-/** What comes from a holder until it goes. @throws GatewayError `unavailable` where it may not be asked */
-async function* chunksOf(socket: Socket): AsyncGenerator<Buffer> {
-  try {
-    yield* socket;
-  } catch (thrown) {
-    if (hasCode(thrown, ...GONE)) return;
-    const why = thrown instanceof Error && "code" in thrown ? ` (${thrown.code})` : "";
-    throw new GatewayError("unavailable", `The process that holds the session cannot be reached${why}.`);
-  }
-}
-
-/**
- * What the system calls the socket at a path. Windows has named pipes, of one space for all.
- *
- * @throws GatewayError `invalid_request`
- */
-function addressOf(path: string): string {
-  if (process.platform === "win32") {
-    return `\\\\.\\pipe\\turnpike-${createHash("sha256").update(path).digest("hex")}`;
-  }
-  const bytes = Buffer.byteLength(path);
-  if (bytes <= PATH_MAX_BYTES) return path;
-  throw new GatewayError(
-    "invalid_request",
-    `The path of a session's socket may have ${PATH_MAX_BYTES} bytes on this system, and ${path} has ${bytes}: ` +
-      "set TURNPIKE_HOME to a shorter one.",
-  );
 }

@@ -2,17 +2,19 @@ import type { Model } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import { sessionId as sessionIdShape } from "../protocol/ids.ts";
+import type { Input } from "../protocol/inputs.ts";
 import type { CreateSessionBody, Session as SessionView } from "../protocol/rest.ts";
 import { newId } from "../session/new-id.ts";
 import { sessionFields } from "../session/session-api.ts";
 import type { Settings } from "../session/settings.ts";
 import { chooseWorkspace } from "./choose-workspace.ts";
 import { Home } from "./home.ts";
-import { LocalSession, type LocalSessionOptions } from "./local-session.ts";
+import type { LocalSessionOptions } from "./local-deps.ts";
+import { LocalSession } from "./local-session.ts";
 import { LOCAL_USER } from "./local-user.ts";
 import { halfDeleted } from "./remove-traces.ts";
 import { SessionIndex } from "./session-index.ts";
-import { readStored } from "./stored-session.ts";
+import { readInput, readStored } from "./stored-session.ts";
 
 /** The sessions that this process holds, and a look at those that it does not. */
 export class HeldSessions {
@@ -88,6 +90,14 @@ export class HeldSessions {
       if (thrown instanceof GatewayError && thrown.code === "not_found") await this.#finishRemoval(sessionId);
       throw thrown;
     }
+  }
+
+  /** Something that people are asked, whoever holds the session. @throws GatewayError `not_found` */
+  async input(sessionId: string, inputId: string): Promise<Input> {
+    const { home } = this;
+    checkId(sessionId);
+    const held = await this.#held.get(sessionId)?.catch(() => null);
+    return held?.input(inputId) ?? readInput(home, this.#options.gateway, sessionId, inputId);
   }
 
   /** @throws GatewayError `session_busy`, `not_found` */

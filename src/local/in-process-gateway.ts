@@ -1,17 +1,19 @@
-import { accessSync, constants, readFileSync } from "node:fs";
 import { z } from "zod";
 import { answerToolCalls } from "../client/answer-tool-calls.ts";
-import type { CallOptions, ExecuteMessage, FileQuery, Gateway, LinkOptions, SessionQuery, UsageQuery } from "../client/gateway.ts";
+import type {
+  CallOptions,
+  ExecuteMessage,
+  FileQuery,
+  Gateway,
+  LinkOptions,
+  SessionQuery,
+  UsageQuery,
+} from "../client/gateway.ts";
 import type { Model } from "../engine/ports.ts";
 import { createModels, defaultModelOf, type ModelVariables } from "../models/models.ts";
-import { GatewayError, toGatewayError } from "../protocol/errors.ts";
+import { GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
-import {
-  type GatewaySettings,
-  type GatewayVariables,
-  parseGatewaySettings,
-  SettingsError,
-} from "../protocol/gateway-settings.ts";
+import type { GatewayVariables } from "../protocol/gateway-settings.ts";
 import {
   type AnsweredInput,
   type Input,
@@ -30,6 +32,7 @@ import {
   type FileInfo,
   type FilePage,
   type Health,
+  hasEnded,
   requireInput,
   type Session,
   type SessionPage,
@@ -40,13 +43,16 @@ import {
 import type { UsageReport } from "../protocol/usage.ts";
 import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
 import { sleep } from "../timing/sleep.ts";
-import { awaited, awaitedEach } from "./awaited.ts";
+import { checkHealth } from "./check-health.ts";
 import { DirectoryFiles } from "./directory-files.ts";
-import { cancelThroughDoor, followDoor } from "./door.ts";
+import { GatewayCalls } from "./gateway-calls.ts";
 import { HeldSessions } from "./held-sessions.ts";
+import type { LocalSession } from "./local-session.ts";
 import { parseBody } from "./parse-body.ts";
+import { readGatewaySettings } from "./read-gateway-settings.ts";
 import { holderOf } from "./session-claim.ts";
 import { openDirectory } from "./session-directory.ts";
+import { answerThroughDoor, cancelThroughDoor, followDoor, giveThroughDoor } from "./visit-door.ts";
 
 export type InProcessOptions = {
   /** Where sessions and their files are kept; it is made when it is first needed. */
@@ -75,7 +81,7 @@ const fileQuery = z.strictObject({
 export class InProcessGateway implements Gateway {
   readonly #options: InProcessOptions;
   readonly #model: Model;
-  readonly #closing = new AbortController();
+  readonly #calls = new GatewayCalls();
   #sessions: HeldSessions | null = null;
 
   constructor(options: InProcessOptions) {
@@ -90,7 +96,7 @@ export class InProcessGateway implements Gateway {
 
   /** `workspace_dir` may be the absolute path of any directory, or `sessions/<session_id>` to start with its files. */
   createSession(settings: CreateSessionBody = {}, options: CallOptions = {}): Promise<Session> {
-    return this.#call(options, async () => {
+    return this.#calls.one(options, async () => {
       const body = parseBody(createSessionBody, settings);
       const created = await this.#open().create(body, this.defaultModel);
       return created.describe();
@@ -98,12 +104,12 @@ export class InProcessGateway implements Gateway {
   }
 
   resumeSession(sessionId: string, options: CallOptions = {}): Promise<Session> {
-    return this.#call(options, async () => (await this.#open().look(sessionId)).view);
+    return this.#calls.one(options, async () => (await this.#open().look(sessionId)).view);
   }
 
   /** @throws `session_busy` where another process holds the session; the message says which */
   execute(sessionId: string, { tools, ...message }: ExecuteMessage, options: CallOptions = {}): AsyncIterable<Event> {
-    return this.#stream(options, (signal) => {
+    return this.#calls.each(options, (signal) => {
       if (tools === undefined) return this.#execute(sessionId, message, signal);
       return answerToolCalls({
         tools,
@@ -122,25 +128,33 @@ export class InProcessGateway implements Gateway {
    * @throws `session_busy` as `execute`, `idempotency_key_reused`
    */
   submit(sessionId: string, message: SubmitTurnBody, key: string, options: CallOptions = {}): Promise<AcceptedTurn> {
-    return this.#call(options, async () => (await this.#submit(sessionId, message, key)).accepted);
+    return this.#calls.one(options, async () => (await this.#submit(sessionId, message, key)).accepted);
   }
 
   runQuery(sessionId: string, message: SubmitTurnBody, options: CallOptions = {}): Promise<TurnResult> {
-    return this.#call(options, async (signal) => {
-      let turnId = "";
-      for await (const event of this.#execute(sessionId, message, signal)) turnId = event.turn_id ?? turnId;
-      return (await this.#open().hold(sessionId)).result(turnId);
+    return this.#calls.one(options, async (signal) => {
+      const { held, accepted } = await this.#submit(sessionId, message, null);
+      for await (const event of held.follow(accepted.cursor, signal)) {
+        if (event.turn_id !== accepted.turn_id || !mayAnswer(event)) continue;
+        const result = held.result(accepted.turn_id);
+        // What it waited for in the past may have been answered.
+        if (hasEnded(result.status) || result.status === "waiting") return result;
+      }
+      throw new Error("the events of a session ended");
     });
   }
 
   input(sessionId: string, inputId: string, options: CallOptions = {}): Promise<Input> {
-    return this.#call(options, async () => (await this.#open().hold(sessionId)).input(inputId));
+    return this.#calls.one(options, () => this.#open().input(sessionId, inputId));
   }
 
   answer(sessionId: string, inputId: string, response: string, options: CallOptions = {}): Promise<AnsweredInput> {
-    return this.#call(options, async () => {
-      const body = parseBody(inputResponseBody, { response });
-      return (await this.#open().hold(sessionId)).answer(inputId, body.response);
+    return this.#calls.one(options, async (signal) => {
+      const asked = { input_id: inputId, ...parseBody(inputResponseBody, { response }) };
+      return await this.#atHolder(sessionId, signal, {
+        here: (held) => held.answer(asked.input_id, asked.response),
+        there: (door) => answerThroughDoor(door, asked, signal),
+      });
     });
   }
 
@@ -150,9 +164,12 @@ export class InProcessGateway implements Gateway {
     result: ToolResultBody,
     options: CallOptions = {},
   ): Promise<TakenToolResult> {
-    return this.#call(options, async () => {
-      const body = parseBody(toolResultBody, result);
-      return (await this.#open().hold(sessionId)).takeResult(toolUseId, body);
+    return this.#calls.one(options, async (signal) => {
+      const given = { ...parseBody(toolResultBody, result), tool_use_id: toolUseId };
+      return await this.#atHolder(sessionId, signal, {
+        here: (held) => held.takeResult(toolUseId, parseBody(toolResultBody, result)),
+        there: (door) => giveThroughDoor(door, given, signal),
+      });
     });
   }
 
@@ -163,67 +180,59 @@ export class InProcessGateway implements Gateway {
     _body: LinkOptions = {},
     options: CallOptions = {},
   ): Promise<InputLink> {
-    return this.#call(options, async () => {
+    return this.#calls.one(options, async () => {
       throw new GatewayError("unavailable", "A link needs a gateway that others can reach.");
     });
   }
 
   cancelTurn(sessionId: string, turnId: string, options: CallOptions = {}): Promise<void> {
-    return this.#call(options, async () => (await this.#open().hold(sessionId)).cancelTurn(turnId));
+    return this.#calls.one(options, async () => (await this.#open().hold(sessionId)).cancelTurn(turnId));
   }
 
   cancel(sessionId: string, options: CallOptions = {}): Promise<Cancelled> {
-    return this.#call(options, async (signal) => {
-      for (let failures = 0; ; failures++) {
-        const held = await this.#open().holdUnlessBusy(sessionId);
-        if (held !== null) return held.cancel();
-        const cancelled = await cancelThroughDoor(this.#open().home.doorOf(sessionId), signal);
-        if (cancelled !== null) return cancelled;
-        await sleep(pauseAfter(failures, PAUSES), signal);
-      }
-    });
+    return this.#calls.one(options, (signal) =>
+      this.#atHolder(sessionId, signal, {
+        here: (held) => held.cancel(),
+        there: (door) => cancelThroughDoor(door, signal),
+      }),
+    );
   }
 
   /** Where another process holds the session, it is followed; when that process goes, this one takes the session. */
   events(sessionId: string, after: string, options: CallOptions = {}): AsyncIterable<Event> {
-    return this.#stream(options, (signal) => this.#events(sessionId, after, signal));
+    return this.#calls.each(options, (signal) => this.#events(sessionId, after, signal));
   }
 
   /** A directory that was named for the session stays as it is. */
   deleteSession(sessionId: string, options: CallOptions = {}): Promise<void> {
-    return this.#call(options, () => this.#open().delete(sessionId));
+    return this.#calls.one(options, () => this.#open().delete(sessionId));
   }
 
   listFiles(sessionId: string, query: FileQuery = {}, options: CallOptions = {}): Promise<FilePage> {
-    return this.#call(options, async () => {
+    return this.#calls.one(options, async () => {
       const page = parseBody(fileQuery, query);
       return (await this.#filesOf(sessionId)).list(page);
     });
   }
 
   readFile(sessionId: string, path: string, options: CallOptions = {}): Promise<Uint8Array> {
-    return this.#call(options, async () => (await this.#filesOf(sessionId)).read(path));
+    return this.#calls.one(options, async () => (await this.#filesOf(sessionId)).read(path));
   }
 
   writeFile(sessionId: string, path: string, bytes: Uint8Array, options: CallOptions = {}): Promise<FileInfo> {
-    return this.#call(options, async () => (await this.#open().hold(sessionId)).putFile(path, bytes));
+    return this.#calls.one(options, async () => (await this.#open().hold(sessionId)).putFile(path, bytes));
   }
 
   listSessions(query: SessionQuery = {}, options: CallOptions = {}): Promise<SessionPage> {
-    return this.#call(options, async () => this.#open().index.list(query));
+    return this.#calls.one(options, async () => this.#open().index.list(query));
   }
 
   usage(query: UsageQuery = {}, options: CallOptions = {}): Promise<UsageReport> {
-    return this.#call(options, async () => this.#open().index.usage(query));
+    return this.#calls.one(options, async () => this.#open().index.usage(query));
   }
 
   health(options: CallOptions = {}): Promise<Health> {
-    return this.#call(options, async () => {
-      const d1 = check("d1", () => this.#open().index.list({ limit: 1 }));
-      const r2 = check("r2", () => accessSync(this.#open().home.root, constants.W_OK));
-      const status = d1 === "ok" && r2 === "ok" ? "healthy" : "unhealthy";
-      return { status, version: readVersion(), model: this.defaultModel, checks: { d1, r2 } };
-    });
+    return this.#calls.one(options, async () => checkHealth(() => this.#open(), this.defaultModel));
   }
 
   /** The other process that holds a session, such as `process 17 (turnpike chat)`; null where none does. */
@@ -236,8 +245,23 @@ export class InProcessGateway implements Gateway {
   /** Gives its sessions back. A turn that runs stops here, and goes on when its session is opened again. */
   async close(): Promise<void> {
     const closed = new GatewayError("unavailable", "The gateway was closed.");
-    this.#closing.abort(closed);
+    this.#calls.close(closed);
     await this.#sessions?.close(closed);
+  }
+
+  /** Does something where the session is held: here, or else through its holder's door, which gives null if it has gone. */
+  async #atHolder<T>(
+    sessionId: string,
+    signal: AbortSignal,
+    { here, there }: { here(held: LocalSession): T | Promise<T>; there(door: string): Promise<T | null> },
+  ): Promise<T> {
+    for (let failures = 0; ; failures++) {
+      const held = await this.#open().holdUnlessBusy(sessionId);
+      if (held !== null) return await here(held);
+      const done = await there(this.#open().home.doorOf(sessionId));
+      if (done !== null) return done;
+      await sleep(pauseAfter(failures, PAUSES), signal);
+    }
   }
 
   async #submit(sessionId: string, message: SubmitTurnBody, key: string | null) {
@@ -279,64 +303,14 @@ export class InProcessGateway implements Gateway {
   }
 
   #open(): HeldSessions {
-    this.#closing.signal.throwIfAborted();
+    this.#calls.throwIfClosed();
     const { home, holder, gateway = {} } = this.#options;
-    this.#sessions ??= HeldSessions.open(home, { model: this.#model, holder, gateway: readSettings(gateway) });
+    this.#sessions ??= HeldSessions.open(home, { model: this.#model, holder, gateway: readGatewaySettings(gateway) });
     return this.#sessions;
   }
-
-  #signal({ signal }: CallOptions): AbortSignal {
-    return signal === undefined ? this.#closing.signal : AbortSignal.any([this.#closing.signal, signal]);
-  }
-
-  async #call<T>(options: CallOptions, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const signal = this.#signal(options);
-    signal.throwIfAborted();
-    try {
-      return await awaited(run(signal), signal);
-    } catch (thrown) {
-      throw outgoing(thrown, signal);
-    }
-  }
-
-  async *#stream(options: CallOptions, open: (signal: AbortSignal) => AsyncGenerator<Event>): AsyncGenerator<Event> {
-    const signal = this.#signal(options);
-    try {
-      yield* awaitedEach(open(signal), signal);
-    } catch (thrown) {
-      throw outgoing(thrown, signal);
-    }
-  }
 }
 
-/** What a caller is thrown: what was aborted says why, and what nobody foresaw is only logged. */
-function outgoing(thrown: unknown, signal: AbortSignal): unknown {
-  if (signal.aborted) return signal.reason;
-  if (!(thrown instanceof GatewayError)) console.error("gateway:", thrown);
-  return toGatewayError(thrown);
-}
-
-/** @throws GatewayError `unavailable` for a variable that is not valid */
-function readSettings(variables: GatewayVariables): GatewaySettings {
-  try {
-    return parseGatewaySettings(variables);
-  } catch (thrown) {
-    if (!(thrown instanceof SettingsError)) throw thrown;
-    throw new GatewayError("unavailable", `The settings cannot be used: ${thrown.message}.`);
-  }
-}
-
-function check(name: string, look: () => void): "ok" | "failed" {
-  try {
-    look();
-    return "ok";
-  } catch (thrown) {
-    console.error(`gateway: the check of ${name} failed:`, thrown);
-    return "failed";
-  }
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+/** Whether a query may have its answer at this event of its turn. */
+function mayAnswer({ type, data }: Event): boolean {
+  return type === "ITERATION_END" || (type === "STATUS" && data.status === "waiting");
 }

@@ -1,7 +1,5 @@
-import type { Host, Model } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
-import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import type { AnsweredInput, Input, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import type {
@@ -12,31 +10,26 @@ import type {
   SubmitTurnBody,
   TurnResult,
 } from "../protocol/rest.ts";
-import { DEADLINES } from "../session/deadlines.ts";
-import { newId } from "../session/new-id.ts";
 import { nextWake } from "../session/next-wake.ts";
 import { Session, type SessionDeps } from "../session/session.ts";
 import type { Settings } from "../session/settings.ts";
 import { forgetStages } from "../session/stages.ts";
-import { createToolRegistry } from "../tools/registry.ts";
 import type { Directory } from "./directory.ts";
 import { DirectoryFiles } from "./directory-files.ts";
-import { DirectoryWorkspace } from "./directory-workspace.ts";
 import { openDoor } from "./door.ts";
 import { EventFeed } from "./event-feed.ts";
+import { FilePuts } from "./file-puts.ts";
 import { giveBack, type Held, holdStored, takeClaim } from "./hold-stored.ts";
 import { makeFolder } from "./home.ts";
+import { type LocalSessionOptions, localDeps } from "./local-deps.ts";
 import { LOCAL_USER } from "./local-user.ts";
 import { markDeleted } from "./mark-deleted.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
-import { type Keeper, leaveIndex, removeTraces, removeUnmade } from "./remove-traces.ts";
-import { folderOf, openDirectory } from "./session-directory.ts";
+import { leaveIndex, removeTraces, removeUnmade } from "./remove-traces.ts";
+import { openDirectory } from "./session-directory.ts";
 import { StagedBytes } from "./staged-bytes.ts";
 import { sweepSession } from "./sweep-session.ts";
 import { WakeTimer } from "./wake-timer.ts";
-
-/** `gateway` is what this machine's user has set for all sessions. */
-export type LocalSessionOptions = Keeper & { model: Model; gateway: GatewaySettings };
 
 /**
  * A session that this process holds: the shell that gives it its database, its timer, its readers, its door and its
@@ -49,13 +42,12 @@ export class LocalSession {
   readonly #stages: StagedBytes;
   readonly #timer = new WakeTimer(() => this.#housekeep());
   readonly #session: Session;
+  readonly #puts: FilePuts;
   #door: AsyncDisposable | null = null;
   #directory: Directory | null = null;
   #removal: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
   #goesOn = false;
-  /** Files that are being put. */
-  readonly #puts = new Set<Promise<unknown>>();
 
   /**
    * Takes a session. A turn that was interrupted waits for `goOn`.
@@ -114,30 +106,14 @@ export class LocalSession {
   ) {
     this.#options = options;
     this.#held = held;
-    const { home, index, model } = options;
-    const now = () => Date.now();
-    const host: Host = {
-      now,
-      wakeAt: (time) => this.#timer.wakeAt(time),
-      broadcast: (event) => this.#feed.push(event),
-      index: async (summary, version, usage) => index.put(summary, version, usage),
-    };
-    this.#stages = new StagedBytes(home.stagesOf(settings.session_id));
-    const deps: SessionDeps = {
-      sql: held.database.sql,
-      host,
-      model,
-      toolsFor: (of) => createToolRegistry(folderOf(home, of), of.tools),
-      openWorkspace: () => new DirectoryWorkspace({ directory: this.#openDirectory(), stages: this.#stages, now }),
-      deadlines: DEADLINES,
-      random: () => Math.random(),
-      newId,
-      gateway: options.gateway,
-    };
+    this.#stages = new StagedBytes(options.home.stagesOf(settings.session_id));
+    const openDirectory = () => this.#openDirectory();
+    const parts = { timer: this.#timer, feed: this.#feed, stages: this.#stages, openDirectory };
     try {
-      const session = open(deps);
+      const session = open(localDeps(options, { sql: held.database.sql, ...parts }));
       if (session === null) throw notFound();
       this.#session = session;
+      this.#puts = new FilePuts({ session, stages: this.#stages, openDirectory });
     } catch (thrown) {
       this.#timer.stop();
       throw thrown;
@@ -146,13 +122,13 @@ export class LocalSession {
 
   /**
    * What was left unfinished goes on, from the first call on. A turn whose directory is not there, such as on a disk that
-   * is not plugged in, waits for it.
+   * is not plugged in, waits for it; one that waits for somebody needs none until it goes on.
    *
    * @throws GatewayError `path_refused` where its directory is not there
    */
   goOn(): void {
     if (this.#goesOn) return;
-    if (this.#session.running) this.#openDirectory();
+    if (this.#isDue()) this.#openDirectory();
     this.#goesOn = true;
     this.#housekeep();
   }
@@ -196,17 +172,25 @@ export class LocalSession {
   /** @throws GatewayError as `goOn` */
   async cancel(): Promise<Cancelled> {
     this.goOn();
+    // The turn that waits for somebody goes on too, to its end.
+    if (this.#session.describe().active_turn !== null) this.#openDirectory();
     return await this.#session.cancel();
   }
 
-  /** Ends a turn, whether it runs or waits; one that has ended, or never was, is left as it is. */
+  /**
+   * Ends a turn, whether it runs or waits; one that has ended, or never was, is left as it is.
+   *
+   * @throws GatewayError as `cancel`
+   */
   async cancelTurn(turnId: string): Promise<void> {
     try {
       this.#session.withdraw(turnId);
     } catch (thrown) {
       if (!(thrown instanceof GatewayError)) throw thrown;
-      if (thrown.code === "session_busy") await this.#session.cancel(turnId);
-      else if (thrown.code !== "not_found") throw thrown;
+      if (thrown.code === "session_busy") {
+        this.#openDirectory();
+        await this.#session.cancel(turnId);
+      } else if (thrown.code !== "not_found") throw thrown;
     }
   }
 
@@ -215,19 +199,9 @@ export class LocalSession {
     return this.#feed.follow(this.#session.log, after, signal);
   }
 
-  /**
-   * Puts a file as a client does. A kill in between leaves a file that changed and no event that says so.
-   *
-   * @throws GatewayError `path_refused`, `too_large`
-   */
+  /** @throws GatewayError, see `FilePuts.put` */
   async putFile(rawPath: string, bytes: Uint8Array): Promise<FileInfo> {
-    const putting = this.#putFile(rawPath, bytes);
-    this.#puts.add(putting);
-    try {
-      return await putting;
-    } finally {
-      this.#puts.delete(putting);
-    }
+    return await this.#puts.put(rawPath, bytes);
   }
 
   /** Stops what runs, which goes on at the next opening, and gives the session back. */
@@ -264,17 +238,6 @@ export class LocalSession {
     return this.#removal !== null;
   }
 
-  async #putFile(rawPath: string, bytes: Uint8Array): Promise<FileInfo> {
-    const { info } = await new DirectoryFiles(this.#openDirectory(), this.#stages).write(rawPath, bytes);
-    this.#session.log.commit((writer) => {
-      const { path, sha256 } = info;
-      writer.append({ type: "STATUS", data: { status: "file_changed", path, sha256 } }, null);
-      this.#session.wakeSoon();
-    });
-    this.#session.follow();
-    return info;
-  }
-
   async #remove(): Promise<void> {
     try {
       await this.#stop(new GatewayError("not_found", "The session was deleted."));
@@ -296,7 +259,12 @@ export class LocalSession {
       await sweepSession(home, this.#session.settings, sql);
       forgetStages(sql);
       // Last, so that nobody comes in to a session that does not begin.
-      this.#door = await openDoor(home.doorOf(session_id), { follow, cancel: () => this.cancel() });
+      this.#door = await openDoor(home.doorOf(session_id), {
+        follow,
+        cancel: () => this.cancel(),
+        answer: (inputId, response) => this.answer(inputId, response),
+        takeResult: (toolUseId, result) => this.takeResult(toolUseId, result),
+      });
     } catch (thrown) {
       this.#timer.stop();
       throw thrown;
@@ -309,9 +277,16 @@ export class LocalSession {
     return this.#directory;
   }
 
+  /** Whether a turn runs, or is about to since the time of those whom it asks is up. */
+  #isDue(): boolean {
+    const { running, answers } = this.#session;
+    return running || (answers.deadline ?? Number.POSITIVE_INFINITY) <= Date.now();
+  }
+
   /** Does what is due and says when the next thing is. Never awaits a turn and never throws. */
   #housekeep(): void {
     try {
+      if (this.#isDue()) this.#openDirectory();
       this.#session.resume();
       const { running, index, answers } = this.#session;
       const due = { running, indexRetryAt: index.retryAt, stageSweepAt: null, inputDeadline: answers.deadline };
@@ -326,7 +301,7 @@ export class LocalSession {
   async #stop(why: GatewayError): Promise<void> {
     this.#timer.stop();
     this.#feed.end(why);
-    await Promise.allSettled([this.#session.stop(), ...this.#puts]);
+    await Promise.allSettled([this.#session.stop(), this.#puts.settled()]);
     await this.#stages.close();
     await this.#door?.[Symbol.asyncDispose]();
   }

@@ -1,14 +1,21 @@
 import { existsSync } from "node:fs";
+import type { Sql } from "../engine/ports.ts";
 import { notFound } from "../protocol/errors.ts";
+import type { GatewaySettings } from "../protocol/gateway-settings.ts";
+import type { Input } from "../protocol/inputs.ts";
 import type { Session as SessionView } from "../protocol/rest.ts";
+import { Answers } from "../session/answers.ts";
 import { EventLog } from "../session/event-log.ts";
+import { newId } from "../session/new-id.ts";
 import { viewPending } from "../session/pending-inputs.ts";
 import { hasTables, isUpToDate } from "../session/schema.ts";
 import { viewSession } from "../session/session-view.ts";
 import { deletingSince, readSettings, type Settings } from "../session/settings.ts";
-import { openTurns } from "../session/turn-table.ts";
+import { type OpenTurn, openTurns } from "../session/turn-table.ts";
+import { createToolRegistry } from "../tools/registry.ts";
 import type { Home } from "./home.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
+import { folderOf } from "./session-directory.ts";
 
 export type StoredSession = { settings: Settings; view: SessionView };
 
@@ -30,6 +37,41 @@ export function readStored(home: Home, sessionId: string): StoredSession {
 
 /** The same; `deleting` for one whose deletion began, and null where none was made. */
 export function findStored(home: Home, sessionId: string): StoredSession | "deleting" | null {
+  return look(home, sessionId, (sql, settings) => {
+    const log = new EventLog(sql, () => undefined, Date.now);
+    const open = openTurns(sql);
+    const pending = isUpToDate(sql) ? viewPending(sql, activeOf(open)?.turn_id ?? null) : [];
+    return { settings, view: viewSession(settings, open, log, pending) };
+  });
+}
+
+/** Something that people are asked, as it is stored. Takes nothing and writes nothing. @throws GatewayError `not_found` */
+export function readInput(home: Home, gateway: GatewaySettings, sessionId: string, inputId: string): Input {
+  const input = look(home, sessionId, (sql, settings) => {
+    // One that was made before sessions asked anything.
+    if (!isUpToDate(sql)) throw notFound();
+    const answers = new Answers({
+      sql,
+      log: new EventLog(sql, () => undefined, Date.now),
+      tools: createToolRegistry(folderOf(home, settings), settings.tools),
+      now: Date.now,
+      settings: () => settings,
+      gateway,
+      newInputId: () => newId("input"),
+      wakeAt: () => undefined,
+      active: () => activeOf(openTurns(sql)),
+    });
+    return answers.input(inputId);
+  });
+  if (input === null || input === "deleting") throw notFound();
+  return input;
+}
+
+function activeOf(open: OpenTurn[]): OpenTurn | null {
+  return open.find(({ status }) => status !== "queued") ?? null;
+}
+
+function look<T>(home: Home, sessionId: string, read: (sql: Sql, settings: Settings) => T): T | "deleting" | null {
   const database = openStored(home.databaseOf(sessionId));
   if (database === null) return null;
   try {
@@ -38,12 +80,7 @@ export function findStored(home: Home, sessionId: string): StoredSession | "dele
     return sql.transaction(() => {
       const settings = hasTables(sql) ? readSettings(sql) : null;
       if (settings === null) return null;
-      if (deletingSince(sql) !== null) return "deleting";
-      const log = new EventLog(sql, () => undefined, Date.now);
-      const open = openTurns(sql);
-      const active = open.find(({ status }) => status !== "queued")?.turn_id ?? null;
-      const pending = isUpToDate(sql) ? viewPending(sql, active) : [];
-      return { settings, view: viewSession(settings, open, log, pending) };
+      return deletingSince(sql) === null ? read(sql, settings) : "deleting";
     });
   } finally {
     database.close();

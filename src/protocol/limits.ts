@@ -115,8 +115,8 @@ export const CATCH_UP_SILENT_MS = 5_000;
 export const ACK_EVERY_BYTES = 256 * 1024;
 export const ACK_EVERY_MS = 1_000;
 
-/** The one line in which a process says what it wants of another that holds a session: little more than a cursor. */
-export const DOOR_REQUEST_MAX_BYTES = 1_024;
+/** The one line in which a process says what it wants of another that holds a session: a tool's result, at 6 bytes a character. */
+export const DOOR_REQUEST_MAX_BYTES = 6 * TOOL_RESULT_MAX_CHARS + 1_024;
 /** Processes of one machine say it at once. */
 export const DOOR_REQUEST_TIMEOUT_MS = 5_000;
 

@@ -1,7 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
 import type { DoorSession } from "../../src/local/door.ts";
 import { createNodeSql } from "../../src/local/node-sql.ts";
+import { GatewayError } from "../../src/protocol/errors.ts";
 import type { Event } from "../../src/protocol/events.ts";
+import type { AnsweredInput, TakenToolResult, ToolResultBody } from "../../src/protocol/inputs.ts";
 import type { Cancelled } from "../../src/protocol/rest.ts";
 import { EventLog } from "../../src/session/event-log.ts";
 import type { LiveBlock } from "../../src/session/live-block.ts";
@@ -39,6 +41,16 @@ export class LogBehindDoor implements DoorSession {
 
   cancel(): Promise<Cancelled> {
     return this.onCancel();
+  }
+
+  answer(input_id: string, response: string): AnsweredInput {
+    if (response === "no") throw new GatewayError("already_answered", "It was settled before, in another way.");
+    return { input_id, turn_id: TURN, response };
+  }
+
+  takeResult(tool_use_id: string, { content }: ToolResultBody): TakenToolResult {
+    this.append(content);
+    return { tool_use_id, turn_id: TURN };
   }
 
   /** Resolves once so many follow. */

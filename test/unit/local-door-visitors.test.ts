@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import { cancelThroughDoor, followDoor } from "../../src/local/door.ts";
+import { cancelThroughDoor, followDoor } from "../../src/local/visit-door.ts";
 import { DOOR_REQUEST_MAX_BYTES, NEVER_ACKED_MAX_BYTES } from "../../src/protocol/limits.ts";
 import { createDoorScene, nextText } from "../support/door-scene.ts";
 import type { LogBehindDoor } from "../support/log-behind-door.ts";

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, utimesSync
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test, vi } from "vitest";
-import { cancelThroughDoor } from "../../src/local/door.ts";
+import { cancelThroughDoor } from "../../src/local/visit-door.ts";
 import { Home } from "../../src/local/home.ts";
 import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 import { LocalSession } from "../../src/local/local-session.ts";
