@@ -11,11 +11,12 @@ function linesUnder(readme: string, heading: string): string {
   return /(?:^(?: {4}.*)?\n)*^ {4}.*\n/m.exec(section)?.[0].replaceAll(/^ {4}/gm, "") ?? "";
 }
 
-test("[WAIT2] [SSE4] [REST16] [FILE2] the README's lines do what it says when they are typed", async () => {
+test("[WAIT2] [WAIT8] [ASK18] [ASK19] [LINK1] [SSE4] [REST16] [FILE2] the README's lines do what it says when they are typed", async () => {
   using project = copyProject({ dependencies: "linked" });
   const { root } = project;
   await using gateway = await startGateway({ root, env: { GATEWAY_TOKEN: "" } });
-  const typed = linesUnder(readFileSync(join(root, "README.md"), "utf8"), "Use it");
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  const typed = linesUnder(readme, "Use it") + linesUnder(readme, "Keep the reins");
   expect(typed).toContain("http://127.0.0.1:8787");
 
   const here = typed.replaceAll("http://127.0.0.1:8787", gateway.url);
@@ -27,7 +28,11 @@ test("[WAIT2] [SSE4] [REST16] [FILE2] the README's lines do what it says when th
   expect(JSON.parse(result)).toMatchObject({ status: "complete", work_products: ["work_products/summary.md"] });
   const streamed = [...stream.matchAll(/^data: (.+)$/gm)].map(([, data = ""]): unknown => JSON.parse(data));
   expect(streamed.at(-1)).toMatchObject({ type: "ITERATION_END", data: { status: "complete", tool_calls: 1 } });
-  expect(log).toMatch(/^\{"events":\[\{"seq":1,.+"type":"ITERATION_END".+\}# What I can do\n/);
+  const [page = "", asked = "", link = "", answered = ""] = log.split(/(?=\{"input_id":)|(?=\{"url":)/);
+  expect(page).toMatch(/^\{"events":\[\{"seq":1,.+"type":"ITERATION_END".+\}# What I can do\n/);
+  expect(JSON.parse(asked)).toMatchObject({ kind: "approval", tool: "write", status: "pending" });
+  expect(JSON.parse(link)).toMatchObject({ url: expect.stringContaining(`${gateway.url}/answer/`) });
+  expect(JSON.parse(answered)).toMatchObject({ response: "allow" });
 });
 
 test("[CLI5] the README's lines for the command line need no gateway", async () => {
