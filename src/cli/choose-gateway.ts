@@ -1,3 +1,4 @@
+import { parseApproval } from "./approval.ts";
 import { usageFailure } from "./failure.ts";
 import { checkToken, portSetting, type Sources, setting } from "./settings.ts";
 
@@ -38,7 +39,7 @@ export type Choice =
  */
 export function chooseGateway(flags: PlaceFlags, sources: Sources): Choice {
   const { session, workspace, useGateway = false } = flags;
-  checkApproval(flags);
+  parseApproval(flags.approve);
   if (useGateway) refuseTogether("--use-gateway", { "--gateway-url": flags.gatewayUrl });
   if (workspace !== undefined) refuseTogether("--workspace", { "--session": session, "--use-gateway": useGateway });
   if (useGateway) return localGateway(flags, sources);
@@ -67,8 +68,14 @@ export function chooseGateway(flags: PlaceFlags, sources: Sources): Choice {
  * @throws Failure
  */
 export function checkDirect(flags: PlaceFlags): void {
-  checkApproval(flags);
-  const { session, useGateway, gatewayUrl, token, noFallback } = flags;
+  const { session, useGateway, gatewayUrl, token, noFallback, workspace } = flags;
+  const approval = parseApproval(flags.approve);
+  if (approval === "ask" || approval === "deny") {
+    throw usageFailure(`--direct does not go with --approve ${approval}: nobody is asked for anything there.`);
+  }
+  if (workspace !== undefined && approval === null) {
+    throw usageFailure("--direct --workspace DIR needs --approve allow: nobody is asked before each write there.");
+  }
   refuseTogether("--direct", {
     "--session": session,
     "--use-gateway": useGateway,
@@ -85,21 +92,6 @@ function localGateway(flags: GatewayFlags, sources: Sources): Choice {
   const token = setting("GATEWAY_TOKEN", flags.token, sources);
   if (token !== undefined) checkToken("The token", token);
   return { kind: "local-gateway", baseUrl: `http://127.0.0.1:${port}`, token };
-}
-
-function checkApproval({ approve, workspace }: PlaceFlags): void {
-  switch (approve) {
-    case "allow":
-      return;
-    case undefined:
-      if (workspace === undefined) return;
-      throw usageFailure("--workspace DIR needs --approve allow for now: to be asked before each write comes later.");
-    case "ask":
-    case "deny":
-      throw usageFailure(`--approve ${approve} is not there yet; for now there is only --approve allow.`);
-    default:
-      throw usageFailure(`--approve must be ask, allow or deny, not "${approve}".`);
-  }
 }
 
 function refuseTogether(flag: string, others: Record<string, string | boolean | undefined>): void {

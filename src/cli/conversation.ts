@@ -1,9 +1,13 @@
 import { resolve } from "node:path";
+import type { Interface } from "node:readline";
 import { UnreachableError } from "../client/http.ts";
 import type { Session } from "../protocol/rest.ts";
+import { parseApproval, permissionsOf } from "./approval.ts";
 import { type Choice, chooseGateway } from "./choose-gateway.ts";
+import { Desk } from "./desk.ts";
 import { EXIT, Failure } from "./failure.ts";
-import { fallbackModel, modelSettings, refusalOfNode, workspaceFolder } from "./in-process.ts";
+import { gatewayArguments } from "./gateway-flags.ts";
+import { fallbackModel, gatewayPermissions, modelSettings, refusalOfNode, workspaceFolder } from "./in-process.ts";
 import { cancelOnInterrupt } from "./interrupts.ts";
 import { type OpenGateway, type OpenOptions, openGateway, openLocal } from "./open-gateway.ts";
 import { noSession, refusalOf } from "./refusal.ts";
@@ -24,6 +28,7 @@ export class Conversation {
   readonly #sessionId: string;
   readonly #flags: TurnFlags;
   readonly #shown: ShownCursor;
+  readonly #desk: Desk;
   readonly renderer: Renderer;
 
   private constructor({ opened, session }: Place, flags: TurnFlags, renderer: Renderer) {
@@ -31,6 +36,13 @@ export class Conversation {
     this.#sessionId = session.session_id;
     this.#flags = flags;
     this.renderer = renderer;
+    this.#desk = new Desk({
+      gateway: opened.gateway,
+      sessionId: session.session_id,
+      renderer,
+      approval: parseApproval(flags.approve),
+      flags: gatewayArguments(flags),
+    });
     const path = cursorPath(opened, session.session_id);
     this.#shown = new ShownCursor(path, flags.session === undefined ? "0" : readCursor(path));
   }
@@ -52,13 +64,14 @@ export class Conversation {
   }
 
   /**
-   * Runs one turn and shows it. SIGINT cancels it, a second one leaves at once.
+   * Runs one turn and shows it, and has answered what it asks for. SIGINT cancels it, a second one leaves at once.
    *
    * @returns the exit code that the turn's end asks for
-   * @throws Failure if the gateway refuses the message or is lost
+   * @throws Failure if the gateway refuses the message or is lost, or nobody here can answer
    */
   async say(text: string): Promise<number> {
     const { gateway } = this.#opened;
+    const { signal } = this.#desk;
     let begun: (turnId: string) => void = () => undefined;
     // Before the turn is known there is nothing to name; its first event brings its id.
     const turnId = new Promise<string>((resolve) => {
@@ -69,9 +82,9 @@ export class Conversation {
     try {
       return await cancelOnInterrupt({ renderer: this.renderer, cancel, leaving }, async () => {
         const message = { user_input: text, ...this.#flags.message };
-        for await (const event of gateway.execute(this.#sessionId, message)) {
+        for await (const event of gateway.execute(this.#sessionId, message, { signal })) {
           if (event.turn_id !== null) begun(event.turn_id);
-          print(...this.renderer.render(event));
+          this.#desk.show(event);
           this.#shown.take(event);
           if (event.type === "ITERATION_END") return exitCodeOf(event.data.status);
         }
@@ -79,7 +92,19 @@ export class Conversation {
       });
     } catch (thrown) {
       throw refusalOf(thrown, noSession(this.#sessionId));
+    } finally {
+      this.#desk.end();
     }
+  }
+
+  /** Answers are typed where messages are. */
+  readFrom(lines: Interface): void {
+    this.#desk.prompter.share(lines);
+  }
+
+  /** Whether there is no going on, since nobody here can answer. */
+  get hasLeft(): boolean {
+    return this.#desk.signal.aborted;
   }
 
   /** Where this machine's own sessions are kept. */
@@ -96,11 +121,15 @@ export class Conversation {
 /** @throws Failure */
 async function findPlace(flags: TurnFlags, choice: Choice, options: OpenOptions): Promise<Place> {
   const workspace_dir = flags.workspace === undefined ? undefined : workspaceFolder(flags.workspace);
+  const approval = parseApproval(flags.approve);
   const opened = await openGateway(choice, options);
+  // What another gateway has set for all is not known here.
+  const settled = opened.address === null ? gatewayPermissions(options.sources) : undefined;
+  const permissions = permissionsOf(approval, flags.workspace, settled);
   try {
     const session =
       flags.session === undefined
-        ? await opened.gateway.createSession({ model: flags.model, workspace_dir })
+        ? await opened.gateway.createSession({ model: flags.model, workspace_dir, permissions })
         : await opened.gateway.resumeSession(flags.session);
     return { opened, session };
   } catch (thrown) {
@@ -120,7 +149,8 @@ async function fallBack(flags: TurnFlags, why: string, options: OpenOptions): Pr
   const model = fallbackModel(flags.model, modelSettings(options.sources), opened.gateway.defaultModel);
   options.tell(sanitizeLine(`${why}; going on in this process with the model ${model}`));
   try {
-    return { opened, session: await opened.gateway.createSession({ model }) };
+    const permissions = permissionsOf(parseApproval(flags.approve), undefined, gatewayPermissions(options.sources));
+    return { opened, session: await opened.gateway.createSession({ model, permissions }) };
   } catch (thrown) {
     await opened.gateway.close();
     throw refusalOf(thrown);

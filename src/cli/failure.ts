@@ -2,7 +2,7 @@ import { constants } from "node:os";
 import { sanitize } from "./sanitize.ts";
 
 /** What the process says to its caller (SPEC.md, CLI3). */
-export const EXIT = { complete: 0, failed: 1, usage: 2, refused: 3, cancelled: 130 } as const;
+export const EXIT = { complete: 0, failed: 1, usage: 2, refused: 3, waiting: 4, cancelled: 130 } as const;
 
 /** A failure that a person at the terminal reads as one line; the process ends with `exitCode`. */
 export class Failure extends Error {

@@ -2,6 +2,8 @@ import type { Gateway } from "../client/gateway.ts";
 import { parseCursor } from "../protocol/cursors.ts";
 import type { Event } from "../protocol/events.ts";
 import type { Session } from "../protocol/rest.ts";
+import type { Approval } from "./approval.ts";
+import { Desk } from "./desk.ts";
 import { EXIT } from "./failure.ts";
 import { cancelOnInterrupt } from "./interrupts.ts";
 import type { OpenGateway } from "./open-gateway.ts";
@@ -19,18 +21,22 @@ export type FollowOptions = {
   renderer: Renderer;
   /** Whether to show the messages too, which the events of a turn are the answer to. */
   showInput: boolean;
+  /** How what is asked for approval is answered. */
+  approval: Approval | null;
+  /** What other commands need to find the gateway. */
+  flags: string;
 };
 
 /**
- * Shows a session from a cursor on, until nothing in it runs or waits.
+ * Shows a session from a cursor on, until nothing in it runs or waits, and has answered what it asks for.
  *
  * @returns the exit code that the last turn's end asks for; 0 if none ended
- * @throws what the gateway throws
+ * @throws what the gateway throws; Failure where nobody here can answer
  */
 export async function followUntilIdle(opened: OpenGateway, options: FollowOptions): Promise<number> {
   const { gateway } = opened;
-  const { after, renderer } = options;
-  const { session_id, active_turn } = options.session;
+  const { after, renderer, approval, flags } = options;
+  const { session_id, active_turn, last_seq, pending_inputs } = options.session;
   let shown = shownBy(after);
   if (isThrough(options.session, shown)) {
     print(renderer.note("nothing new, and nothing runs"));
@@ -41,16 +47,25 @@ export async function followUntilIdle(opened: OpenGateway, options: FollowOption
   // Another process's turn is left to it.
   const cancel = () => (opened.otherHolder(session_id) === null ? gateway.cancel(session_id) : null);
   const leaving = `left before its end; to go on: turnpike resume ${session_id}`;
+  const desk = new Desk({ gateway, sessionId: session_id, renderer, approval, flags });
   const cursor = new ShownCursor(cursorPath(opened, session_id), after);
   try {
     return await cancelOnInterrupt({ renderer, cancel, leaving }, async () => {
       let session = options.session;
       let exitCode: number = EXIT.complete;
       const turnId = holder !== null && options.wholeTurn ? active_turn : null;
-      for await (const event of eventsFrom(gateway, session_id, { after, turnId })) {
+      // What was asked before is asked once everything up to then was shown.
+      let isPast = turnId !== null || shown < last_seq;
+      if (!isPast) desk.see(pending_inputs);
+      for await (const event of eventsFrom(gateway, session_id, { after, turnId, signal: desk.signal })) {
         if (event.type === "USER_INPUT") renderer.beginTurn();
-        print(...(options.showInput ? inputOf(event, renderer) : []), ...renderer.render(event));
+        desk.prompter.print(...(options.showInput ? inputOf(event, renderer) : []));
+        desk.show(event, isPast);
         cursor.take(event);
+        if (isPast && event.seq >= last_seq) {
+          isPast = false;
+          desk.see(pending_inputs);
+        }
         shown = Math.max(shown, event.seq);
         if (event.type === "ITERATION_END") exitCode = exitCodeOf(event.data.status);
         // While a turn runs only its end is worth a question.
@@ -61,6 +76,7 @@ export async function followUntilIdle(opened: OpenGateway, options: FollowOption
       return exitCode;
     });
   } finally {
+    desk.end();
     cursor.close();
   }
 }
@@ -69,11 +85,11 @@ export async function followUntilIdle(opened: OpenGateway, options: FollowOption
 async function* eventsFrom(
   gateway: Gateway,
   sessionId: string,
-  { after, turnId }: { after: string; turnId: string | null },
+  { after, turnId, signal }: { after: string; turnId: string | null; signal: AbortSignal },
 ): AsyncGenerator<Event> {
   const shown = shownBy(after);
   let hasBegun = turnId === null;
-  for await (const event of gateway.events(sessionId, hasBegun ? after : "0")) {
+  for await (const event of gateway.events(sessionId, hasBegun ? after : "0", { signal })) {
     hasBegun ||= event.turn_id === turnId || event.seq > shown;
     if (hasBegun) yield event;
   }

@@ -29,3 +29,9 @@ export function gatewayFlagsOf(values: Values): GatewayFlags {
     useGateway: values["use-gateway"] ?? false,
   };
 }
+
+/** The same as they stand on a command line, for another command that finds the gateway. No token is among them. */
+export function gatewayArguments({ gatewayUrl, useGateway }: GatewayFlags): string {
+  if (useGateway) return " --use-gateway";
+  return gatewayUrl === undefined ? "" : ` --gateway-url ${gatewayUrl}`;
+}

@@ -2,7 +2,7 @@ import type { Gateway } from "../client/gateway.ts";
 import type { Fetch } from "../client/http.ts";
 import type { InProcessGateway } from "../local/in-process-gateway.ts";
 import type { Choice } from "./choose-gateway.ts";
-import { modelSettings, openInProcess } from "./in-process.ts";
+import { gatewaySettings, modelSettings, openInProcess } from "./in-process.ts";
 import { homeSetting, type Sources } from "./settings.ts";
 import { webSocketOption } from "./web-socket.ts";
 
@@ -56,7 +56,8 @@ export async function openLocal({
   holder,
 }: OpenOptions): Promise<OpenGateway & { gateway: InProcessGateway }> {
   const home = homeSetting(sources);
-  const gateway = await openInProcess({ home, models: modelSettings(sources), holder });
+  const settings = { models: modelSettings(sources), gateway: gatewaySettings(sources) };
+  const gateway = await openInProcess({ home, ...settings, holder });
   return { gateway, address: null, home, otherHolder: (sessionId) => gateway.holderOf(sessionId) };
 }
 

@@ -1,4 +1,7 @@
 import type { Event, EventOf } from "../protocol/events.ts";
+import type { Input } from "../protocol/inputs.ts";
+import { detailsOf } from "./asked-input.ts";
+import { answeredText, budgetText, roomText, waitingForText } from "./event-text.ts";
 import { jsonLine, sanitize, sanitizeLine } from "./sanitize.ts";
 
 /** Text for one of the two streams, in the order in which it is to be written. */
@@ -14,6 +17,7 @@ export type RenderOptions = {
 };
 
 const PREVIEW_LINES = 3;
+const FIELD_LINES = 6;
 
 type Style = "dim" | "red" | "green" | "cyan";
 const STYLES = { dim: 2, red: 31, green: 32, cyan: 36 } as const;
@@ -37,6 +41,10 @@ export class Renderer {
     this.#options = options;
   }
 
+  get isJson(): boolean {
+    return this.#options.json;
+  }
+
   render(event: Event): Output[] {
     if (this.#options.json) return [{ to: "stdout", text: jsonLine(event) }];
     switch (event.type) {
@@ -50,8 +58,8 @@ export class Renderer {
       case "THINKING":
         return this.#thinking(event);
       case "TOOL_CALL": {
-        const { name, input } = event.data;
-        const tool = sanitizeLine(name);
+        const { name, input, executor } = event.data;
+        const tool = sanitizeLine(executor === "client" ? `${name} (a client's)` : name);
         return [this.#line(`${this.#style("cyan", tool)} ${this.#clip(JSON.stringify(input), tool.length + 1)}`)];
       }
       case "TOOL_RESULT":
@@ -80,6 +88,20 @@ export class Renderer {
     return this.#line(this.#style("dim", text));
   }
 
+  /** What somebody is asked, with what has to be seen to answer it; the prompt comes after it. */
+  asked(input: Input): Output[] {
+    const isQuestion = input.kind === "question";
+    const message = isQuestion ? sanitize(input.message).replaceAll("\n", "\n  ") : sanitizeLine(input.message);
+    const details = detailsOf(input);
+    // Of options none may be missing.
+    const shown = isQuestion ? details : details.slice(0, FIELD_LINES).map((line) => this.#clip(line, 2));
+    if (shown.length < details.length) shown.push(`… ${details.length - shown.length} more`);
+    return [
+      this.#line(this.#style("cyan", message)),
+      ...shown.map((line) => this.#line(`  ${isQuestion ? sanitizeLine(line) : this.#style("dim", line)}`)),
+    ];
+  }
+
   /** A failure that is no event. */
   error(text: string): Output {
     return this.#line(this.#style("red", text));
@@ -102,11 +124,11 @@ export class Renderer {
           this.note(`${sanitizeLine(data.path)} was ${data.sha256 === null ? "removed" : "changed"} by a client`),
         ];
       case "waiting":
-        return [this.note("waiting for an answer")];
+        return [this.note(waitingForText(data))];
       case "answered":
-        return [this.note(`answered: ${sanitizeLine(data.response ?? "nobody answered in time")}`)];
+        return [this.note(answeredText(data))];
       case "made_room":
-        return [this.note("made room in the model's context")];
+        return [this.note(roomText(data))];
       case "processing":
       case "deleted":
         return [];
@@ -141,11 +163,13 @@ export class Renderer {
     return shown.map((line) => this.#line(`  ${this.#style(isError ? "red" : "dim", line)}`));
   }
 
-  #end({ status, stop_reason, duration_seconds, tool_calls, usage }: EventOf<"ITERATION_END">["data"]): Output[] {
+  #end(data: EventOf<"ITERATION_END">["data"]): Output[] {
+    const { status, stop_reason, duration_seconds, tool_calls, usage } = data;
     const tools = `${tool_calls} ${tool_calls === 1 ? "tool" : "tools"}`;
     const read = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
     const tokens = `${read} tokens in, ${usage.output_tokens} out`;
-    const reason = status === "complete" || stop_reason === null ? "" : ` (${sanitizeLine(stop_reason)})`;
+    const why = budgetText(data) ?? stop_reason;
+    const reason = status === "complete" || why === null ? "" : ` (${sanitizeLine(why)})`;
     const style = status === "complete" || status === "cancelled" ? "dim" : "red";
     const outputs: Output[] = [];
     // On a terminal the text ends its line; in a pipe it stays exactly what the model said.

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkDirect } from "./choose-gateway.ts";
 import { EXIT, Failure, usageFailure } from "./failure.ts";
-import { checkNode, modelSettings, workspaceFolder } from "./in-process.ts";
+import { checkNode, gatewaySettings, modelSettings, workspaceFolder } from "./in-process.ts";
 import { cancelOnInterrupt } from "./interrupts.ts";
 import { refusalOf } from "./refusal.ts";
 import { homeSetting, readSources } from "./settings.ts";
@@ -35,7 +35,10 @@ export async function runDirectly(flags: TurnFlags, text: string): Promise<numbe
     return await cancelOnInterrupt({ renderer, cancel, leaving: "left before its end" }, async () => {
       const sources = readSources();
       const place = { workspace, home: homeSetting(sources) };
-      const options = { ...place, models: modelSettings(sources), model: flags.model, signal: abort.signal };
+      // The default is what a call comes to that would be asked for.
+      const asked = flags.approve === "allow" ? { GATEWAY_INPUT_DEFAULT: "allow" } : {};
+      const settings = { models: modelSettings(sources), gateway: { ...gatewaySettings(sources), ...asked } };
+      const options = { ...place, ...settings, model: flags.model, signal: abort.signal };
       for await (const event of runDirect(options, { user_input: text, ...flags.message })) {
         print(...renderer.render(event));
         if (event.type === "ITERATION_END") return exitCodeOf(event.data.status);

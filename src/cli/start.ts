@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { createDevVars, newToken, type Variables } from "./dev-vars.ts";
 import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
 import { parseFlags } from "./flags.ts";
+import { checkedSettings } from "./in-process.ts";
 import { type LocalGateway, startLocalGateway } from "./local-gateway.ts";
 import { checkToken, DEFAULT_PORT, PROJECT_ROOT, portSetting, readSources, type Sources, setting } from "./settings.ts";
 
@@ -21,10 +22,26 @@ The environment, and after it the file .dev.vars, may set:
   ANTHROPIC_API_KEY    with it, Claude answers; without it, the demo model
   ANTHROPIC_BASE_URL   another server that speaks the Messages API
   GATEWAY_MODEL        the model of sessions that name none
+
+  GATEWAY_PERMISSIONS, GATEWAY_INPUT_DEFAULT, GATEWAY_INPUT_TIMEOUT_SECONDS, GATEWAY_PRICES, GATEWAY_MAX_SESSIONS,
+  GATEWAY_MAX_TURNS    what holds for all sessions and users
+  GATEWAY_LINK_KEY     the secret that signs links; without it, they are signed by way of GATEWAY_TOKEN
 `;
 
 /** The Worker's variables that the environment may set. All that `.dev.vars` sets reach it too. */
-const WORKER_VARIABLES = ["GATEWAY_TOKEN", "GATEWAY_MODEL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"];
+const WORKER_VARIABLES = [
+  "GATEWAY_TOKEN",
+  "GATEWAY_MODEL",
+  "ANTHROPIC_API_KEY",
+  "ANTHROPIC_BASE_URL",
+  "GATEWAY_PERMISSIONS",
+  "GATEWAY_PRICES",
+  "GATEWAY_INPUT_TIMEOUT_SECONDS",
+  "GATEWAY_INPUT_DEFAULT",
+  "GATEWAY_MAX_SESSIONS",
+  "GATEWAY_MAX_TURNS",
+  "GATEWAY_LINK_KEY",
+];
 
 async function start(args: string[]): Promise<number> {
   const { values: flags } = parseFlags({
@@ -61,6 +78,7 @@ function workerVariables(sources: Sources): Variables {
     const value = setting(name, undefined, sources);
     if (value !== undefined) variables[name] = value;
   }
+  checkedSettings(variables);
   const token = variables["GATEWAY_TOKEN"];
   if (token) checkToken("GATEWAY_TOKEN", token);
   else if (sources.devVars === null) return { ...createDevVars(PROJECT_ROOT), ...variables };

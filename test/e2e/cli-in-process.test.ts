@@ -94,9 +94,9 @@ describe("turnpike run without a gateway", () => {
   });
 
   test.each([
-    [["--workspace", "project"], "--workspace DIR needs --approve allow for now"],
+    [["--workspace", "project", "--direct"], "--direct --workspace DIR needs --approve allow"],
     [["--workspace", "nowhere", "--approve", "allow"], "--workspace nowhere cannot be used"],
-    [["--approve", "ask"], "--approve ask is not there yet"],
+    [["--approve", "maybe"], '--approve must be ask, allow or deny, not "maybe"'],
   ])("[CLI10] %j is told in one line, and nothing is made", async (flags, message) => {
     mkdirSync(join(cli.root, "project"));
     const { code, stdout, stderr } = await cli.run(["run", "Write 'x' to x.txt", ...flags]);

@@ -103,7 +103,7 @@ describe("turnpike run", () => {
     [["run", "a", "b"], "turnpike: The message must be one argument"],
     [["run", "a", "--frob"], "turnpike: Unknown option '--frob'"],
     [["run", "a", "--direct", "--on-busy", "reject"], "turnpike: --direct does not go with --on-busy."],
-    [["run", "a", "--workspace", "."], "turnpike: --workspace DIR needs --approve allow for now"],
+    [["run", "a", "--workspace", "."], "turnpike: --workspace is for an agent on this machine"],
     [["chat", "--direct"], "turnpike: --direct is for one turn"],
     [["run", "a", "--on-busy", "wait"], "turnpike: --on-busy must be one of enqueue, reject, interrupt, steer, not"],
     [["chat", "a"], "turnpike: Unexpected argument 'a'"],

@@ -11,7 +11,9 @@ describe("where the sessions are", () => {
     const env = { TURNPIKE_TOKEN: "t", TURNPIKE_GATEWAY_URL: "" };
     expect(chooseGateway({}, { env, devVars: { GATEWAY_TOKEN: "g", PORT: "9" } })).toEqual({ kind: "in-process" });
     expect(chooseGateway({ noFallback: true, approve: "allow" }, NOTHING)).toEqual({ kind: "in-process" });
-    expect(chooseGateway({ workspace: "x", approve: "allow" }, NOTHING)).toEqual({ kind: "in-process" });
+    for (const approve of ["ask", "allow", "deny", undefined]) {
+      expect(chooseGateway({ workspace: "x", approve }, NOTHING)).toEqual({ kind: "in-process" });
+    }
   });
 
   test("[CLI4] address and token come from the flags, the environment or .dev.vars", () => {
@@ -110,9 +112,6 @@ test.each<[PlaceFlags, string | RegExp, Sources?]>([
   [{ token: "t" }, "--token is for a gateway: name one with --gateway-url."],
   [{ useGateway: true, gatewayUrl: "http://x" }, "--use-gateway does not go with --gateway-url."],
   [{ useGateway: true }, /PORT/, { env: { PORT: "0" }, devVars: null }],
-  [{ workspace: "x" }, "--workspace DIR needs --approve allow for now: to be asked before each write comes later."],
-  [{ workspace: "x", approve: "ask" }, "--approve ask is not there yet; for now there is only --approve allow."],
-  [{ approve: "deny" }, "--approve deny is not there yet; for now there is only --approve allow."],
   [{ approve: "maybe" }, '--approve must be ask, allow or deny, not "maybe".'],
   [{ workspace: "x", approve: "allow", session: "s" }, "--workspace does not go with --session."],
   [{ workspace: "x", approve: "allow", useGateway: true }, "--workspace does not go with --use-gateway."],
@@ -128,7 +127,10 @@ test.each<[PlaceFlags, string]>([
   [{ gatewayUrl: "http://x" }, "--direct does not go with --gateway-url."],
   [{ token: "x" }, "--direct does not go with --token."],
   [{ noFallback: true }, "--direct does not go with --no-fallback."],
-  [{ workspace: "x" }, "--workspace DIR needs --approve allow for now: to be asked before each write comes later."],
+  [{ workspace: "x" }, "--direct --workspace DIR needs --approve allow: nobody is asked before each write there."],
+  [{ approve: "ask" }, "--direct does not go with --approve ask: nobody is asked for anything there."],
+  [{ approve: "deny" }, "--direct does not go with --approve deny: nobody is asked for anything there."],
+  [{ approve: "" }, '--approve must be ask, allow or deny, not "".'],
 ])("[CLI10] --direct with %j is wrong usage: %s", (flags, message) => {
   expect(() => checkDirect(flags)).toThrow(wrong(message));
 });

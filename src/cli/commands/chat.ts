@@ -10,7 +10,8 @@ const HELP = `Usage: turnpike chat [flags]
 
 Sends each line as a message in one session and shows its turn. Ctrl-C cancels the turn that runs, a second one leaves
 at once; a line that is typed meanwhile is sent after it. At the prompt "exit", "quit", Ctrl-D or Ctrl-C twice leaves.
-Lines can be edited, and the arrow keys bring back earlier ones.
+Lines can be edited, and the arrow keys bring back earlier ones. What a turn asks for is asked for between them; without
+a terminal the chat ends there with exit code 4.
 
 ${TURN_FLAGS_HELP}`;
 
@@ -44,6 +45,7 @@ async function talk(conversation: Conversation): Promise<void> {
     // Readline has the newest first.
     ...(terminal ? { history: readHistory(historyPath).reverse(), historySize: 1_000 } : {}),
   });
+  conversation.readFrom(lines);
   if (terminal) leaveOnInterrupts(lines, conversation);
   if (terminal) lines.prompt();
   for await (const line of lines) {
@@ -87,7 +89,7 @@ async function sayOrTell(conversation: Conversation, message: string): Promise<v
     conversation.renderer.beginTurn();
     await conversation.say(message);
   } catch (thrown) {
-    if (!(thrown instanceof Failure)) throw thrown;
+    if (!(thrown instanceof Failure) || conversation.hasLeft) throw thrown;
     print(conversation.renderer.error(thrown.message));
   }
 }

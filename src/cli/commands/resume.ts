@@ -1,8 +1,9 @@
 import { parseCursor } from "../../protocol/cursors.ts";
+import { parseApproval } from "../approval.ts";
 import { EXIT, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { followUntilIdle } from "../follow-until-idle.ts";
-import { GATEWAY_FLAGS_HELP, GATEWAY_OPTIONS, gatewayFlagsOf } from "../gateway-flags.ts";
+import { GATEWAY_FLAGS_HELP, GATEWAY_OPTIONS, gatewayArguments, gatewayFlagsOf } from "../gateway-flags.ts";
 import { noSession } from "../refusal.ts";
 import { onlySession } from "../session-argument.ts";
 import { cursorPath, readCursor } from "../shown-cursor.ts";
@@ -13,6 +14,7 @@ const OPTIONS = {
   ...GATEWAY_OPTIONS,
   after: { type: "string" },
   all: { type: "boolean" },
+  approve: { type: "string" },
   thinking: { type: "boolean" },
   json: { type: "boolean" },
 } as const;
@@ -20,15 +22,17 @@ const OPTIONS = {
 const HELP = `Usage: turnpike resume ID [flags]
 
 Shows what happened in a session since this machine last showed it, and follows it until nothing runs or waits. A turn
-that was interrupted goes on. Ctrl-C cancels the turn that runs, a second one leaves at once; where another process of this
+that was interrupted goes on, and what a turn waits for is asked for at the terminal. Ctrl-C cancels the turn that runs, a second one leaves at once; where another process of this
 machine holds the session, it is followed there, and Ctrl-C only leaves.
 
   --after CURSOR         from this cursor on
   --all                  from the session's start
+  --approve A            allow or deny what is asked for approval; ask (the default) at the terminal
   --thinking             show the text of thinking
   --json                 print every event as a line of JSON
 ${GATEWAY_FLAGS_HELP}
-The exit code is that of the last turn that ended meanwhile, as with turnpike run; 0 if none did.
+The exit code is that of the last turn that ended meanwhile, as with turnpike run; 0 if none did. It is 4 where a turn
+waits for an answer and there is no terminal to ask at.
 `;
 
 /** `turnpike resume`. Returns the exit code. @throws Failure */
@@ -43,9 +47,11 @@ export async function resume(args: string[]): Promise<number> {
   if (values.after !== undefined && parseCursor(values.after) === null) {
     throw usageFailure(`--after must be the cursor of an event, not "${values.after}".`);
   }
+  const approval = parseApproval(values.approve);
+  const flags = gatewayFlagsOf(values);
   const renderer = createRenderer({ json: values.json ?? false, thinking: values.thinking ?? false });
   const options = { holder: "turnpike resume", missing: noSession(sessionId) };
-  return await withGateway(gatewayFlagsOf(values), options, async (opened) => {
+  return await withGateway(flags, options, async (opened) => {
     const session = await opened.gateway.resumeSession(sessionId);
     const asked = values.all ? "0" : values.after;
     return await followUntilIdle(opened, {
@@ -54,6 +60,8 @@ export async function resume(args: string[]): Promise<number> {
       wholeTurn: asked === undefined,
       renderer,
       showInput: !values.json,
+      approval,
+      flags: gatewayArguments(flags),
     });
   });
 }

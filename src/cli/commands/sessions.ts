@@ -23,7 +23,8 @@ const INTERRUPTED = "interrupted";
 
 const HELP = `Usage: turnpike sessions [flags]
 
-Lists the sessions, newest activity first. What was interrupted goes on with turnpike resume ID.
+Lists the sessions, newest activity first. What was interrupted goes on with turnpike resume ID, which also asks for what
+is waited for.
 
   --status S             only those that are ${sessionStatus.options.join(", ")}
   --q TEXT               only those whose title holds this text
@@ -80,9 +81,11 @@ async function show(opened: OpenGateway, found: Session[]): Promise<void> {
     return status === null ? [] : [[session_id, status, timeOf(updated_at), sanitizeLine(title ?? "")]];
   });
   process.stdout.write(table(["SESSION", "STATUS", "UPDATED", "TITLE"], rows));
-  if (!rows.some(([, status]) => status === INTERRUPTED)) return;
   const renderer = createRenderer({ json: false, thinking: false });
-  print(renderer.note("what was interrupted goes on with turnpike resume ID"));
+  const has = (wanted: string) => rows.some(([, status]) => status === wanted);
+  if (has(INTERRUPTED)) print(renderer.note("what was interrupted goes on with turnpike resume ID"));
+  if (has("waiting"))
+    print(renderer.note("what is waiting needs an answer: turnpike resume ID, or turnpike answer ID …"));
 }
 
 /** Of a session of this machine also whether it was left while a turn of it ran, or waited; null for one that has gone. */

@@ -1,0 +1,65 @@
+import type { Input } from "../protocol/inputs.ts";
+import { sanitizeLine } from "./sanitize.ts";
+import { timeOf } from "./table.ts";
+
+/** What waits for a client's tool. */
+export type WaitingCall = { tool_use_id: string; name: string | undefined };
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How long there is to answer: `3 h left`, or `until 2026-01-31 12:00:00Z` where that is more than a day. */
+export function timeLeft(expiresAt: string, now: number): string {
+  const ms = Math.max(0, Date.parse(expiresAt) - now);
+  if (ms >= DAY_MS) return `until ${timeOf(expiresAt)}`;
+  if (ms >= HOUR_MS) return `${Math.floor(ms / HOUR_MS)} h left`;
+  if (ms >= MINUTE_MS) return `${Math.floor(ms / MINUTE_MS)} min left`;
+  return `${Math.ceil(ms / 1_000)} s left`;
+}
+
+/** The prompt behind what is asked. It holds nothing from elsewhere. */
+export function promptFor({ kind, options = [], expires_at }: Input, now: number): string {
+  const left = timeLeft(expires_at, now);
+  if (kind === "approval") return `Allow? [y]es, [N]o, [a]ll such calls, [d]etails (${left}): `;
+  return options.length === 0 ? `Your answer (${left}): ` : `A number, or your answer (${left}): `;
+}
+
+/** The fields of what is to be allowed, or the answers that are offered, a line each. */
+export function detailsOf({ kind, tool_input, options = [] }: Input): string[] {
+  if (kind === "question") return options.map((option, index) => `${index + 1}  ${sanitizeLine(option)}`);
+  if (typeof tool_input !== "object" || tool_input === null || Array.isArray(tool_input)) {
+    return [sanitizeLine(JSON.stringify(tool_input))];
+  }
+  return Object.entries(tool_input).map(([name, value]) => sanitizeLine(`${name}: ${JSON.stringify(value)}`));
+}
+
+/**
+ * What is told where nobody can be asked: what the turn waits for, and the commands that answer it.
+ *
+ * @param flags what the commands need to find the gateway, such as ` --gateway-url https://…`
+ */
+export function waitingText(
+  sessionId: string,
+  { inputs, calls, flags }: { inputs: readonly Input[]; calls: readonly WaitingCall[]; flags: string },
+): string {
+  const lines = inputs.flatMap((input) => [
+    `  ${sanitizeLine(input.message)} (${sanitizeLine(input.input_id)}, until ${timeOf(input.expires_at)})`,
+    ...detailsOf(input).map((line) => `    ${line}`),
+    ...answersTo(input).map(
+      (answer) => `    turnpike answer ${sessionId} ${sanitizeLine(input.input_id)} ${answer}${flags}`,
+    ),
+  ]);
+  const tools = calls.map((call) => `  ${clientsTool(call)}`);
+  const what = inputs.length === 0 ? "a client's tool" : "an answer";
+  return [`the turn waits for ${what}; to go on: turnpike resume ${sessionId}${flags}`, ...lines, ...tools].join("\n");
+}
+
+/** One line on a call that a client has to run. */
+export function clientsTool({ name, tool_use_id }: WaitingCall): string {
+  return `a client must run ${sanitizeLine(name ?? "its tool")} (${sanitizeLine(tool_use_id)})`;
+}
+
+function answersTo({ kind }: Input): string[] {
+  return kind === "approval" ? ["allow", "deny"] : ['"…"'];
+}

@@ -1,0 +1,114 @@
+import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from "node:readline";
+import { setImmediate as nextRound } from "node:timers/promises";
+import type { Output } from "./render.ts";
+import { print } from "./terminal.ts";
+
+/** What came of a prompt: a line, nothing as it was taken away, or the end of what can be typed. */
+export type Typed = { line: string } | "withdrawn" | "closed";
+
+/**
+ * Asks at the terminal, on stderr, while other things may be printed. A prompt begins with an empty line: what was typed
+ * before it is no answer to it.
+ */
+export class Prompter {
+  /** The lines of whoever reads some all the time; null where none are read but answers. */
+  #shared: Interface | null = null;
+  /** Where a prompt is open. */
+  #open: Interface | null = null;
+
+  /** Whether there is somebody to ask. */
+  static get canAsk(): boolean {
+    return process.stdin.isTTY === true && process.stderr.isTTY === true;
+  }
+
+  /** Answers are read from these lines from now on. What is answered does not come back with the arrow keys. */
+  share(lines: Interface): void {
+    this.#shared = lines;
+    lines.on("history", (history) => {
+      if (this.#open !== null) history.shift();
+    });
+  }
+
+  /** One prompt at a time. Aborting takes it away, and so does Ctrl-C. */
+  async ask(prompt: string, signal: AbortSignal): Promise<Typed> {
+    if (signal.aborted) return "withdrawn";
+    if (this.#shared === null) await dropTypedAhead();
+    const lines = this.#shared ?? createInterface({ input: process.stdin, output: process.stderr, historySize: 0 });
+    const unfinished = lines.line;
+    clear(lines);
+    this.#open = lines;
+    try {
+      return await question(lines, prompt, signal, () => {
+        // Readline takes Ctrl-C for itself. Whoever reads lines all the time passes it on.
+        if (this.#shared === null) process.emit("SIGINT");
+      });
+    } finally {
+      this.#open = null;
+      if (this.#shared === null) lines.close();
+      else if (unfinished !== "") lines.write(unfinished);
+    }
+  }
+
+  /** Prints above a prompt that is open. */
+  print(...outputs: Output[]): void {
+    const lines = this.#open;
+    if (outputs.length === 0) return;
+    if (lines === null) {
+      print(...outputs);
+      return;
+    }
+    moveCursor(process.stderr, 0, -lines.getCursorPos().rows);
+    cursorTo(process.stderr, 0);
+    clearScreenDown(process.stderr);
+    print(...outputs);
+    lines.prompt(true);
+  }
+}
+
+async function question(
+  lines: Interface,
+  prompt: string,
+  signal: AbortSignal,
+  interrupted: () => void,
+): Promise<Typed> {
+  const interrupt = new AbortController();
+  const either = AbortSignal.any([signal, interrupt.signal]);
+  let onEnd: () => void = () => undefined;
+  // Before whoever cancels the turn says so: by then the prompt has gone.
+  const onInterrupt = () => interrupt.abort();
+  lines.prependListener("SIGINT", onInterrupt);
+  try {
+    return await new Promise<Typed>((resolve) => {
+      onEnd = () => resolve("closed");
+      lines.once("close", onEnd);
+      lines.question(prompt, { signal: either }, (line) => resolve({ line }));
+      either.addEventListener("abort", () => resolve("withdrawn"), { once: true });
+    });
+  } finally {
+    lines.off("SIGINT", onInterrupt);
+    lines.off("close", onEnd);
+    if (interrupt.signal.aborted) interrupted();
+  }
+}
+
+/** Takes away what is typed and not yet sent. */
+function clear(lines: Interface): void {
+  if (lines.line === "") return;
+  // To its end, and then all of it away.
+  lines.write(null, { ctrl: true, name: "e" });
+  lines.write(null, { ctrl: true, name: "u" });
+}
+
+/** What was typed while nobody read is there at once, line by line or not. */
+async function dropTypedAhead(): Promise<void> {
+  const { stdin } = process;
+  const drop = () => undefined;
+  stdin.setRawMode(true);
+  stdin.on("data", drop);
+  stdin.resume();
+  // What can be read is read between two of these.
+  await nextRound();
+  await nextRound();
+  stdin.off("data", drop);
+  stdin.pause();
+}
