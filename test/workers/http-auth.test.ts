@@ -52,15 +52,19 @@ test("[AUTH6] a token without the scope is refused, before anything is said of t
   const { session_id } = await newSession();
   for (const id of [session_id, "session_x"]) {
     const requests = [
-      ask("POST", "sessions", { token: "ann-reads", json: {} }),
-      ask("DELETE", `sessions/${id}`, { token: "ann-reads" }),
-      ask("POST", `sessions/${id}/turns`, { token: "ann-reads", body: "{" }),
-      ask("POST", `sessions/${id}/cancel`, { token: "ann-reads" }),
-      ask("PUT", `sessions/${id}/files/a.txt`, { token: "ann-reads", body: "x" }),
+      ask("POST", "sessions", { token: "ann-read", json: {} }),
+      ask("DELETE", `sessions/${id}`, { token: "ann-read" }),
+      ask("POST", `sessions/${id}/turns`, { token: "ann-read", body: "{" }),
+      ask("POST", `sessions/${id}/cancel`, { token: "ann-read" }),
+      ask("PUT", `sessions/${id}/files/a.txt`, { token: "ann-read", body: "x" }),
+      ask("POST", `sessions/${id}/inputs/x`, { token: "ann-write", body: "{" }),
+      ask("POST", `sessions/${id}/inputs/x/link`, { token: "ann-write" }),
+      ask("GET", `sessions/${id}/inputs/x`, { token: "ann-approve" }),
+      ask("POST", `sessions/${id}/tool_results/x`, { token: "ann-approve", body: "{" }),
     ];
     for (const response of await Promise.all(requests)) expect(await codeOf(response)).toBe("forbidden");
   }
-  expect((await read(await ask("GET", `sessions/${session_id}`, { token: "ann-reads" }))).status).toBe(200);
+  expect((await read(await ask("GET", `sessions/${session_id}`, { token: "ann-read" }))).status).toBe(200);
 });
 
 test("[AUTH5] no answer holds the token that was sent", async () => {

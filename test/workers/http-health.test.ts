@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { HEALTH_MAX_AGE_MS, HEALTH_TIMEOUT_MS } from "../../src/protocol/limits.ts";
 import { health } from "../../src/protocol/rest.ts";
-import { ORIGIN } from "./http-scene.ts";
+import { ask, ORIGIN } from "./http-scene.ts";
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -63,4 +63,23 @@ test("[REST7] checks are made again when they are 10 s old", async () => {
     await gateway({ CATALOG });
     expect(calls).toBe(expected);
   }
+});
+
+test("[REST21] a gateway with a variable that is not valid is unhealthy, and lets nobody in", async () => {
+  const secret = "allow-nothing";
+  for (const name of ["GATEWAY_PERMISSIONS", "GATEWAY_PRICES", "GATEWAY_INPUT_TIMEOUT_SECONDS", "GATEWAY_MAX_TURNS"]) {
+    const bindings = { [name]: secret };
+    expect(await aGateway()(bindings)).toMatchObject({
+      status: 503,
+      body: { status: "unhealthy", checks: { d1: "ok", r2: "ok" } },
+    });
+    for (const path of ["sessions", "nothing"]) {
+      const refused = await ask("GET", path, { env: bindings });
+      expect(refused.status).toBe(503);
+      const body = await refused.text();
+      expect(body).toContain(name);
+      expect(body).not.toContain(secret);
+    }
+  }
+  expect((await aGateway()({ GATEWAY_PERMISSIONS: "", GATEWAY_MAX_TURNS: "3" })).status).toBe(200);
 });

@@ -4,16 +4,8 @@ import { problem } from "../../src/protocol/errors.ts";
 import { ask, codeOf, newSession, read } from "./http-scene.ts";
 
 test("[REST5] an unknown route is not_found", async () => {
-  const paths = [
-    "nothing",
-    "sessions/",
-    "sessions/x/unknown",
-    "sessions/x/turns/y/z",
-    "tokens",
-    "usage",
-    "openapi.json",
-  ];
-  const later = ["sessions/x/inputs/y", "sessions/x/tool_results/y", "sessions/x/tickets"];
+  const paths = ["nothing", "sessions/", "sessions/x/unknown", "sessions/x/turns/y/z", "tokens", "openapi.json"];
+  const later = ["sessions/x/inputs", "sessions/x/tool_results", "sessions/x/tickets"];
   for (const path of [...paths, ...later, "/", "/api", "/api/v2/sessions", "//api/v1/sessions", "/API/v1/sessions"]) {
     for (const method of ["GET", "POST"]) {
       expect([path, await codeOf(await ask(method, path))]).toEqual([path, "not_found"]);
@@ -24,11 +16,15 @@ test("[REST5] an unknown route is not_found", async () => {
 test("[REST5] a known route with another method is method_not_allowed and says what it takes", async () => {
   const routes = {
     health: "GET, HEAD",
+    usage: "GET, HEAD",
     sessions: "POST, GET, HEAD",
     "sessions/x": "GET, HEAD, PATCH, DELETE",
     "sessions/x/turns": "POST, GET, HEAD",
     "sessions/x/turns/y": "GET, HEAD, DELETE",
     "sessions/x/cancel": "POST",
+    "sessions/x/inputs/y": "GET, HEAD, POST",
+    "sessions/x/inputs/y/link": "POST",
+    "sessions/x/tool_results/y": "POST",
     "sessions/x/events": "GET, HEAD",
     "sessions/x/stream": "GET, HEAD",
     "sessions/x/files": "GET, HEAD",

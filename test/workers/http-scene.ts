@@ -3,16 +3,17 @@ import { env } from "cloudflare:workers";
 import { createApp } from "../../src/http/app.ts";
 import type { Authenticate } from "../../src/http/app-env.ts";
 import { authenticateGatewayToken } from "../../src/http/auth.ts";
+import { scope } from "../../src/protocol/principal.ts";
 import { type AcceptedTurn, acceptedTurn, type Session, session } from "../../src/protocol/rest.ts";
 
 export const ORIGIN = "https://gateway.test";
 export const ADMIN_TOKEN = "test-admin-token";
 
-/** Tokens beside the admin's: `ann` and `bob` may read and write, `ann-reads` may read. */
+/** Tokens beside the admin's: `ann` and `bob` may read, write and approve; `ann-read` and the like may do that alone. */
 const authenticate: Authenticate = async (token, bindings) => {
   const [user_id = "", only] = token.split("-");
   if (user_id !== "ann" && user_id !== "bob") return authenticateGatewayToken(token, bindings);
-  return { user_id, scopes: only === "reads" ? ["read"] : ["read", "write"] };
+  return { user_id, scopes: only === undefined ? ["read", "write", "approve"] : [scope.parse(only)] };
 };
 
 const app = createApp({ version: "1.2.3", defaultModel: "demo", authenticate });

@@ -1,12 +1,15 @@
 import { ulid } from "ulid";
 import { expect, test } from "vitest";
-import { type Asked, ask, newSession, read, submit } from "./http-scene.ts";
+import { turnResult } from "../../src/protocol/rest.ts";
+import { type Asked, ask, newSession, read } from "./http-scene.ts";
 
 const upgrade = { upgrade: "websocket" };
 const sse = { accept: "text/event-stream" };
 
-/** Every route under a session, well asked and badly; `turn` is a turn of that session. */
-const requests = (turn: string): [string, string, Asked?][] => [
+type Ids = { turn: string; input: string; call: string };
+
+/** Every route under a session, well asked and badly; the ids are those of that session. */
+const requests = ({ turn, input, call }: Ids): [string, string, Asked?][] => [
   ["GET", ""],
   ["HEAD", ""],
   ["GET", "?unknown=1"],
@@ -63,17 +66,43 @@ const requests = (turn: string): [string, string, Asked?][] => [
   ["PUT", "/files/new.txt", { body: "x", headers: { "content-length": "99999999999" } }],
   ["DELETE", "/files/work_products/a.txt"],
   ["DELETE", "/files/missing.txt", { headers: { "if-match": "*" } }],
+  ["GET", `/inputs/${input}`],
+  ["GET", `/inputs/input_${ulid()}`],
   ["GET", "/inputs/x"],
+  ["POST", `/inputs/${input}`, { json: { response: "allow" } }],
+  ["POST", `/inputs/${input}`, { json: { response: "maybe" } }],
+  ["POST", `/inputs/${input}`, { json: { answer: "allow" } }],
+  ["POST", "/inputs/x", { json: { response: "allow" } }],
+  ["POST", `/inputs/${input}/link`],
+  ["POST", `/inputs/${input}/link`, { json: { expires_in_seconds: 60 } }],
+  ["POST", `/inputs/${input}/link`, { json: { expires_in_seconds: 0 } }],
+  ["POST", "/inputs/x/link"],
+  ["POST", `/tool_results/${call}`, { json: { content: "x" } }],
+  ["POST", `/tool_results/${call}`, { json: { text: "x" } }],
+  ["POST", "/tool_results/x", { json: { content: "x" } }],
   ["POST", "/tickets", { json: {} }],
 ];
 
+/** A session with a file, whose turn waits for an approval and for a client's tool. */
+async function annsSession() {
+  const tools = [{ name: "scan", description: "Scans.", input_schema: { type: "object" } }];
+  const { session_id } = await newSession({ json: { permissions: { delete: "ask" }, tools } });
+  const file = "work_products/a.txt";
+  const user_input = `Write 'hello' to ${file}, then At once: Call scan with {} & Delete ${file}`;
+  const waiting = await ask("POST", `sessions/${session_id}/turns?wait=true`, { json: { user_input } });
+  const { turn_id, status, pending_inputs } = turnResult.parse(await waiting.json());
+  expect(status).toBe("waiting");
+  const [scan, approval] = pending_inputs;
+  if (scan?.kind !== "tool" || approval?.kind !== "approval") throw new Error("It does not wait as it should.");
+  return { session_id, ids: { turn: turn_id, input: approval.input_id, call: scan.tool_use_id } };
+}
+
 test("[AUTH3] a stranger's answer is byte for byte that for a session that does not exist, on every route", async () => {
-  const { session_id } = await newSession({ token: "ann" });
-  const { turn_id } = await submit(session_id, "Write 'hello' to work_products/a.txt", { token: "ann" });
+  const { session_id, ids } = await annsSession();
   const before = await read(await ask("GET", `sessions/${session_id}/events?limit=1`, { token: "ann" }));
   expect(before.status).toBe(200);
   const nobodys = `session_${ulid()}`;
-  for (const [method, path, asked] of requests(turn_id)) {
+  for (const [method, path, asked] of requests(ids)) {
     const answers = await Promise.all(
       [session_id, nobodys].map(async (id) =>
         read(await ask(method, `sessions/${id}${path}`, { ...asked, token: "bob" })),
@@ -85,16 +114,15 @@ test("[AUTH3] a stranger's answer is byte for byte that for a session that does 
 });
 
 test("[AUTH3] nothing that a stranger asked has changed anything", async () => {
-  const { session_id } = await newSession({ token: "ann", json: { title: "ann's" } });
-  const wait = await ask("POST", `sessions/${session_id}/turns?wait=true`, {
-    token: "ann",
-    json: { user_input: "Write 'hello' to work_products/a.txt" },
-  });
-  expect(wait.status).toBe(200);
-  const look = async (path: string) => read(await ask("GET", `sessions/${session_id}${path}`, { token: "ann" }));
+  const { session_id, ids } = await annsSession();
+  const look = async (path: string) => {
+    const { body, ...rest } = await read(await ask("GET", `sessions/${session_id}${path}`, { token: "ann" }));
+    // A turn that waits has no end yet.
+    return { ...rest, body: body.replace(/"duration_seconds":[0-9.]+(?=,"cursor")/, "") };
+  };
   const paths = ["", "/turns", "/events?limit=1000", "/files", "/files/work_products/a.txt"];
   const before = await Promise.all(paths.map(look));
-  for (const [method, path, asked] of requests(`turn_${ulid()}`)) {
+  for (const [method, path, asked] of requests(ids)) {
     await read(await ask(method, `sessions/${session_id}${path}`, { ...asked, token: "bob" }));
   }
   expect(await Promise.all(paths.map(look))).toEqual(before);
