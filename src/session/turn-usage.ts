@@ -3,8 +3,8 @@ import { USAGE_PART_TURNS } from "../protocol/limits.ts";
 import type { TurnUsage } from "../protocol/usage.ts";
 import { upgradeTables } from "./schema.ts";
 import { deletingSince, readMeta, readSettings, type Settings } from "./settings.ts";
-import { type Spending, spendingOf } from "./spending.ts";
-import { type TurnRow, usageOf } from "./turn-table.ts";
+import { spendingOf } from "./spending.ts";
+import type { TurnRow } from "./turn-table.ts";
 
 type Session = Pick<Settings, "session_id" | "user_id">;
 type Spender = Pick<TurnRow, "turn_id" | "spent" | "usage" | "model" | "model_calls" | "tool_calls">;
@@ -15,19 +15,13 @@ const COLUMNS = "turn_id, spent, usage, model, model_calls, tool_calls";
 /** `upTo` is the seq of the last end in it, if there may be more; null where there are none. */
 type UsagePart = { usage: TurnUsage[]; upTo: number | null };
 
-/** What an ended turn used, a row a model; none for one that asked no model. */
+/** What an ended turn used, a row a model; none for one that used no model. */
 export function usageOfTurn(turn: Ended, { session_id, user_id }: Session): TurnUsage[] {
   const { turn_id, ended_at, tool_calls } = turn;
-  return Object.entries(modelsOf(turn)).map(([model, { calls, usage, cost_usd }], i) => {
+  return Object.entries(spendingOf(turn)).map(([model, { calls, usage, cost_usd }], i) => {
     const whose = { user_id, ended_at, turn_id, model, session_id };
     return { ...whose, model_calls: calls, tool_calls: i === 0 ? tool_calls : 0, ...usage, cost_usd };
   });
-}
-
-/** A turn of before it was told by model used the model that it was started with, without a price. */
-function modelsOf(turn: Spender): Spending {
-  if (turn.spent !== null || turn.usage === null) return spendingOf(turn);
-  return { [turn.model ?? ""]: { calls: turn.model_calls, usage: usageOf(turn), cost_usd: null } };
 }
 
 /**
