@@ -1,5 +1,5 @@
 import type { Input } from "../protocol/inputs.ts";
-import { sanitizeLine } from "./sanitize.ts";
+import { jsonText, sanitizeLine } from "./sanitize.ts";
 import { timeOf } from "./table.ts";
 
 /** What waits for a client's tool. */
@@ -29,9 +29,9 @@ export function promptFor({ kind, options = [], expires_at }: Input, now: number
 export function detailsOf({ kind, tool_input, options = [] }: Input): string[] {
   if (kind === "question") return options.map((option, index) => `${index + 1}  ${sanitizeLine(option)}`);
   if (typeof tool_input !== "object" || tool_input === null || Array.isArray(tool_input)) {
-    return [sanitizeLine(JSON.stringify(tool_input))];
+    return [jsonText(tool_input)];
   }
-  return Object.entries(tool_input).map(([name, value]) => sanitizeLine(`${name}: ${JSON.stringify(value)}`));
+  return Object.entries(tool_input).map(([name, value]) => `${sanitizeLine(name)}: ${jsonText(value)}`);
 }
 
 /**

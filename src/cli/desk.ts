@@ -9,7 +9,7 @@ import { EXIT, Failure } from "./failure.ts";
 import { Prompter } from "./prompter.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Renderer } from "./render.ts";
-import { sanitizeLine } from "./sanitize.ts";
+import { jsonText, sanitizeLine } from "./sanitize.ts";
 import { parseTyped } from "./typed-answer.ts";
 
 export type DeskOptions = {
@@ -143,7 +143,7 @@ export class Desk {
       if (typed === "closed" || (typed === "withdrawn" && !withdrawn.aborted)) this.#queue = [];
       if (typed === "closed" || typed === "withdrawn") return null;
       const answer = parseTyped(typed.line, input);
-      if (answer.does === "show_all") this.prompter.print(renderer.note(JSON.stringify(input.tool_input, null, 2)));
+      if (answer.does === "show_all") this.prompter.print(renderer.note(jsonText(input.tool_input, 2)));
       if (answer.does === "allow_all") this.#allowed.add(input.tool);
       if (answer.does === "allow_all") return "allow";
       if (answer.does === "answer") return answer.response;

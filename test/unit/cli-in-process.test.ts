@@ -2,7 +2,15 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { fallbackModel, modelSettings, refusalOfNode, workspaceFolder } from "../../src/cli/in-process.ts";
+import {
+  checkedSettings,
+  fallbackModel,
+  gatewayPermissions,
+  gatewaySettings,
+  modelSettings,
+  refusalOfNode,
+  workspaceFolder,
+} from "../../src/cli/in-process.ts";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "turnpike-")));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -18,6 +26,29 @@ test("[CLI4] the models' settings come from the environment before .dev.vars", (
   const env = { ANTHROPIC_API_KEY: "key", GATEWAY_MODEL: "" };
   const devVars = { ANTHROPIC_API_KEY: "other", GATEWAY_MODEL: "demo" };
   expect(modelSettings({ env, devVars })).toEqual({ ANTHROPIC_API_KEY: "key", GATEWAY_MODEL: "demo" });
+});
+
+test("[CLI38] the gateway's variables come from the environment before .dev.vars", () => {
+  const env = { GATEWAY_PERMISSIONS: '{"write":"ask"}', GATEWAY_INPUT_DEFAULT: "" };
+  const devVars = { GATEWAY_PERMISSIONS: "{}", GATEWAY_INPUT_DEFAULT: "allow", GATEWAY_INPUT_TIMEOUT_SECONDS: "60" };
+  expect(gatewaySettings({ env, devVars })).toEqual({
+    GATEWAY_PERMISSIONS: '{"write":"ask"}',
+    GATEWAY_INPUT_DEFAULT: "allow",
+    GATEWAY_INPUT_TIMEOUT_SECONDS: "60",
+  });
+  expect(gatewayPermissions({ env, devVars })).toEqual({ write: "ask" });
+});
+
+test.each([
+  ["GATEWAY_PERMISSIONS", '{"write":"never"}'],
+  ["GATEWAY_PERMISSIONS", "secret"],
+  ["GATEWAY_PRICES", "[]"],
+  ["GATEWAY_INPUT_TIMEOUT_SECONDS", "0"],
+  ["GATEWAY_INPUT_DEFAULT", "ask"],
+])("[CLI38] [START9] %s=%s is wrong usage that names it", (name, value) => {
+  const wrong = expect.objectContaining({ exitCode: 2, message: expect.stringMatching(`^${name} is not valid: `) });
+  expect(() => gatewaySettings({ env: { [name]: value }, devVars: null })).toThrow(wrong);
+  expect(() => checkedSettings({ [name]: value })).toThrow(wrong);
 });
 
 describe("the model of a session that falls back", () => {

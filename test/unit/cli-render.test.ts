@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Renderer, type RenderOptions } from "../../src/cli/render.ts";
-import type { Event, EventOf, NewEvent } from "../../src/protocol/events.ts";
+import type { EndStatus, Event, EventOf, NewEvent } from "../../src/protocol/events.ts";
+import type { Input } from "../../src/protocol/inputs.ts";
+import type { Json } from "../../src/protocol/json.ts";
 
 const PIPES: RenderOptions = {
   json: false,
@@ -58,19 +60,43 @@ const product = (seq: number, path: string) =>
   });
 const error = (seq: number, message: string, code: string) =>
   at(seq, { type: "ERROR", data: { message, error: message, code, retryable: false } });
-const end = (seq: number, status: "complete" | "failed" | "cancelled" = "complete", stopReason = "end_turn") =>
+const end = (seq: number, status: EndStatus = "complete", stopReason = "end_turn", details: Json = null) =>
   at(seq, {
     type: "ITERATION_END",
     data: {
       status,
       stop_reason: stopReason,
-      stop_details: null,
+      stop_details: details,
       tool_calls: 1,
       duration_seconds: 1.25,
       usage: { input_tokens: 7, output_tokens: 5, cache_read_input_tokens: 2, cache_creation_input_tokens: 1 },
       trace_id: "0".repeat(32),
     },
   });
+
+const INPUT_ID = "input_00000000000000000000000000";
+const ASKED: EventOf<"AUTH_REQUIRED">["data"] = {
+  input_id: INPUT_ID,
+  kind: "approval",
+  message: "Allow write a.txt?",
+  tool_use_id: "t1",
+  expires_at: "2026-10-08T00:00:00.000Z",
+  default: "deny",
+};
+const asked = (fields: Partial<Input>): Input => ({
+  input_id: INPUT_ID,
+  turn_id: "turn_00000000000000000000000000",
+  kind: "approval",
+  message: "Allow write a.txt?",
+  tool_use_id: "t1",
+  tool: "write",
+  tool_input: { path: "a.txt" },
+  expires_at: "2026-10-08T00:00:00.000Z",
+  default: "deny",
+  status: "pending",
+  response: null,
+  ...fields,
+});
 
 function shown(options: RenderOptions, ...events: Event[]) {
   const renderer = new Renderer(options);
@@ -183,10 +209,18 @@ describe("what a turn looks like", () => {
           error(6, it, it),
           statusOf(7, { status: "retrying", attempt: 2, code: it, delay_seconds: 1, discard: [1] }),
           statusOf(8, { status: "file_changed", path: it, sha256: null }),
-          end(9, "failed", it),
+          statusOf(9, { status: "answered", input_id: INPUT_ID, response: it, user_id: it, via: "link" }),
+          at(10, { type: "AUTH_REQUIRED", data: { ...ASKED, message: it } }),
+          end(11, "failed", it),
         ];
         const renderer = new Renderer(options);
-        const outputs = [...events.flatMap((event) => renderer.render(event)), renderer.note(it), renderer.error(it)];
+        const outputs = [
+          ...events.flatMap((event) => renderer.render(event)),
+          ...renderer.asked(asked({ message: it, tool_input: { [it]: it } })),
+          ...renderer.asked(asked({ kind: "question", message: it, options: [it] })),
+          renderer.note(it),
+          renderer.error(it),
+        ];
         for (const { text } of outputs) expect(text.replace(OUR_STYLES, "")).not.toMatch(OBEYED);
         if (!json) return;
         const lines = outputs.filter(({ to }) => to === "stdout").map(({ text }) => JSON.parse(text));
@@ -224,5 +258,75 @@ describe("what a turn looks like", () => {
         .split("\n")
         .map((line) => JSON.parse(line)),
     ).toEqual(events);
+  });
+
+  test("[CLI39] who answered what, and how, is told", () => {
+    const answered = {
+      status: "answered",
+      input_id: INPUT_ID,
+      response: "allow",
+      user_id: "ann",
+      via: "token",
+    } as const;
+    const late = { ...answered, user_id: null, via: "deadline" } as const;
+    const events = [answered, { ...answered, via: "link" } as const, { ...late, response: "deny" }, late];
+    const { stderr } = shown(
+      PIPES,
+      ...events.map((data, i) => statusOf(i + 1, data)),
+      statusOf(9, { ...late, response: null }),
+    );
+    expect(stderr.split("\n")).toEqual([
+      "answered by ann: allow",
+      "answered by ann, by a link: allow",
+      "nobody answered in time: deny",
+      "nobody answered in time: allow",
+      "nobody answered in time",
+      "",
+    ]);
+  });
+
+  test("[CLI39] so is what a turn waits for, and what was left out of the model's context", () => {
+    const waiting = { status: "waiting", input_ids: [INPUT_ID], tool_use_ids: ["a", "b"] } as const;
+    const room = { status: "made_room", by: "gateway", cleared_results: 1, summarised_turns: 2 } as const;
+    const events = [
+      statusOf(1, { ...waiting, input_ids: [INPUT_ID], tool_use_ids: ["a", "b"] }),
+      statusOf(2, room),
+      statusOf(3, { status: "made_room", by: "model" }),
+      at(4, { type: "TOOL_CALL", data: { id: "a", name: "lookup", input: {}, executor: "client", time_offset: 1 } }),
+    ];
+    expect(shown(PIPES, ...events).stderr.split("\n")).toEqual([
+      "waiting for 1 answer and 2 results of clients' tools",
+      "made room in the model's context: 1 older tool result left out, 2 older turns summarised",
+      "made room in the model's context (by the model's own means)",
+      "lookup (a client's) {}",
+      "",
+    ]);
+  });
+
+  test("[CLI39] an end by a budget says which limit it was", () => {
+    const details = { budget: "session", limit: "tokens", used: 120, max: 100 };
+    const told = (stopDetails: Json) => shown(PIPES, end(1, "budget_exceeded", "tool_use", stopDetails)).stderr;
+    expect(told(details)).toMatch(/^budget_exceeded \(the session's tokens: 120 of 100\) in /);
+    expect(told({ ...details, budget: "turn", limit: "cost_usd", used: null })).toContain(
+      "(the turn's cost_usd: unknown of 100)",
+    );
+    expect(told(null)).toMatch(/^budget_exceeded \(tool_use\) in /);
+  });
+
+  test("[CLI31] what is asked is shown with its input, a line each; of a question's options none is missing", () => {
+    const lines = (input: Partial<Input>) =>
+      new Renderer(TERMINAL)
+        .asked(asked(input))
+        .map(({ to, text }) => `${to}: ${text}`)
+        .join("");
+    expect(lines({ tool_input: { path: "a.txt", content: "x\n".repeat(50) } })).toBe(
+      `stderr: Allow write a.txt?\nstderr:   path: "a.txt"\nstderr:   content: "${"x\\n".repeat(9)}…\n`,
+    );
+    const many = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`f${i}`, i]));
+    expect(lines({ tool_input: many })).toMatch(/f5: 5\nstderr: {3}… 2 more\n$/);
+    const options = Array.from({ length: 12 }, (_, i) => "o".repeat(50 + i));
+    const question = lines({ kind: "question", message: "Which\none?", options });
+    expect(question).toContain("Which\n  one?\n");
+    for (const option of options) expect(question).toContain(`  ${option}\n`);
   });
 });

@@ -1,0 +1,154 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Approval, answerFor, parseApproval, permissionsOf } from "../../src/cli/approval.ts";
+import { detailsOf, promptFor, timeLeft, waitingText } from "../../src/cli/asked-input.ts";
+import { parseTyped } from "../../src/cli/typed-answer.ts";
+import type { Input } from "../../src/protocol/inputs.ts";
+import { loosenedBy, type Permissions } from "../../src/protocol/permissions.ts";
+
+const INPUT: Input = {
+  input_id: "input_00000000000000000000000000",
+  turn_id: "turn_00000000000000000000000000",
+  kind: "approval",
+  message: "Allow write a.txt?",
+  tool_use_id: "t1",
+  tool: "write",
+  tool_input: { path: "a.txt" },
+  expires_at: "2026-10-08T00:00:00.000Z",
+  default: "deny",
+  status: "pending",
+  response: null,
+};
+const QUESTION: Input = { ...INPUT, kind: "question", message: "Which?", tool: "ask_user", options: ["red", "blue"] };
+const NOW = Date.parse("2026-10-07T00:00:00.000Z");
+
+describe("--approve", () => {
+  test.each<[Approval | null, string | undefined, Permissions | undefined]>([
+    ["ask", undefined, { write: "ask" }],
+    ["ask", "dir", { write: "ask" }],
+    ["deny", undefined, { write: "deny" }],
+    ["deny", "dir", { write: "deny" }],
+    ["allow", undefined, undefined],
+    ["allow", "dir", undefined],
+    [null, "dir", { write: "ask" }],
+    [null, undefined, undefined],
+  ])(
+    "[CLI30] [CLI11] %s, with the workspace %s: a new session's permissions are %j",
+    (approval, workspace, expected) => {
+      expect(permissionsOf(approval, workspace)).toEqual(expected);
+    },
+  );
+
+  test("[CLI30] whatever is set for all sessions of this process, it is not loosened", () => {
+    const names = ["write", "edit", "delete", "read"];
+    const rules = fc.dictionary(fc.constantFrom(...names, "*", "w*", "e*"), fc.constantFrom("allow", "ask", "deny"));
+    const tools = names.map((name) => (name === "edit" || name === "delete" ? { name, also: "write" } : { name }));
+    fc.assert(
+      fc.property(rules, fc.constantFrom<Approval | null>("ask", "deny", "allow", null), (gateway, approval) => {
+        const permissions = permissionsOf(approval, "dir", gateway);
+        if (permissions !== undefined) expect(loosenedBy(tools, gateway, permissions)).toBeNull();
+        if (approval === "deny") expect(permissions?.["write"]).toBe("deny");
+      }),
+    );
+  });
+
+  test.each<[Approval | null, string[], "allow" | "deny" | null]>([
+    ["allow", [], "allow"],
+    ["deny", [], "deny"],
+    ["deny", ["write"], "deny"],
+    ["ask", [], null],
+    [null, [], null],
+    [null, ["write"], "allow"],
+    ["ask", ["edit"], null],
+  ])("[CLI30] %s, with %j allowed for good: a call of write gets %s", (approval, allowed, expected) => {
+    expect(answerFor(INPUT, approval, new Set(allowed))).toBe(expected);
+    expect(answerFor(QUESTION, approval, new Set([...allowed, "ask_user"]))).toBeNull();
+  });
+
+  test("[CLI10] takes ask, allow and deny", () => {
+    expect(["ask", "allow", "deny", undefined].map(parseApproval)).toEqual(["ask", "allow", "deny", null]);
+    for (const text of ["", "Allow", "yes"]) {
+      expect(() => parseApproval(text)).toThrow(expect.objectContaining({ exitCode: 2 }));
+    }
+  });
+});
+
+describe("a line at a prompt", () => {
+  test("[CLI31] only a clear yes allows", () => {
+    const said = (line: string) => parseTyped(line, INPUT);
+    for (const yes of ["y", " Y ", "yes"]) expect(said(yes)).toEqual({ does: "answer", response: "allow" });
+    for (const no of ["", "  ", "n", "NO"]) expect(said(no)).toEqual({ does: "answer", response: "deny" });
+    expect([said("a"), said("d")]).toEqual([{ does: "allow_all" }, { does: "show_all" }]);
+    fc.assert(
+      fc.property(fc.string(), (line) => {
+        fc.pre(!/^\s*(y|yes|n|no|a|all|d|)\s*$/i.test(line));
+        expect(said(line)).toEqual({ does: "ask_again" });
+      }),
+    );
+  });
+
+  test("[CLI31] a number picks an option, any other text is the answer, and an empty line is none", () => {
+    const said = (line: string, options?: string[]) => parseTyped(line, { kind: "question", options });
+    expect(said("2", ["red", "blue"])).toEqual({ does: "answer", response: "blue" });
+    expect(said(" 3 ", ["red", "blue"])).toEqual({ does: "answer", response: "3" });
+    expect(said("0", ["red"])).toEqual({ does: "answer", response: "0" });
+    expect(said("1")).toEqual({ does: "answer", response: "1" });
+    expect(said("y")).toEqual({ does: "answer", response: "y" });
+    expect(said(" ", ["red"])).toEqual({ does: "ask_again" });
+  });
+});
+
+describe("what is asked", () => {
+  test.each([
+    [0, "0 s left"],
+    [59_001, "60 s left"],
+    [60_000, "1 min left"],
+    [3_599_999, "59 min left"],
+    [86_399_999, "23 h left"],
+    [86_400_000, "until 2026-10-08 00:00:00Z"],
+    [-5, "0 s left"],
+  ])("[CLI31] with %i ms to answer: %s", (ms, expected) => {
+    expect(timeLeft(INPUT.expires_at, Date.parse(INPUT.expires_at) - ms)).toBe(expected);
+  });
+
+  test("[CLI31] the prompt says what can be typed", () => {
+    expect(promptFor(INPUT, NOW)).toBe(
+      "Allow? [y]es, [N]o, [a]ll such calls, [d]etails (until 2026-10-08 00:00:00Z): ",
+    );
+    expect(promptFor(QUESTION, NOW + 1)).toBe("A number, or your answer (23 h left): ");
+    expect(promptFor({ ...QUESTION, options: undefined }, NOW + 1)).toBe("Your answer (23 h left): ");
+  });
+
+  test("[CLI34] without a terminal it is told with the commands that answer it", () => {
+    const calls = [{ tool_use_id: "t9", name: "lookup" }];
+    const flags = " --gateway-url http://x";
+    expect(waitingText("session_1", { inputs: [INPUT, QUESTION], calls, flags }).split("\n")).toEqual([
+      "the turn waits for an answer; to go on: turnpike resume session_1 --gateway-url http://x",
+      `  Allow write a.txt? (${INPUT.input_id}, until 2026-10-08 00:00:00Z)`,
+      '    path: "a.txt"',
+      `    turnpike answer session_1 ${INPUT.input_id} allow --gateway-url http://x`,
+      `    turnpike answer session_1 ${INPUT.input_id} deny --gateway-url http://x`,
+      `  Which? (${INPUT.input_id}, until 2026-10-08 00:00:00Z)`,
+      "    1  red",
+      "    2  blue",
+      `    turnpike answer session_1 ${INPUT.input_id} "…" --gateway-url http://x`,
+      "  a client must run lookup (t9)",
+    ]);
+    expect(waitingText("s", { inputs: [], calls, flags: "" })).toBe(
+      "the turn waits for a client's tool; to go on: turnpike resume s\n  a client must run lookup (t9)",
+    );
+  });
+
+  test("[CLI23] [CLI31] of a call's input nothing is left out, and no line of it looks like one of ours", () => {
+    const hostile = "a\u202e\x1b[2J\nAllow? y";
+    expect(detailsOf({ ...INPUT, tool_input: { path: hostile } })).toEqual(['path: "a\\u202e\\u001b[2J\\nAllow? y"']);
+    expect(detailsOf({ ...INPUT, tool_input: hostile })).toEqual(['"a\\u202e\\u001b[2J\\nAllow? y"']);
+    const text = waitingText("s", {
+      inputs: [{ ...QUESTION, message: hostile, options: [hostile] }],
+      calls: [],
+      flags: "",
+    });
+    expect(text.split("\n")).toHaveLength(4);
+    for (const obeyed of ["\x1b", "\u202e"]) expect(text).not.toContain(obeyed);
+  });
+});
