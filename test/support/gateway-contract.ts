@@ -5,6 +5,7 @@ import type { Event, EventOf } from "../../src/protocol/events.ts";
 import { entriesOf } from "./entries-of.ts";
 import { testBusyGateway } from "./gateway-busy-contract.ts";
 import { testGatewayFiles } from "./gateway-files-contract.ts";
+import { testWaitingGateway } from "./gateway-waiting-contract.ts";
 import { LogFollower } from "./log-follower.ts";
 
 /** Sessions under test, and the gateways onto them. */
@@ -382,5 +383,6 @@ export function testGateway(name: string, withGateway: WithGateway) {
 
     testBusyGateway(withSession);
     testGatewayFiles(withSession);
+    testWaitingGateway(withGateway);
   });
 }
