@@ -1,14 +1,21 @@
 import type { Event, EventOf } from "../../src/protocol/events.ts";
+import { AskedCalls } from "./asked-calls.ts";
 import { checkAccepted } from "./check-accepted.ts";
+import { checkAnswers } from "./check-answers.ts";
 import { checkCancelled } from "./check-cancelled.ts";
 import { checkLog } from "./check-log.ts";
 import { checkAgreement, checkFrames, checkWatcher } from "./check-watcher.ts";
 import { checkWorkspace } from "./check-workspace.ts";
 import type { PlayedMessage, SessionPlay } from "./play-session.ts";
+import { placeOfAnswer } from "./scenarios.ts";
 import { checkGoingOn, type Life } from "./time-to-go-on.ts";
+import { CLIENT_TOOL, QUESTION_TOOL } from "./waits.ts";
 
 /** How long a session may take to go on after a start, in ms: without a client, and with one. */
 export const GO_ON_LIMITS = { alone: 35_000, withClient: 2_000 };
+
+/** The same of a turn whose answer came while its process lived; where the model has faults of its own, they take time. */
+const GO_ON_AFTER_ANSWER = { demo: 2_000, outside: 8_000 };
 
 /** What a session has come to. */
 export type Outcome = { log: Event[]; files: Map<string, Uint8Array> };
@@ -18,6 +25,10 @@ export function checkKept(play: SessionPlay, { log, files }: Outcome, lives: rea
   return [
     ...checkLog(log),
     ...checkAccepted(play.messages, log),
+    ...checkAnswers(play, log, lives, {
+      goOn: play.options.model === "demo" ? GO_ON_AFTER_ANSWER.demo : GO_ON_AFTER_ANSWER.outside,
+      deadline: GO_ON_LIMITS.alone,
+    }),
     ...checkCancelled(play.toldCancelled, play.messages, log),
     ...play.watchers.flatMap((watcher) => checkWatcher(watcher, log)),
     ...checkAgreement(play.watchers),
@@ -60,22 +71,39 @@ export function checkOutcome(message: PlayedMessage, log: readonly Event[]): str
   if (disturbed || status !== "complete") return [];
   const text = events.flatMap((event) => (event.type === "TEXT" ? [event.data.text] : [])).join("");
   const told: string[] = [];
-  if (text !== turn.text) told.push(`${turnId}: expected the text ${shown(turn.text)}, found ${shown(text)}`);
-  return [...told, ...callFaults(turnId, turn.calls, events)];
+  const calls = new AskedCalls(events);
+  const expected = answeredText(turn.text, calls);
+  if (text !== expected) told.push(`${turnId}: expected the text ${shown(expected)}, found ${shown(text)}`);
+  return [...told, ...callFaults(turnId, turn.calls, calls)];
 }
 
-function callFaults(turnId: string, planned: PlayedMessage["turn"]["calls"], events: readonly Event[]): string[] {
-  const calls = events.filter((event): event is EventOf<"TOOL_CALL"> => event.type === "TOOL_CALL");
+/** The demo begins its next message with the answers; where nobody gave one it says nothing. */
+function answeredText(text: string, calls: AskedCalls): string {
+  return calls.all.reduce(
+    (filled, { asked, answered }) =>
+      asked?.data.kind === "question"
+        ? filled.replace(placeOfAnswer(asked.data.message), answered?.data.response ?? "")
+        : filled,
+    text,
+  );
+}
+
+function callFaults(turnId: string, planned: PlayedMessage["turn"]["calls"], { all: calls }: AskedCalls): string[] {
   const expected = planned.map(({ name, path }) => `${name} ${path}`).join(", ");
-  const found = calls.map(({ data }) => `${data.name} ${pathOf(data.input)}`).join(", ");
+  const found = calls.map(({ call: { data } }) => `${data.name} ${pathOf(data.input)}`).join(", ");
   if (expected !== found) return [`${turnId}: expected the calls ${expected}; found ${found}`];
-  return planned.flatMap(({ name, mayFail }, i) => {
-    const id = calls[i]?.data.id;
-    const result = events.find((event) => event.type === "TOOL_RESULT" && event.data.tool_use_id === id);
-    if (result?.type !== "TOOL_RESULT") return [`${turnId}: the call ${id} has no result`];
-    if (!result.data.is_error) return [];
+  const refused = new Set<string | null>();
+  return planned.flatMap(({ name, path, mayFail }, i) => {
+    const { answered, call, result } = calls[i] ?? {};
+    const id = call?.data.id;
+    if (result == null) return [`${turnId}: the call ${id} has no result`];
+    if (answered?.data.response === "deny") refused.add(path);
+    // What people and clients replied is looked at by itself.
+    if (!result.data.is_error || name === QUESTION_TOOL || name === CLIENT_TOOL) return [];
     const interrupted = mayFail && result.data.content_preview.includes("interrupted");
-    return interrupted ? [] : [`${turnId}: ${name} ${id} failed: ${shown(result.data.content_preview)}`];
+    // What was to be changed by a call that was refused is not there for those after it.
+    if (interrupted || answered?.data.response === "deny" || (path !== null && refused.has(path))) return [];
+    return [`${turnId}: ${name} ${id} failed: ${shown(result.data.content_preview)}`];
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Event, EventOf } from "../../src/protocol/events.ts";
 import { PREVIEW_MAX_CHARS } from "../../src/protocol/limits.ts";
+import { AskedCalls, isClosedByAnswer } from "./asked-calls.ts";
 
 export type BlockEvent = EventOf<"TEXT"> | EventOf<"THINKING">;
 
@@ -27,8 +28,9 @@ class TurnReader {
   readonly #counts = new Map<string, number>();
   /** The blocks of which it is not known yet whether their steps were kept. */
   #pending: BlockEvent[] = [];
-  /** The calls without a result, in their order. */
-  #calls: string[] = [];
+  readonly #calls = new AskedCalls();
+  /** Whether it was said to wait, and has not been seen to go on. */
+  #waits = false;
   #attempt = 1;
   #path: string | null = null;
   #queuedText: string | null = null;
@@ -36,6 +38,13 @@ class TurnReader {
 
   take(event: Event, before: Event | null): void {
     this.#last = event;
+    if (this.#waits) this.#takeWhileWaiting(event);
+    this.#takeByType(event, before);
+    if (event.type !== "TOOL_CALL") this.#calls.take(event);
+    if (before?.type === "ERROR" && event.type !== "ITERATION_END") this.#say(event, "follows an ERROR");
+  }
+
+  #takeByType(event: Event, before: Event | null): void {
     switch (event.type) {
       case "SESSION_INFO":
         this.#once(event);
@@ -63,6 +72,9 @@ class TurnReader {
         this.#keep(event);
         this.#takeResult(event);
         break;
+      case "AUTH_REQUIRED":
+        this.#takeAsked(event, before);
+        break;
       case "WORK_PRODUCT":
         if (before?.seq !== event.seq - 1 || !isResult(before)) this.#say(event, "does not come with a call's result");
         break;
@@ -80,7 +92,6 @@ class TurnReader {
         break;
       }
     }
-    if (before?.type === "ERROR" && event.type !== "ITERATION_END") this.#say(event, "follows an ERROR");
   }
 
   end(isOpen: boolean): string[] {
@@ -125,6 +136,28 @@ class TurnReader {
         this.#keep(event);
         this.#refuseOpenCalls(event);
         break;
+      case "waiting": {
+        const ids = (inputs: boolean) =>
+          this.#calls.held.flatMap(({ call, asked, answered }) => {
+            const byInput = asked !== null && answered === null;
+            return byInput !== inputs ? [] : [byInput ? asked.data.input_id : call.data.id];
+          });
+        if (!this.#calls.isBlocked) this.#say(event, "waits, and can go on");
+        const [named, held] = [
+          [...data.input_ids, ...(data.tool_use_ids ?? [])],
+          [...ids(true), ...ids(false)],
+        ];
+        if (named.join() !== held.join()) this.#say(event, `names [${named}], and waits for [${held}]`);
+        this.#waits = true;
+        break;
+      }
+      case "answered": {
+        const found = this.#calls.ofInput(data.input_id);
+        if (found === null) this.#say(event, `answers ${data.input_id}, which nothing asks for`);
+        else if (found.answered !== null || found.result !== null) this.#say(event, `settles ${data.input_id} again`);
+        break;
+      }
+      case "made_room":
       case "file_changed":
       case "deleted":
         break;
@@ -144,20 +177,49 @@ class TurnReader {
 
   #takeCall(call: EventOf<"TOOL_CALL">, before: Event | null): void {
     const sameMessage = before?.type === "TOOL_CALL";
-    if (this.#calls.length > 0 && !sameMessage) this.#say(call, "follows open calls");
+    if (this.#calls.open.length > 0 && !sameMessage) this.#say(call, "follows open calls");
     // A call that the model's own server ran may be the last of a message before.
-    if (sameMessage && before.data.executor === "gateway" && before.seq !== call.seq - 1) {
+    if (sameMessage && before.data.executor !== "model" && before.seq !== call.seq - 1) {
       this.#say(call, "was torn from its message");
     }
-    if (call.data.executor === "gateway") this.#calls.push(call.data.id);
+    this.#calls.take(call);
     this.#attempt = 1;
   }
 
+  /** All that a message asks for comes with its calls, in their order. */
+  #takeAsked(asked: EventOf<"AUTH_REQUIRED">, before: Event | null): void {
+    const found = this.#calls.of(asked.data.tool_use_id);
+    const follows = before?.type === "TOOL_CALL" || before?.type === "AUTH_REQUIRED" || before?.type === "TOOL_RESULT";
+    if (!follows || before.seq !== asked.seq - 1) this.#say(asked, "does not come with its calls");
+    if (found === null) this.#say(asked, `asks for ${asked.data.tool_use_id}, which is no call`);
+    else if (found.asked !== null || found.result !== null) this.#say(asked, "asks again");
+    const open = this.#calls.open;
+    const later = found === null ? [] : open.slice(open.indexOf(found) + 1);
+    if (later.some((other) => other.asked !== null)) this.#say(asked, "comes after what a later call asks for");
+  }
+
+  /** A turn that waits shows nothing but that it is answered, and goes on when nothing holds its next call any more. */
+  #takeWhileWaiting(event: Event): void {
+    const closed = event.type === "TOOL_RESULT" ? this.#calls.of(event.data.tool_use_id) : null;
+    if (isStatus(event, "answered") || (closed !== null && isClosedByAnswer(closed))) return;
+    this.#waits = false;
+    // Its end closes what is open.
+    const ends = event.type === "TOOL_RESULT" && event.data.is_error;
+    if (this.#calls.isBlocked && !ends) this.#say(event, "comes while the turn waits");
+  }
+
   #takeResult(result: EventOf<"TOOL_RESULT">): void {
-    const { tool_use_id, content_preview, content_size } = result.data;
-    const [next] = this.#calls;
-    if (next !== tool_use_id) this.#say(result, `expected the result of ${next ?? "no call"}, found ${tool_use_id}`);
-    this.#calls = this.#calls.filter((id) => id !== tool_use_id);
+    const { tool_use_id, is_error, content_preview, content_size } = result.data;
+    const [next] = this.#calls.open;
+    const found = this.#calls.of(tool_use_id);
+    // Whoever answers need not do so in the order of the calls.
+    const isOwn = found !== null && found.result === null && isClosedByAnswer(found);
+    if (next !== found && !isOwn) {
+      this.#say(result, `expected the result of ${next?.call.data.id ?? "no call"}, found ${tool_use_id}`);
+    }
+    if (found !== null && !is_error && found.asked !== null && found.answered === null) {
+      this.#say(result, `succeeds before ${found.asked.data.input_id} was answered`);
+    }
     const shown = Math.min(content_size, PREVIEW_MAX_CHARS);
     // One character less where the last one would be half of a pair.
     if (content_preview.length !== shown && !(shown < content_size && content_preview.length === shown - 1)) {
@@ -193,7 +255,8 @@ class TurnReader {
   }
 
   #refuseOpenCalls(event: Event): void {
-    if (this.#calls.length > 0) this.#say(event, `comes before the results of ${this.#calls.join(", ")}`);
+    const open = this.#calls.open.map(({ call }) => call.data.id);
+    if (open.length > 0) this.#say(event, `comes before the results of ${open.join(", ")}`);
   }
 
   #once(event: Event): void {

@@ -7,6 +7,10 @@ export type Found = {
   phase: Phase;
   starts: number;
   queued: number;
+  /** Of a turn that waits, when the first deadline of what it asks for is, in ms since the epoch. */
+  dueAt: number | null;
+  /** Whether that passed before the next process was started. */
+  expired: boolean;
   /** What was asked and not answered yet. */
   request: Request | null;
   /** Whether a client was connected. */
@@ -23,6 +27,9 @@ export type Need =
   | "thinking"
   | "text"
   | "turns waiting"
+  | "a waiting turn"
+  | "an answer"
+  | "a deadline while it was down"
   | "a turn with clients"
   | "a turn without clients";
 
@@ -38,6 +45,9 @@ const NEEDS: Record<Need, (found: Found) => boolean> = {
   thinking: ({ phase }) => phase === "thinking",
   text: ({ phase }) => phase === "text",
   "turns waiting": ({ queued }) => queued > 0,
+  "a waiting turn": ({ phase }) => phase === "waiting",
+  "an answer": ({ phase, request }) => phase === "answered" || request === "answer",
+  "a deadline while it was down": ({ expired }) => expired,
   "a turn with clients": (found) => isInTurn(found) && found.attended,
   "a turn without clients": (found) => isInTurn(found) && !found.attended,
 };

@@ -2,8 +2,9 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { ExternalGateway } from "../../src/client/external-gateway.ts";
 import { HttpClient } from "../../src/client/http.ts";
-import { GatewayError } from "../../src/protocol/errors.ts";
+import { GatewayError, notFound } from "../../src/protocol/errors.ts";
 import type { Event } from "../../src/protocol/events.ts";
+import { API_BASE } from "../../src/protocol/paths.ts";
 import {
   type AcceptedTurn,
   acceptedTurn,
@@ -19,8 +20,9 @@ import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { RunningProcess } from "../support/run-process.ts";
 import { GatewayStore } from "./gateway-store.ts";
 import { SseWatcher, WebSocketWatcher } from "./gateway-watchers.ts";
-import type { ChaosHost, Remains, Watcher } from "./host.ts";
+import type { ChaosHost, Remains, Reply, Watcher } from "./host.ts";
 import { seeded } from "./random.ts";
+import { replyByFrame } from "./reply-by-frame.ts";
 
 const TOKEN = "chaos-token";
 const COMES_AND_GOES = " that comes and goes";
@@ -38,6 +40,7 @@ export type GatewayHostOptions = {
 export class GatewayHost implements ChaosHost {
   readonly name = "gateway";
   readonly ways = ["websocket", "sse", `websocket${COMES_AND_GOES}`, `sse${COMES_AND_GOES}`];
+  readonly replyWays = ["rest", "frame"] as const;
   readonly #options: GatewayHostOptions;
   readonly #state: string;
   readonly #store: GatewayStore;
@@ -142,6 +145,15 @@ export class GatewayHost implements ChaosHost {
     return response.ok;
   }
 
+  async reply(sessionId: string, reply: Reply, how: string): Promise<void> {
+    if (how === "frame") await this.#replyByFrame(sessionId, reply);
+    else if ("input_id" in reply) await this.#gateway.answer(sessionId, reply.input_id, reply.response);
+    else {
+      const { tool_use_id, ...result } = reply;
+      await this.#gateway.giveToolResult(sessionId, tool_use_id, result);
+    }
+  }
+
   deleteSession(sessionId: string): Promise<void> {
     return this.#gateway.deleteSession(sessionId);
   }
@@ -183,6 +195,17 @@ export class GatewayHost implements ChaosHost {
       ...(how.endsWith(COMES_AND_GOES) ? { leaving } : {}),
     };
     return how.startsWith("sse") ? new SseWatcher(options) : new WebSocketWatcher(options);
+  }
+
+  async #replyByFrame(sessionId: string, reply: Reply): Promise<void> {
+    try {
+      await replyByFrame(`${this.#url}${API_BASE}/sessions/${sessionId}/stream`, TOKEN, reply);
+    } catch (thrown) {
+      // A handshake that fails does not say why.
+      const broke = thrown instanceof GatewayError && thrown.code === "unavailable";
+      if (broke && (await this.describe(sessionId)) === null) throw notFound();
+      throw thrown;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { STAGE_SWEEP_MS } from "../../src/session/stages.ts";
-import type { Remains } from "./host.ts";
+import { NO_REMAINS, type Remains } from "./host.ts";
 import { readRemains } from "./read-remains.ts";
 import { readCopy } from "./stored-copy.ts";
 
@@ -17,7 +17,7 @@ export class GatewayStore {
 
   remains(sessionId: string): Remains {
     const file = this.#sessionFile(sessionId);
-    if (file === null) return { phase: "no session", turnId: null, starts: 0, queued: 0 };
+    if (file === null) return NO_REMAINS;
     let keys: string[] | null = null;
     return readCopy(file, (db) =>
       readRemains(db, (stageId) => {

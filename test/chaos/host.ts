@@ -1,4 +1,5 @@
 import type { Event } from "../../src/protocol/events.ts";
+import type { ToolResultBody } from "../../src/protocol/inputs.ts";
 import type { AcceptedTurn, Cancelled, CreateSessionBody, Session, SubmitTurnBody } from "../../src/protocol/rest.ts";
 
 /** One frame as a client got it, and when, in ms since the epoch. */
@@ -42,6 +43,10 @@ export type Phase =
   | "call started"
   | "call uploaded"
   | "call applying"
+  /** A turn that nobody has answered. */
+  | "waiting"
+  /** What it waited for is settled, and it has not gone on. */
+  | "answered"
   | "cancelling"
   | "deleting";
 
@@ -54,7 +59,15 @@ export type Remains = {
   starts: number;
   /** How many turns waited for their start. */
   queued: number;
+  /** What its turn still asks somebody for, and until when, in ms since the epoch. */
+  asked: readonly { id: string; until: number }[];
 };
+
+/** What nothing is stored of. */
+export const NO_REMAINS: Remains = { phase: "no session", turnId: null, starts: 0, queued: 0, asked: [] };
+
+/** What somebody says to what a turn waits for. */
+export type Reply = { input_id: string; response: string } | ({ tool_use_id: string } & ToolResultBody);
 
 /**
  * A gateway in a process of its own, which can be killed. Requests that fail because it is down are the caller's to
@@ -64,6 +77,8 @@ export interface ChaosHost {
   readonly name: "gateway" | "in-process";
   /** The ways in which a session can be followed here. */
   readonly ways: readonly string[];
+  /** Those in which what it asks for can be answered. */
+  readonly replyWays: readonly [string, ...string[]];
   /** Starts the process, on whatever the one before left. Resolves when it takes requests. */
   start(): Promise<void>;
   /** SIGKILL to its whole process group; resolves when none of it is left. */
@@ -83,6 +98,8 @@ export interface ChaosHost {
   cancel(sessionId: string): Promise<Cancelled>;
   /** Takes a turn out of the queue, or cancels it if it runs. Returns whether it waited. */
   cancelTurn(sessionId: string, turnId: string): Promise<boolean>;
+  /** Resolves once it is acknowledged. May be repeated. */
+  reply(sessionId: string, reply: Reply, how: string): Promise<void>;
   deleteSession(sessionId: string): Promise<void>;
   /** The whole log. */
   log(sessionId: string): Promise<Event[]>;

@@ -16,7 +16,7 @@ import {
   type SubmitTurnBody,
   session,
 } from "../../src/protocol/rest.ts";
-import type { ChaosHost, Remains, Watcher } from "./host.ts";
+import { type ChaosHost, NO_REMAINS, type Remains, type Reply, type Watcher } from "./host.ts";
 import { InProcessChild } from "./in-process-child.ts";
 import { leftBehind } from "./in-process-leftovers.ts";
 import { InProcessWatcher } from "./in-process-watcher.ts";
@@ -30,8 +30,6 @@ export type InProcessHostOptions = {
   /** A server of the Messages API for sessions with another model than the demo. */
   modelUrl: string | null;
 };
-
-const NO_SESSION: Remains = { phase: "no session", turnId: null, starts: 0, queued: 0 };
 
 /** A process that takes or gives back a session is done with that in a few system calls. */
 const TRANSIT_PAUSE_MS = 10;
@@ -48,6 +46,8 @@ export class InProcessHost implements ChaosHost {
   readonly name = "in-process";
   /** `process`: in the process that is asked; `door`: in one of its own. */
   readonly ways = ["process", "door"] as const;
+  /** `process`: whichever process has it; `other`: one that may have to take it over, or finds it held. */
+  readonly replyWays = ["process", "other"] as const;
   readonly #env: Record<string, string>;
   readonly #folder: string;
   readonly #home: Home;
@@ -87,7 +87,7 @@ export class InProcessHost implements ChaosHost {
   }
 
   remains(sessionId: string): Remains {
-    return this.#remains.get(sessionId) ?? NO_SESSION;
+    return this.#remains.get(sessionId) ?? NO_REMAINS;
   }
 
   leftBehind(kept: readonly string[], removed: readonly string[]): string[] {
@@ -113,6 +113,11 @@ export class InProcessHost implements ChaosHost {
 
   async cancelTurn(sessionId: string, turnId: string): Promise<boolean> {
     return z.boolean().parse(await this.#ask(sessionId, { do: "cancelTurn", sessionId, turnId }));
+  }
+
+  async reply(sessionId: string, reply: Reply, how: string): Promise<void> {
+    const [other] = how === "other" ? this.#followers.values() : [];
+    await this.#ask(sessionId, { do: "reply", sessionId, reply }, other);
   }
 
   async deleteSession(sessionId: string): Promise<void> {
@@ -172,9 +177,9 @@ export class InProcessHost implements ChaosHost {
     return this.#child;
   }
 
-  /** Asks whichever process holds the session. */
-  async #ask(sessionId: string, deed: Deed): Promise<unknown> {
-    for (let child = this.#asked(); ; ) {
+  /** Asks whichever process holds the session. @param first is asked before it is known which that is */
+  async #ask(sessionId: string, deed: Deed, first?: InProcessChild): Promise<unknown> {
+    for (let child = first ?? this.#asked(); ; ) {
       try {
         return await child.ask(deed);
       } catch (thrown) {

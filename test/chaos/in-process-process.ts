@@ -11,6 +11,7 @@ import { GatewayError, toGatewayError } from "../../src/protocol/errors.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import { sessionId as sessionIdShape } from "../../src/protocol/ids.ts";
 import type { CreateSessionBody, Session } from "../../src/protocol/rest.ts";
+import type { Reply } from "./host.ts";
 import { type Command, KEY, type Told } from "./in-process-wire.ts";
 
 const folder = homeFolder(process.env["TURNPIKE_HOME"]);
@@ -49,6 +50,8 @@ async function answer(command: Command): Promise<unknown> {
       return await gateway.cancel(command.sessionId);
     case "cancelTurn":
       return await cancelTurn(command.sessionId, command.turnId);
+    case "reply":
+      return await reply(command.sessionId, command.reply);
     case "delete":
       return await gateway.deleteSession(command.sessionId);
     case "log":
@@ -66,6 +69,12 @@ async function cancelTurn(sessionId: string, turnId: string): Promise<boolean> {
   const { queued_turns } = await gateway.resumeSession(sessionId);
   await gateway.cancelTurn(sessionId, turnId);
   return queued_turns.includes(turnId);
+}
+
+async function reply(sessionId: string, reply: Reply): Promise<unknown> {
+  if ("input_id" in reply) return await gateway.answer(sessionId, reply.input_id, reply.response);
+  const { tool_use_id, ...result } = reply;
+  return await gateway.giveToolResult(sessionId, tool_use_id, result);
 }
 
 /** Sessions have no keys here: one whose answer was lost is found by what it holds. */

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../../src/protocol/errors.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import type { CreateSessionBody, SubmitTurnBody } from "../../src/protocol/rest.ts";
+import type { Reply } from "./host.ts";
 
 /** What a process of the in-process host is asked, a line of JSON each. */
 export type Command = { id: number } & Deed;
@@ -10,6 +11,7 @@ export type Deed =
   | { do: "submit"; sessionId: string; body: SubmitTurnBody; key: string }
   | { do: "describe" | "cancel" | "delete" | "log" | "files"; sessionId: string }
   | { do: "cancelTurn"; sessionId: string; turnId: string }
+  | { do: "reply"; sessionId: string; reply: Reply }
   /** Each event is told until the watch ends, which is answered as any other command. */
   | { do: "watch"; sessionId: string; after: string };
 

@@ -30,7 +30,7 @@ async function keepPart(place: string, seed: number, { violations, played, trail
   const { host, killer, logs, plays, schedule } = played;
   write("schedule.json", schedule);
   write("kills.json", { kills: killer.kills, lives: killer.lives });
-  for (const { sessionId, state, watchers, options, messages, toldCancelled } of plays) {
+  for (const { sessionId, state, watchers, options, messages, given, toldCancelled } of plays) {
     if (sessionId === "") continue;
     const log = logs.get(sessionId) ?? (state === "removed" ? null : await readLog(host, sessionId));
     write(`${sessionId}.json`, {
@@ -38,6 +38,8 @@ async function keepPart(place: string, seed: number, { violations, played, trail
       scenario: options.scenario,
       state,
       messages: messages.map((message) => ({ ...message, ends: [...message.ends] })),
+      waits: options.waits,
+      given,
       told_cancelled: [...toldCancelled],
       log,
       watchers: watchers.map(shownOf),

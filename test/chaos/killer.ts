@@ -11,7 +11,7 @@ import type { Life } from "./time-to-go-on.ts";
 /** What a kill was aimed at: any moment, the moment after an event was seen, or after a request was sent. */
 export type Aim =
   | { at: "any moment"; afterMs: number }
-  | { at: "event"; type: "TOOL_RESULT" | "TEXT" | "THINKING" | "ITERATION_END"; afterMs: number }
+  | { at: "event"; type: "TOOL_RESULT" | "TEXT" | "THINKING" | "AUTH_REQUIRED" | "ITERATION_END"; afterMs: number }
   /** A call of a tool, by its name. */
   | { at: "call"; tool: string; scenario: Scenario | null; afterMs: number }
   | { at: "request"; request: Request; afterMs: number };
@@ -33,6 +33,8 @@ const AIM_TIMEOUT_MS = 1_500;
 /** Between two looks at what the watchers have seen. */
 const LOOK_MS = 2;
 const NO_PROGRESS_MS = 60_000;
+/** A host stays down for so long at most, so that a deadline passes. */
+const LET_PASS_MS = 2_500;
 /** Of the kills that much is aimed at what few of them fell into. */
 const GUIDED_SHARE = 0.5;
 
@@ -54,6 +56,7 @@ export class Killer {
   readonly #random: Random;
   readonly #plays: () => readonly SessionPlay[];
   #onRequest: ((request: Request) => void) | null = null;
+  #startedAt = 0;
 
   constructor(host: ChaosHost, gate: Gate, random: Random, plays: () => readonly SessionPlay[]) {
     this.#host = host;
@@ -70,7 +73,8 @@ export class Killer {
   async start(): Promise<void> {
     // In-process, whoever takes a session over from a process that died goes on before the next one is started.
     const earlier = this.#host.name === "in-process" ? this.kills.at(-1)?.at : undefined;
-    const startedAt = earlier ?? Date.now();
+    this.#startedAt = Date.now();
+    const startedAt = earlier ?? this.#startedAt;
     await this.#host.start();
     this.lives.push({ startedAt, readyAt: Date.now(), killedAt: null, connectedAt: [] });
     this.#gate.open();
@@ -95,12 +99,14 @@ export class Killer {
       if (play.state !== "live" || play.sessionId === "") continue;
       const remains = this.#host.remains(play.sessionId);
       play.wasKilled(remains, endedAt);
-      const { phase, starts, queued } = remains;
+      const { phase, starts, queued, asked } = remains;
       found.push({
         sessionId: play.sessionId,
         phase,
         starts,
         queued,
+        dueAt: phase === "waiting" ? earliest(asked.map(({ until }) => until)) : null,
+        expired: false,
         request: play.request,
         attended: !alone.has(play),
       });
@@ -108,7 +114,16 @@ export class Killer {
     this.kills.push({ number: this.kills.length + 1, aim, hit, at, endedAt, found });
     const tooOften = found.find(({ starts }) => starts > 1);
     if (tooOften !== undefined) throw new Violation(`a step of ${tooOften.sessionId} was killed three times`);
+    await this.#letPass(found);
     await this.start();
+    for (const one of found) one.expired = one.dueAt !== null && one.dueAt > endedAt && one.dueAt < this.#startedAt;
+  }
+
+  /** Deadlines are to pass while nothing is there that could keep them. */
+  async #letPass(found: readonly Found[]): Promise<void> {
+    const due = earliest(found.flatMap(({ dueAt }) => dueAt ?? []));
+    const ms = due === null ? 0 : due - Date.now();
+    if (ms > 0 && ms < LET_PASS_MS && this.#random.chance(0.5)) await pause(ms + 20);
   }
 
   /** No step is killed more than twice. */
@@ -139,6 +154,12 @@ export class Killer {
     const kind = random.int(0, 9);
     const afterMs = random.int(0, 30);
     const request = this.#likelyRequest();
+    if (kind === 0 && this.#live().some(({ waits }) => waits !== null)) {
+      const type = "AUTH_REQUIRED";
+      return random.chance(0.5)
+        ? { at: "event", type, afterMs: afterMs * 5 }
+        : { at: "request", request: "answer", afterMs };
+    }
     if (kind < 3 && request !== null) return { at: "request", request, afterMs: Math.floor(afterMs / 3) };
     // Only with much to upload is there the time to be killed between the upload and its commit.
     const uploads = this.#live().some(({ options: { scenario } }) => scenario === "large files");
@@ -158,6 +179,13 @@ export class Killer {
       text: { at: "event", type: "TEXT", afterMs: random.int(0, 30) },
       thinking: { at: "event", type: "THINKING", afterMs: random.int(0, 60) },
     };
+    if (this.#live().some(({ waits }) => waits !== null)) {
+      aims["a waiting turn"] = { at: "event", type: "AUTH_REQUIRED", afterMs: random.int(0, 200) };
+      aims["an answer"] = { at: "request", request: "answer", afterMs: random.int(0, 10) };
+    }
+    if (this.#live().some(({ waits }) => waits !== null && waits.timeoutSeconds !== null)) {
+      aims["a deadline while it was down"] = { at: "event", type: "AUTH_REQUIRED", afterMs: random.int(300, 900) };
+    }
     if (played.has("waits")) {
       aims["call started"] = { at: "call", tool: "wait", scenario: "waits", afterMs: random.int(0, 60) };
     }
@@ -238,4 +266,8 @@ export class Killer {
   #live(): SessionPlay[] {
     return this.#plays().filter(({ state }) => state === "live");
   }
+}
+
+function earliest(times: readonly number[]): number | null {
+  return times.length === 0 ? null : Math.min(...times);
 }

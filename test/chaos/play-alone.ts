@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { checkAccepted } from "./check-accepted.ts";
+import { checkAnswers } from "./check-answers.ts";
 import { checkLog } from "./check-log.ts";
 import { checkOutcome, GO_ON_LIMITS } from "./check-session.ts";
 import { checkWorkspace } from "./check-workspace.ts";
@@ -10,6 +11,7 @@ import { seeded } from "./random.ts";
 import { type PlannedTurn, planTurn } from "./scenarios.ts";
 import { checkGoingOn, type Life, timeToGoOn } from "./time-to-go-on.ts";
 import type { Trail, TrailSession } from "./trail.ts";
+import { planWaits, type Waits, waitingBody } from "./waits.ts";
 
 /** What rounds with sessions that nobody attends to have shown. */
 export type AloneFigures = { rounds: number; kills: number; sessions: number; phases: Phase[]; longestMs: number };
@@ -18,13 +20,13 @@ export type AloneFigures = { rounds: number; kills: number; sessions: number; ph
 const QUIET_MS = GO_ON_LIMITS.alone + 1_000;
 const SESSIONS_A_ROUND = 6;
 const TURNS_A_SESSION = 3;
-const END_MS = 60_000;
+const END_MS = 120_000;
 /** Starts without progress at which a step is given up. */
 const KILLS_AT_MOST = 2;
 
 const KINDS = ["text", "thinking", "tools", "large files", "waits"] as const;
 
-type Alone = TrailSession & { messages: PlayedMessage[] };
+type Alone = TrailSession & { messages: PlayedMessage[]; waits: Waits | null };
 
 /**
  * Turns that nobody attends to: they are begun, the gateway is killed, once or twice, and after the start nobody asks
@@ -44,10 +46,12 @@ export async function playAlone(
     // Of rounds in which everything held nothing is to be shown.
     trail.sessions = sessions;
     for (let i = 0; i < SESSIONS_A_ROUND; i++) {
+      // Nobody answers them, so that their deadlines do.
+      const waits = i % 2 === 0 ? planWaits(random, true) : null;
       const turns = Array.from({ length: TURNS_A_SESSION }, (_, turn) =>
-        planTurn(random, random.pick(KINDS), `r${figures.rounds}s${i}t${turn}`),
+        planTurn(random, random.pick(KINDS), `r${figures.rounds}s${i}t${turn}`, waits !== null),
       );
-      sessions.push(await begin(host, turns));
+      sessions.push(await begin(host, turns, waits));
     }
     for (let kills = random.int(1, KILLS_AT_MOST); kills > 0; kills--) {
       await pause(random.int(100, 900));
@@ -78,8 +82,9 @@ async function killOf(trail: Trail, lives: Life[], figures: AloneFigures): Promi
   figures.kills++;
 }
 
-async function begin(host: ChaosHost, turns: readonly PlannedTurn[]): Promise<Alone> {
-  const { session_id: sessionId } = await host.createSession({ model: "demo" }, randomUUID());
+async function begin(host: ChaosHost, turns: readonly PlannedTurn[], waits: Waits | null): Promise<Alone> {
+  const body = { model: "demo", ...waitingBody(waits) };
+  const { session_id: sessionId } = await host.createSession(body, randomUUID());
   const messages: PlayedMessage[] = [];
   for (const turn of turns) {
     const body = { user_input: turn.input };
@@ -88,7 +93,7 @@ async function begin(host: ChaosHost, turns: readonly PlannedTurn[]): Promise<Al
     const answer = { turn: accepted, at: Date.now() };
     messages.push({ body, sentAt, answer, turn, ends: new Set(["complete"]), disturbed: false });
   }
-  return { sessionId, messages, watchers: [], log: null };
+  return { sessionId, messages, waits, watchers: [], log: null };
 }
 
 async function check(
@@ -97,7 +102,7 @@ async function check(
   lives: readonly Life[],
   figures: AloneFigures,
 ): Promise<string[]> {
-  const { sessionId, messages } = session;
+  const { sessionId, messages, waits } = session;
   const now = Date.now();
   const early = await host.log(sessionId);
   for (const { afterReadyMs } of timeToGoOn(early, lives, now)) {
@@ -112,6 +117,7 @@ async function check(
   return [
     ...late,
     ...checkLog(log),
+    ...checkAnswers({ waits, given: [] }, log, lives, { goOn: GO_ON_LIMITS.withClient, deadline: GO_ON_LIMITS.alone }),
     ...checkAccepted(messages, log),
     ...checkWorkspace(log, files),
     ...messages.flatMap((message) => checkOutcome(message, log)),

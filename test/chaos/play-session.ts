@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { GatewayError } from "../../src/protocol/errors.ts";
 import type { EndStatus } from "../../src/protocol/events.ts";
+import { Answering, type Given } from "./answering.ts";
 import type { Sent } from "./check-accepted.ts";
 import { type Gate, Violation } from "./gate.ts";
 import type { ChaosHost, Remains, Watcher } from "./host.ts";
 import { seeded } from "./random.ts";
 import { type Move, type PlannedTurn, planAct, type Scenario } from "./scenarios.ts";
+import { type Waits, waitingBody } from "./waits.ts";
 
 /** A message that was sent, and what may have become of it. */
 export type PlayedMessage = Sent & {
@@ -21,7 +23,7 @@ export type PlayedMessage = Sent & {
 const STUCK_MS = 90_000;
 
 /** What the killer wants to know of a request that is on its way. */
-export type Request = "create" | "submit" | "cancel" | "withdraw" | "delete";
+export type Request = "create" | "submit" | "cancel" | "withdraw" | "delete" | "answer";
 
 export type PlayOptions = {
   host: ChaosHost;
@@ -31,6 +33,8 @@ export type PlayOptions = {
   scenario: Scenario;
   /** The model of the session: the demo, or one that a server outside plays. */
   model: string;
+  /** What its turns ask people and clients; null for nothing. */
+  waits: Waits | null;
   watchers: readonly string[];
   /** Whether another act is to follow. */
   goOn(play: SessionPlay): boolean;
@@ -50,8 +54,10 @@ export class SessionPlay {
   /** Kills that found a turn, or a deletion, under way. */
   hits = 0;
   acts = 0;
-  /** What was asked and is not answered yet. */
-  request: Request | null = null;
+  #request: Request | null = null;
+  #answering: Answering | null = null;
+  /** What a kill has left of a turn that waits. */
+  #waited: Remains | null = null;
   /** The turn that was killed twice without progress, and when; null: it may be killed. */
   #stopped: { turnId: string | null; at: number } | null = null;
 
@@ -59,23 +65,65 @@ export class SessionPlay {
     this.options = options;
   }
 
+  get waits(): Waits | null {
+    return this.options.waits;
+  }
+
+  /** What was replied to what the session asked. */
+  get given(): readonly Given[] {
+    return this.#answering?.given ?? [];
+  }
+
+  /** How often the session's files were looked at while it waited. */
+  get looks(): number {
+    return this.#answering?.looks ?? 0;
+  }
+
+  /** What was asked and is not answered yet. */
+  get request(): Request | null {
+    return this.#request ?? (this.#answering?.isReplying ? "answer" : null);
+  }
+
   /** Plays until nothing more is to follow; then the session is idle, or gone. */
   async play(): Promise<void> {
-    const { host, gate, scenario, model, watchers, number } = this.options;
+    const { host, model, waits, watchers, number } = this.options;
     const key = randomUUID();
     this.state = "live";
-    const { session_id } = await this.#request("create", () => host.createSession({ model, title: `${number}` }, key));
+    const body = { model, title: `${number}`, ...waitingBody(waits) };
+    const { session_id } = await this.#send("create", () => host.createSession(body, key));
     this.sessionId = session_id;
     for (const how of watchers) this.watchers.push(host.watch(session_id, how));
+    if (waits !== null) this.#answering = this.#answer(waits);
+    await this.#playActs();
+    await this.#answering?.stop();
+  }
+
+  #answer(waits: Waits): Answering {
+    const { host, gate, seed, number, onRequest } = this.options;
+    const { sessionId, watchers } = this;
+    const onReply = () => onRequest("answer");
+    const answering = new Answering({
+      ...{ host, gate, sessionId, waits, watchers, onReply },
+      seed: [seed, "answers", number],
+    });
+    // What fails there fails the run.
+    answering.run().catch((thrown: unknown) => gate.fail(thrown));
+    return answering;
+  }
+
+  async #playActs(): Promise<void> {
+    const { gate, scenario, waits, number } = this.options;
     do {
       const label = `s${number}a${this.acts}`;
-      const moves = planAct(seeded(this.options.seed, "act", number, this.acts), scenario, label);
+      const moves = planAct(seeded(this.options.seed, "act", number, this.acts), scenario, label, waits !== null);
       this.acts++;
       if (await this.#act(moves)) {
         this.state = "removed";
         return;
       }
       await Promise.race([this.#settled(), gate.failed]);
+      // The next turn's calls may have the ids of this one's, once a summary stands for it.
+      await this.#answering?.settled();
     } while (this.options.goOn(this));
     this.state = "kept";
   }
@@ -90,9 +138,20 @@ export class SessionPlay {
   }
 
   /** Tells what a kill has left of it. @param at when the process had ended */
-  wasKilled({ phase, turnId, starts }: Remains, at: number): void {
+  wasKilled(remains: Remains, at: number): void {
+    const { phase, turnId, starts } = remains;
     if (phase !== "idle" && phase !== "no session") this.hits++;
-    this.#stopped = starts >= 1 && phase !== "deleting" ? { turnId, at } : null;
+    // A start that finds it waiting is not counted.
+    this.#stopped = starts >= 1 && phase !== "deleting" && phase !== "waiting" ? { turnId, at } : null;
+    const before = this.#waited;
+    this.#waited = phase === "waiting" ? remains : null;
+    if (phase !== "waiting" || before === null || before.turnId !== turnId || starts === before.starts) return;
+    const [first] = before.asked;
+    if (first !== undefined && first.id === remains.asked[0]?.id) {
+      throw new Violation(
+        `${this.sessionId}: ${turnId} waited, and ${starts} starts are counted, not ${before.starts}`,
+      );
+    }
   }
 
   /** Returns whether the session was removed. */
@@ -116,7 +175,7 @@ export class SessionPlay {
           break;
         }
         case "delete":
-          await this.#request("delete", () => this.#remove());
+          await this.#send("delete", () => this.#remove());
           return true;
       }
     }
@@ -134,7 +193,7 @@ export class SessionPlay {
     const ends = new Set<EndStatus>(["complete"]);
     const message: PlayedMessage = { body, sentAt: Date.now(), answer: null, turn, ends, disturbed: false };
     try {
-      const accepted = await this.#request("submit", () => host.submit(this.sessionId, body, key));
+      const accepted = await this.#send("submit", () => host.submit(this.sessionId, body, key));
       message.answer = { turn: accepted, at: Date.now() };
       this.messages.push(message);
       return message;
@@ -147,7 +206,7 @@ export class SessionPlay {
   /** Whatever runs when the request arrives; after a kill that may be another turn than before. */
   async #cancel(): Promise<void> {
     this.#disturbOpen("cancelled");
-    const { turn_id: turnId } = await this.#request("cancel", () => this.options.host.cancel(this.sessionId));
+    const { turn_id: turnId } = await this.#send("cancel", () => this.options.host.cancel(this.sessionId));
     if (turnId !== null) this.toldCancelled.add(turnId);
   }
 
@@ -155,7 +214,7 @@ export class SessionPlay {
     if (answer === null) return;
     const { turn_id: turnId } = answer.turn;
     ends.add("cancelled");
-    const waited = await this.#request("withdraw", () => this.options.host.cancelTurn(this.sessionId, turnId));
+    const waited = await this.#send("withdraw", () => this.options.host.cancelTurn(this.sessionId, turnId));
     if (waited) this.toldCancelled.add(turnId);
   }
 
@@ -205,16 +264,16 @@ export class SessionPlay {
     }
   }
 
-  async #request<T>(request: Request, send: () => Promise<T>): Promise<T> {
+  async #send<T>(request: Request, send: () => Promise<T>): Promise<T> {
     const { gate, onRequest } = this.options;
-    this.request = request;
+    this.#request = request;
     try {
       return await gate.request(() => {
         onRequest(request);
         return send();
       });
     } finally {
-      this.request = null;
+      this.#request = null;
     }
   }
 }

@@ -31,6 +31,7 @@ export function rowsOfSchedule({ schedule, plays, killer, logs, startedAt, ended
     ...censusOf(found.map(({ phase }) => phase)),
     ["  sessions found with turns waiting", found.filter(({ queued }) => queued > 0).length],
     ...censusOf(found.flatMap(({ request }) => (request === null ? [] : [`request to ${request}`]))),
+    ["  deadlines that passed while nothing ran", found.filter(({ expired }) => expired).length],
     ["  what the kills have to fall into", [...killer.coverage].map(([need, count]) => `${need} ${count}`).join(", ")],
     ["  sessions that were checked", `${checked.length}, ${removed} of them deleted`],
     ["  turns, and how they ended", endsOf(events)],
@@ -39,6 +40,10 @@ export function rowsOfSchedule({ schedule, plays, killer, logs, startedAt, ended
     ["  turns that an answer called cancelled", plays.reduce((sum, { toldCancelled }) => sum + toldCancelled.size, 0)],
     ["  events", events.length],
     ["  tool calls", events.filter(({ type }) => type === "TOOL_CALL").length],
+    ["  sessions that wait for people and clients", plays.filter(({ waits }) => waits !== null).length],
+    ["  what they asked for, and who settled it", settledOf(events)],
+    ["  replies, and what was said to them", repliesOf(plays)],
+    ["  looks at a session that waited", plays.reduce((sum, { looks }) => sum + looks, 0)],
     ["  watchers", `${watchers.length} (${[...new Set(watchers.map(({ how }) => how))].join(", ")})`],
     ["  frames", watchers.reduce((sum, { seen }) => sum + seen.length, 0)],
     ["  reconnects", watchers.reduce((sum, { reconnects }) => sum + reconnects, 0)],
@@ -75,6 +80,22 @@ function censusOf(found: readonly string[]): Row[] {
 }
 
 function endsOf(events: readonly Event[]): string {
-  const ends = events.flatMap((event) => (event.type === "ITERATION_END" ? [event.data.status] : []));
-  return [...Map.groupBy(ends, (status) => status)].map(([status, all]) => `${all.length} ${status}`).join(", ");
+  return countsOf(events.flatMap((event) => (event.type === "ITERATION_END" ? [event.data.status] : [])));
+}
+
+function settledOf(events: readonly Event[]): string {
+  const asked = events.filter(({ type }) => type === "AUTH_REQUIRED").length;
+  const clients = events.filter(({ type, data }) => type === "TOOL_CALL" && data.executor === "client").length;
+  const settled = events.flatMap(({ type, data }) =>
+    type === "STATUS" && data.status === "answered" ? [data.via === "deadline" ? "by deadline" : "by somebody"] : [],
+  );
+  return `${asked} of people (${countsOf(settled)}), ${clients} of clients`;
+}
+
+function repliesOf(plays: Played["plays"]): string {
+  return countsOf(plays.flatMap(({ given }) => given.map(({ outcome }) => outcome?.refused ?? "taken")));
+}
+
+function countsOf(all: readonly string[]): string {
+  return [...Map.groupBy(all, (one) => one)].map(([what, { length }]) => `${length} ${what}`).join(", ");
 }

@@ -7,6 +7,7 @@ import { Killer } from "./killer.ts";
 import { SessionPlay } from "./play-session.ts";
 import { type Random, seeded } from "./random.ts";
 import type { Scenario } from "./scenarios.ts";
+import { waitsOf } from "./waits.ts";
 
 export type Schedule = {
   /** Names it in the report. */
@@ -110,6 +111,7 @@ async function playLane(played: Played, gate: Gate): Promise<void> {
       number,
       scenario: schedule.scenarios[number % schedule.scenarios.length] ?? schedule.scenarios[0],
       model: schedule.model,
+      waits: waitsOf(seeded(schedule.seed, schedule.name, number, "waits"), number, schedule.scenarios.length),
       watchers: watchersOf(random, host.ways),
       // The kills are shared out among the sessions.
       goOn: ({ hits, acts, options: { scenario } }) =>

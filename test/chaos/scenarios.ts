@@ -1,5 +1,6 @@
 /** What the sessions of a chaos run do: plain data that follows from a seed, the same for every host. */
 import { type Random, seeded } from "./random.ts";
+import { CLIENT_TOOL, QUESTION_TOOL } from "./waits.ts";
 
 export const SCENARIOS = [
   "text",
@@ -40,7 +41,17 @@ export const SHORT_SCENARIOS: readonly [Scenario, ...Scenario[]] = [
 export type PlannedCall = { name: string; path: string | null; mayFail: boolean };
 
 /** A message to the demo model, unlike any other of its session, and what comes of it where nobody stops it. */
-export type PlannedTurn = { input: string; calls: PlannedCall[]; text: string };
+export type PlannedTurn = {
+  input: string;
+  calls: PlannedCall[];
+  /** Where the answer to a question stands, it holds the question in braces. */
+  text: string;
+};
+
+/** The place of an answer in the text that a turn comes to. */
+export function placeOfAnswer(question: string): string {
+  return `{${question}}`;
+}
 
 export type Move =
   | { do: "submit"; turn: PlannedTurn; onBusy: "enqueue" | "reject" | "interrupt" | "steer" }
@@ -50,22 +61,27 @@ export type Move =
   | { do: "withdraw"; turn: number }
   | { do: "delete" };
 
-/** What a session does before it waits until all its turns have ended. @param label names it in the session */
-export function planAct(random: Random, scenario: Scenario, label: string): Move[] {
+/**
+ * What a session does before it waits until all its turns have ended.
+ *
+ * @param label names it in the session
+ * @param waits whether its turns ask people and clients, too
+ */
+export function planAct(random: Random, scenario: Scenario, label: string, waits: boolean): Move[] {
   const submit = (turn: PlannedTurn, how: "enqueue" | "reject" | "interrupt" | "steer" = "enqueue"): Move => ({
     do: "submit",
     turn,
     onBusy: how,
   });
   const pause = (min: number, max: number): Move => ({ do: "pause", ms: random.int(min, max) });
-  const any = (name: string) => planTurn(random, random.pick(["text", "thinking", "tools"]), `${label}/${name}`);
+  const any = (name: string) => planTurn(random, random.pick(["text", "thinking", "tools"]), `${label}/${name}`, waits);
   switch (scenario) {
     case "text":
     case "thinking":
     case "tools":
     case "large files":
     case "waits":
-      return [submit(planTurn(random, scenario, label))];
+      return [submit(planTurn(random, scenario, label, waits))];
     case "queue":
       return [
         submit(any("a")),
@@ -86,27 +102,31 @@ export function planAct(random: Random, scenario: Scenario, label: string): Move
   }
 }
 
-type Plan = { sentences: string[]; calls: PlannedCall[]; text: string };
+type Plan = { sentences: string[]; calls: PlannedCall[]; text: string; endsInCall: boolean };
 
 /** A turn whose files lie in a folder of its own, so that what it makes follows from it alone. */
 export function planTurn(
   random: Random,
   kind: "text" | "thinking" | "tools" | "large files" | "waits",
   label: string,
+  waits: boolean,
 ): PlannedTurn {
-  const plan: Plan = { sentences: [], calls: [], text: "" };
+  const plan: Plan = { sentences: [], calls: [], text: "", endsInCall: false };
+  if (waits) maybeAsk(plan, random, `${label}/first`);
   switch (kind) {
     case "text":
       say(plan, `${label} `);
+      if (waits) askAround(plan, random, label);
       count(plan, random.int(20, 80), random.int(2, 5));
       break;
     case "thinking":
-      plan.sentences.push(`Think for ${random.int(20, 70)} words at ${random.int(2, 5)} ms`);
+      think(plan, random.int(20, 70), random.int(2, 5));
       say(plan, `${label} `);
+      if (waits) askAround(plan, random, label);
       count(plan, random.int(10, 40), 3);
       break;
     case "tools":
-      planTools(plan, random, label);
+      planTools(plan, random, label, waits);
       break;
     case "large files":
       planLargeFiles(plan, random, label);
@@ -117,18 +137,62 @@ export function planTurn(
       append(plan, `${label}/before.txt`, ", after");
       break;
   }
-  const tools = plan.calls.length > 0;
-  const text = tools ? `${plan.text}Done: ${plan.sentences.length} steps. (demo model)` : plan.text;
+  if (waits) maybeAsk(plan, random, `${label}/last`);
+  const text = plan.endsInCall ? `${plan.text}Done: ${plan.sentences.length} steps. (demo model)` : plan.text;
   return { input: plan.sentences.join(", then "), calls: plan.calls, text };
 }
 
-function planTools(plan: Plan, random: Random, label: string): void {
+/** A question, or a call of the clients' tool, or neither. */
+function maybeAsk(plan: Plan, random: Random, label: string): void {
+  if (random.chance(0.2)) callClient(plan, label);
+  else if (random.chance(0.3)) ask(plan, label);
+}
+
+/** All that can be waited for in one message, and what may be done before it. */
+function askAround(plan: Plan, random: Random, label: string): void {
+  const path = `${label}/around.txt`;
+  const parts = [
+    { sentence: `Ask '${label}/q1'`, name: QUESTION_TOOL, path: null },
+    { sentence: clientCall(`${label}/c1`), name: CLIENT_TOOL, path: null },
+    { sentence: `Write 'around' to ${path}`, name: "write", path },
+    { sentence: "List .", name: "list", path: "." },
+    { sentence: `Ask '${label}/q2'`, name: QUESTION_TOOL, path: null },
+    { sentence: clientCall(`${label}/c2`), name: CLIENT_TOOL, path: null },
+  ];
+  const placed = parts.map((part) => ({ ...part, at: random.next() })).sort((a, b) => a.at - b.at);
+  plan.sentences.push(`At once: ${placed.map(({ sentence }) => sentence).join(" & ")}`);
+  plan.endsInCall = true;
+  for (const { name, path, sentence } of placed) {
+    plan.calls.push({ name, path, mayFail: false });
+    if (name === QUESTION_TOOL) plan.text += placeOfAnswer(sentence.slice("Ask '".length, -1));
+  }
+}
+
+function ask(plan: Plan, question: string): void {
+  plan.sentences.push(`Ask '${question}'`);
+  plan.calls.push({ name: QUESTION_TOOL, path: null, mayFail: false });
+  plan.text += placeOfAnswer(question);
+  plan.endsInCall = true;
+}
+
+function callClient(plan: Plan, of: string): void {
+  plan.sentences.push(clientCall(of));
+  plan.calls.push({ name: CLIENT_TOOL, path: null, mayFail: false });
+  plan.endsInCall = true;
+}
+
+function clientCall(of: string): string {
+  return `Call ${CLIENT_TOOL} with ${JSON.stringify({ of })}`;
+}
+
+function planTools(plan: Plan, random: Random, label: string, waits: boolean): void {
   const main = `${label}/notes.txt`;
-  if (random.chance(0.3)) plan.sentences.push(`Think for ${random.int(10, 40)} words at 3 ms`);
+  if (random.chance(0.3)) think(plan, random.int(10, 40), 3);
   if (random.chance(0.3)) count(plan, random.int(5, 30), 3);
   write(plan, main, `begin of ${label}`);
-  const steps = random.int(2, 6);
+  const steps = random.int(2, waits ? 4 : 6);
   for (let i = 0; i < steps; i++) {
+    if (waits && random.chance(0.2)) askAround(plan, random, `${label}/${i}`);
     switch (random.int(0, 5)) {
       case 0:
       case 1:
@@ -156,6 +220,7 @@ function planTools(plan: Plan, random: Random, label: string): void {
 
 /** Reads run together, a write among them alone. */
 function atOnce(plan: Plan, main: string, other: string, i: number): void {
+  plan.endsInCall = true;
   plan.sentences.push(
     `At once: Read ${main} & List . & Append ' y${i}' to ${main} & Write 'once ${i}' to ${other} & Read ${main}`,
   );
@@ -186,6 +251,7 @@ function planLargeFiles(plan: Plan, random: Random, label: string): void {
 function call(plan: Plan, sentence: string, { name, path }: { name: string; path: string }): void {
   plan.sentences.push(sentence);
   plan.calls.push({ name, path, mayFail: false });
+  plan.endsInCall = true;
 }
 
 function write(plan: Plan, path: string, text: string): void {
@@ -199,14 +265,22 @@ function append(plan: Plan, path: string, text: string): void {
 function wait(plan: Plan, seconds: number, unsafely: boolean): void {
   plan.sentences.push(`Wait ${seconds} seconds${unsafely ? " unsafely" : ""}`);
   plan.calls.push({ name: "wait", path: null, mayFail: unsafely });
+  plan.endsInCall = true;
+}
+
+function think(plan: Plan, words: number, everyMs: number): void {
+  plan.sentences.push(`Think for ${words} words at ${everyMs} ms`);
+  plan.endsInCall = false;
 }
 
 function say(plan: Plan, text: string): void {
   plan.sentences.push(`Say '${text}'`);
   plan.text += text;
+  plan.endsInCall = false;
 }
 
 function count(plan: Plan, to: number, everyMs: number): void {
   plan.sentences.push(`Count to ${to} at ${everyMs} ms`);
   for (let number = 1; number <= to; number++) plan.text += `${number} `;
+  plan.endsInCall = false;
 }

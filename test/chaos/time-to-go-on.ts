@@ -1,4 +1,5 @@
 import type { Event } from "../../src/protocol/events.ts";
+import { AskedCalls, isSettling } from "./asked-calls.ts";
 
 /** One process of the host. Times in ms since the epoch. */
 export type Life = {
@@ -26,8 +27,9 @@ export type GoingOn = {
 };
 
 /**
- * For each process that found a turn running or waiting: when the session went on. A turn that ran says STATUS resumed,
- * one that waited begins.
+ * For each process that found a turn running or queued: when the session went on. A turn that ran says STATUS resumed,
+ * one that was queued begins, and one that waited for somebody who has answered says whatever comes next. While a turn
+ * waits nothing is to go on.
  */
 export function timeToGoOn(log: readonly Event[], lives: readonly Life[], now = Date.now()): GoingOn[] {
   return lives.flatMap((life, index): GoingOn[] => {
@@ -36,8 +38,11 @@ export function timeToGoOn(log: readonly Event[], lives: readonly Life[], now = 
     const open = openTurns(before);
     if (open.size === 0) return [];
     const end = life.killedAt ?? now;
+    const paused = pausedTurn(before);
+    if (paused?.isBlocked) return [];
+    const goes = (next: Event) => goesOn(next) || (next.turn_id !== null && next.turn_id === paused?.turnId);
     const event =
-      log.slice(before.length).find((next) => at(next) <= end && goesOn(next) && open.has(next.turn_id ?? "")) ?? null;
+      log.slice(before.length).find((next) => at(next) <= end && goes(next) && open.has(next.turn_id ?? "")) ?? null;
     const client = earliest(life.connectedAt.filter((time) => time >= life.startedAt && time <= end));
     const since = (from: number | null) => (event === null || from === null ? null : Math.max(0, at(event) - from));
     return [
@@ -88,6 +93,20 @@ function openTurns(events: readonly Event[]): Set<string> {
     else open.add(turn_id);
   }
   return open;
+}
+
+/** The turn that was said to wait and has not gone on since, and whether it could; null where there is none. */
+function pausedTurn(events: readonly Event[]): { turnId: string; isBlocked: boolean } | null {
+  const at = events.findLastIndex(({ type, data }) => type === "STATUS" && data.status === "waiting");
+  const turnId = events[at]?.turn_id ?? null;
+  if (turnId === null) return null;
+  const calls = new AskedCalls(events.slice(0, at).filter(({ turn_id }) => turn_id === turnId));
+  for (const event of events.slice(at + 1).filter(({ turn_id }) => turn_id === turnId)) {
+    if (event.type === "ITERATION_END") return null;
+    calls.take(event);
+    if (!isSettling(event, calls)) return null;
+  }
+  return { turnId, isBlocked: calls.isBlocked };
 }
 
 /** That a message was queued or withdrawn shows nothing of the turns before it. */

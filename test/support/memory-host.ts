@@ -1,19 +1,27 @@
 import { createDemoModel } from "../../src/models/demo.ts";
-import { notFound } from "../../src/protocol/errors.ts";
+import { GatewayError, notFound } from "../../src/protocol/errors.ts";
 import type { Event } from "../../src/protocol/events.ts";
-import type { AcceptedTurn, Cancelled, Session, SubmitTurnBody } from "../../src/protocol/rest.ts";
+import type { AcceptedTurn, Cancelled, CreateSessionBody, Session, SubmitTurnBody } from "../../src/protocol/rest.ts";
 import { currentFile } from "../../src/workspace/file-table.ts";
-import type { ChaosHost, Remains, Watcher } from "../chaos/host.ts";
+import { type ChaosHost, NO_REMAINS, type Remains, type Reply, type Watcher } from "../chaos/host.ts";
 import { ALICE, SessionWorld } from "./session-world.ts";
 
-/** What a host may lie in: it answers as if it had done what it was asked. */
-export type Lie = "cancel" | "withdraw" | "files";
+/**
+ * What a host may lie in: it answers as if it had done what it was asked. `late` says so of a reply that came too late;
+ * `permissions` asks nobody.
+ */
+export type Lie = "cancel" | "withdraw" | "files" | "late" | "permissions";
+
+/** How often a session looks for what is due. */
+const ALARM_MS = 50;
 
 /** Sessions in this process, with the demo model, as a chaos run takes them. Nothing can be killed here. */
 export class MemoryHost implements ChaosHost {
   readonly name = "in-process";
   readonly ways = ["memory"];
+  readonly replyWays = ["memory"] as const;
   readonly #worlds = new Map<string, SessionWorld>();
+  readonly #alarms = new Map<string, NodeJS.Timeout>();
   readonly #lie: Lie | null;
 
   constructor(lie: Lie | null) {
@@ -24,17 +32,22 @@ export class MemoryHost implements ChaosHost {
   async kill(): Promise<void> {}
 
   remains(): Remains {
-    return { phase: "idle", turnId: null, starts: 0, queued: 0 };
+    return { ...NO_REMAINS, phase: "idle" };
   }
 
   leftBehind(): string[] {
     return [];
   }
 
-  async createSession(): Promise<Session> {
-    const world = new SessionWorld({ model: createDemoModel(), settings: { model: "demo" } });
+  async createSession(body: CreateSessionBody = {}): Promise<Session> {
+    const { permissions, input_timeout_seconds, input_default, tools } = body;
+    const asking = this.#lie === "permissions" ? {} : { permissions };
+    const settings = { model: "demo", ...asking, input_timeout_seconds, input_default, tools };
+    const world = new SessionWorld({ model: createDemoModel(), settings });
     const session = world.session.describe();
     this.#worlds.set(session.session_id, world);
+    // Its alarm.
+    this.#alarms.set(session.session_id, setInterval(() => world.session.resume(), ALARM_MS));
     return session;
   }
 
@@ -59,7 +72,22 @@ export class MemoryHost implements ChaosHost {
     return waits;
   }
 
+  async reply(sessionId: string, reply: Reply): Promise<void> {
+    const { session } = this.#world(sessionId);
+    try {
+      if ("input_id" in reply) session.answer(ALICE, reply.input_id, reply.response, "token");
+      else {
+        const { tool_use_id, ...result } = reply;
+        session.takeResult(ALICE, tool_use_id, result);
+      }
+    } catch (thrown) {
+      const late = thrown instanceof GatewayError && thrown.code === "already_answered";
+      if (!(late && this.#lie === "late")) throw thrown;
+    }
+  }
+
   async deleteSession(sessionId: string): Promise<void> {
+    clearInterval(this.#alarms.get(sessionId));
     this.#world(sessionId).kill();
     this.#worlds.delete(sessionId);
   }
@@ -89,6 +117,7 @@ export class MemoryHost implements ChaosHost {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const alarm of this.#alarms.values()) clearInterval(alarm);
     for (const world of this.#worlds.values()) world.kill();
   }
 

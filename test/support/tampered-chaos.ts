@@ -6,6 +6,7 @@ function tamper(host: ChaosHost): ChaosHost {
   return {
     name: host.name,
     ways: host.ways,
+    replyWays: host.replyWays,
     start: () => host.start(),
     kill: () => host.kill(),
     remains: (sessionId) => host.remains(sessionId),
@@ -15,6 +16,7 @@ function tamper(host: ChaosHost): ChaosHost {
     submit: (sessionId, body, key) => host.submit(sessionId, body, key),
     cancel: (sessionId) => host.cancel(sessionId),
     cancelTurn: (sessionId, turnId) => host.cancelTurn(sessionId, turnId),
+    reply: (sessionId, reply, how) => host.reply(sessionId, reply, how),
     deleteSession: (sessionId) => host.deleteSession(sessionId),
     log: async (sessionId) => {
       const log = await host.log(sessionId);

@@ -32,6 +32,8 @@ describe.concurrent("what a gateway answers", () => {
     ["cancel", ["cancel", "cancel"], /was cancelled, as an answer said, and/],
     ["withdraw", ["queue", "queue"], /was cancelled, as an answer said, and complete/],
     ["files", ["tools"], /stray\.txt: expected no file/],
+    ["late", ["text", "text", "thinking", "text"], /was acknowledged, and the log says/],
+    ["permissions", ["tools", "tools"], /is to ask for approval, and asks for nothing/],
   ];
   test.for(LIES)("[CHAOS1] is found not to be true: %s", async ([lie, scenarios, told], { expect }) => {
     const [first] = await violationsOf(lie, scenarios);
@@ -52,19 +54,31 @@ describe.concurrent("what a gateway answers", () => {
   });
 });
 
-const TEXT: Found = { sessionId: "", phase: "text", starts: 0, queued: 1, request: "cancel", attended: true };
+const TEXT: Found = {
+  ...{ sessionId: "", phase: "text", starts: 0, queued: 1, request: "cancel", attended: true },
+  ...{ dueAt: null, expired: false },
+};
 
 test("[CHAOS4] a run is told what none of its kills fell into", ({ expect }) => {
   expect(uncovered(coverageOf("in-process", [TEXT, { ...TEXT, phase: "thinking" }]))).toEqual([
     "no kill fell into a delete",
     "no kill fell into call applying",
     "no kill fell into call started",
+    "no kill fell into a waiting turn",
+    "no kill fell into an answer",
+    "no kill fell into a deadline while it was down",
   ]);
+  const waiting: Found = { ...TEXT, phase: "waiting", dueAt: 1, expired: true };
+  const answering: Found = { ...TEXT, request: "answer" };
+  expect(uncovered(coverageOf("in-process", [TEXT, waiting, answering])).join()).not.toMatch(/waiting|answer|deadline/);
   const deleting: Found = { ...TEXT, phase: "deleting", attended: false };
   expect(uncovered(coverageOf("gateway", [deleting, TEXT]))).toEqual([
     "no kill fell into call uploaded",
     "no kill fell into call started",
     "no kill fell into thinking",
+    "no kill fell into a waiting turn",
+    "no kill fell into an answer",
+    "no kill fell into a deadline while it was down",
     "no kill fell into a turn without clients",
   ]);
 });
