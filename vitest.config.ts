@@ -15,6 +15,8 @@ export default defineConfig({
           cloudflareTest(async ({ inject }) => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
+              // One token makes the requests of many tests; those of the limit have a limiter of their own.
+              ratelimits: { RATE_LIMITER: { namespace_id: "1001", simple: { limit: 1_000_000, period: 60 } } },
               bindings: {
                 GATEWAY_TOKEN: "test-admin-token",
                 // Sessions that name no model get the demo; any other model is the scripted server's.

@@ -8,6 +8,8 @@ declare namespace Cloudflare {
     };
     CATALOG: D1Database;
     BLOBS: R2Bucket;
+    /** How many requests a token may make; without it nothing is counted. */
+    RATE_LIMITER?: RateLimit;
     /** The first admin's token. Without it nobody gets in. */
     GATEWAY_TOKEN?: string;
     /** What signs links that answer an input; without it, GATEWAY_TOKEN. Another value makes all of them void. */

@@ -7,6 +7,7 @@ import { validSettings } from "./gateway-settings.ts";
 import { INPUT_LINK_BASE } from "./input-links.ts";
 import { ownOrigin } from "./own-origin.ts";
 import { problemResponse } from "./problem-response.ts";
+import { rateLimit } from "./rate-limit.ts";
 import { rawPath } from "./raw-path.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { fileRoutes } from "./routes/files.ts";
@@ -35,7 +36,7 @@ export function createApp({ version, defaultModel, authenticate = authenticateGa
 
   app.use(secureHeaders);
   app.route(API_BASE, healthRoutes(version, defaultModel));
-  app.use(`${API_BASE}/*`, authentication(authenticate), validSettings, ownOrigin);
+  app.use(`${API_BASE}/*`, authentication(authenticate), rateLimit, validSettings, ownOrigin);
   for (const routes of [sessionRoutes(defaultModel), turnRoutes, inputRoutes, eventRoutes, fileRoutes, usageRoutes])
     app.route(API_BASE, routes);
   app.route(INPUT_LINK_BASE, inputLinkRoutes);

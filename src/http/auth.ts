@@ -1,6 +1,7 @@
 import { createMiddleware } from "hono/factory";
 import { GatewayError } from "../protocol/errors.ts";
 import { requireScope, type Scope, scope } from "../protocol/principal.ts";
+import { toHex } from "../protocol/sha256.ts";
 import type { AppEnv, Authenticate } from "./app-env.ts";
 
 /** `GATEWAY_TOKEN` is the token of the first admin. Where it is not set, nobody gets in. */
@@ -16,8 +17,10 @@ export function authentication(authenticate: Authenticate) {
   return createMiddleware<AppEnv>(async (c, next) => {
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
     const principal = token === undefined ? null : await authenticate(token, c.env);
-    if (principal === null) throw new GatewayError("unauthenticated", "Send a valid token as Authorization: Bearer.");
-    c.set("principal", principal);
+    if (token === undefined || principal === null) {
+      throw new GatewayError("unauthenticated", "Send a valid token as Authorization: Bearer.");
+    }
+    c.set("principal", { ...principal, token_id: toHex(new Uint8Array(await digest(token))) });
     await next();
   });
 }

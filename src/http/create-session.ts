@@ -1,14 +1,15 @@
 import { ulid } from "ulid";
 import { type Creation, claimCreation, releaseCreation } from "../catalog/creations.ts";
-import { GatewayError, notFound, type Problem } from "../protocol/errors.ts";
+import { giveSeatBack, type Seat, takeSeat } from "../catalog/session-seats.ts";
+import { GatewayError, notFound, type Problem, toProblem } from "../protocol/errors.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import { canonicalJson } from "../protocol/json.ts";
-import { STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
+import { SESSIONS_RETRY_AFTER_SECONDS, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { sessionOfWorkspaceDir } from "../protocol/paths.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { CreateSessionBody, Session } from "../protocol/rest.ts";
 import { hexSha256 } from "../protocol/sha256.ts";
-import { type CreateSession, sessionFields } from "../session/session-api.ts";
+import { type Answer, type CreateSession, sessionFields } from "../session/session-api.ts";
 import { gatewaySettings } from "./gateway-settings.ts";
 import { unwrap } from "./problem-response.ts";
 import { sessionOf } from "./session-stub.ts";
@@ -29,8 +30,12 @@ export async function createSession(
   body: CreateSessionBody,
   key: string | null,
 ): Promise<Session> {
-  const settings = settingsOf(principal, { defaultModel, gateway: gatewaySettings(env) }, body);
-  const create = (session_id: string) => sessionOf(env, session_id).create(principal, { ...settings, session_id });
+  const gateway = gatewaySettings(env);
+  const settings = settingsOf(principal, { defaultModel, gateway }, body);
+  const create = (session_id: string) =>
+    inSeat(env, { session_id, user_id: settings.user_id }, gateway.maxSessions, () =>
+      sessionOf(env, session_id).create(principal, { ...settings, session_id }),
+    );
   if (key === null) return unwrap(await create(newSessionId()));
 
   const creation: Creation = {
@@ -52,6 +57,29 @@ export async function createSession(
     await within(STORAGE_TIMEOUT_MS, released).catch((thrown: unknown) => console.error("http:", thrown));
   }
   return asCreated(unwrap(answer), settings);
+}
+
+/** Creates a session within the number that its user may have. D1 is asked only where there is a limit. */
+async function inSeat<T>(
+  env: Cloudflare.Env,
+  seat: Seat,
+  max: number | null,
+  create: () => Promise<Answer<T>>,
+): Promise<Answer<T>> {
+  if (max === null) return create();
+  const taken = await within(STORAGE_TIMEOUT_MS, takeSeat(env.CATALOG, seat, max, Date.now()));
+  if (!taken) return { ok: false, problem: toProblem(tooMany(max)), retryAfterSeconds: SESSIONS_RETRY_AFTER_SECONDS };
+  const answer = await create();
+  if (!answer.ok && isRefusal(answer.problem)) {
+    const givenBack = giveSeatBack(env.CATALOG, seat);
+    // A seat that stays goes by itself, as does that of a creation which was interrupted: it may still come to be.
+    await within(STORAGE_TIMEOUT_MS, givenBack).catch((thrown: unknown) => console.error("http:", thrown));
+  }
+  return answer;
+}
+
+function tooMany(max: number): GatewayError {
+  return new GatewayError("rate_limited", `A user may have ${max} sessions. Delete one, or ask for more.`);
 }
 
 /**

@@ -17,6 +17,7 @@ export function problemResponse(thrown: unknown): Response {
   const response = Response.json(toProblem(error), { status: error.status });
   response.headers.set("content-type", "application/problem+json");
   if (error instanceof RangeNotSatisfiable) response.headers.set("content-range", `bytes */${error.size}`);
+  if (error.retryAfterSeconds !== undefined) response.headers.set("retry-after", String(error.retryAfterSeconds));
   if (error.code === "unauthenticated") response.headers.set("www-authenticate", "Bearer");
   return response;
 }
@@ -24,12 +25,12 @@ export function problemResponse(thrown: unknown): Response {
 /** The value that a session's object answered with. @throws GatewayError for the problem that it answered with */
 export function unwrap<T>(answer: Answer<T>): T {
   if (answer.ok) return answer.value;
-  throw refusalOf(answer.problem);
+  throw refusalOf(answer.problem, answer.retryAfterSeconds);
 }
 
 /** What a session's object refuses, as the client may see it: all that is not there looks the same. */
-export function refusalOf(answered: Problem): GatewayError {
-  return answered.code === "not_found" ? notFound() : fromProblem(answered);
+export function refusalOf(answered: Problem, retryAfterSeconds?: number): GatewayError {
+  return answered.code === "not_found" ? notFound() : fromProblem(answered, retryAfterSeconds);
 }
 
 /**

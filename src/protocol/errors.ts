@@ -37,11 +37,14 @@ export class GatewayError extends Error {
   override readonly name = "GatewayError";
   readonly code: ErrorCode;
   readonly errors: FieldError[] | undefined;
+  /** When it makes sense to try again, as the answer's `Retry-After` says it. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ErrorCode, detail: string, errors?: FieldError[]) {
+  constructor(code: ErrorCode, detail: string, errors?: FieldError[], retryAfterSeconds?: number) {
     super(detail);
     this.code = code;
     this.errors = errors;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 
   /** The HTTP status that carries it. */
@@ -85,8 +88,8 @@ export function toProblem(error: GatewayError): Problem {
 }
 
 /** The error that an answer carried. */
-export function fromProblem(body: Problem): GatewayError {
-  return new GatewayError(body.code, body.detail, body.errors);
+export function fromProblem(body: Problem, retryAfterSeconds?: number): GatewayError {
+  return new GatewayError(body.code, body.detail, body.errors, retryAfterSeconds);
 }
 
 /** What was thrown, as an error that may leave the gateway. Anything unforeseen shows only that it happened. */

@@ -70,6 +70,17 @@ export const OPTION_MAX_CHARS = 200;
 /** A year: above all, a number that is no mistake. */
 export const BUDGET_MAX_SECONDS = 366 * 24 * 3_600;
 
+/** A session that was created is in the index long before that; one that never came to be gives its seat up then. */
+export const SESSION_SEAT_TTL_MS = 10 * 60_000;
+/** Nobody knows when a user deletes a session: often enough to notice soon, and no load. */
+export const SESSIONS_RETRY_AFTER_SECONDS = 60;
+/** Four heartbeats: one that fails is no end, and the turns of a host that died stand in the way for two minutes. */
+export const TURN_LEASE_TTL_MS = 120_000;
+/** Nobody knows when a turn ends; many take about this long. */
+export const TURNS_RETRY_AFTER_SECONDS = 10;
+/** The period of the rate limiter in wrangler.toml, which the Worker cannot ask for. */
+export const RATE_LIMIT_PERIOD_SECONDS = 60;
+
 /** `?wait`, in seconds. */
 export const WAIT_MAX_SECONDS = 300;
 

@@ -5,7 +5,12 @@ export const scope = z.enum(["read", "write", "approve", "admin"]);
 export type Scope = z.infer<typeof scope>;
 
 /** Who is asking, as the gateway's front established it. */
-export const principal = z.strictObject({ user_id: z.string(), scopes: z.array(scope) });
+export const principal = z.strictObject({
+  user_id: z.string(),
+  scopes: z.array(scope),
+  /** Tells the token from others without showing it; absent where none was sent. */
+  token_id: z.string().optional(),
+});
 export type Principal = z.infer<typeof principal>;
 
 /** @throws GatewayError `forbidden` for who does not have the scope */

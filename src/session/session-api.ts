@@ -28,7 +28,9 @@ import type { AnsweredVia } from "./answers.ts";
 import { checkBudget, checkClientTools, loosens } from "./check-settings.ts";
 import type { Settings } from "./settings.ts";
 
-export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
+export type Answer<T> =
+  | { ok: true; value: T }
+  | { ok: false; problem: Problem; retryAfterSeconds?: number | undefined };
 
 /** Everything that a session is created with. `workspace_from` is the session whose files it starts with. */
 export type CreateSession = {
@@ -177,6 +179,6 @@ export async function answer<T>(run: () => T | Promise<T>): Promise<Answer<T>> {
   } catch (thrown) {
     const error = toGatewayError(thrown);
     if (error.code === "internal") console.error("session:", thrown);
-    return { ok: false, problem: toProblem(error) };
+    return { ok: false, problem: toProblem(error), retryAfterSeconds: error.retryAfterSeconds };
   }
 }
