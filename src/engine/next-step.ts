@@ -83,8 +83,9 @@ export function nextStep(state: TurnState, now: number): NextStep {
   }
   if (state.cancelled) return finish("cancelled");
 
-  // What waits for an answer does nothing that could have ended the host.
-  const ours = open.filter(({ call }) => !call.waits);
+  // What waits for an answer, and what comes after it, does nothing that could have ended the host.
+  const waiting = open.findIndex(({ call }) => call.waits);
+  const ours = waiting === -1 ? open : open.slice(0, waiting);
   if (starts > STARTS_GIVE_UP_CALLS || (starts === STARTS_GIVE_UP_CALLS && open.length === 0)) {
     return finish("failed", { error: CRASH_LOOP });
   }
@@ -92,7 +93,7 @@ export function nextStep(state: TurnState, now: number): NextStep {
     return { do: "interrupt_tools", calls: ours.map(({ index }) => index) };
   }
 
-  const lost = open.filter(({ call }) => call.status === "started" && call.retry === "unsafe");
+  const lost = ours.filter(({ call }) => call.status === "started" && call.retry === "unsafe");
   if (lost.length > 0) return { do: "interrupt_tools", calls: lost.map(({ index }) => index) };
   if (last !== null && last.stopReason === "refusal") return finish("refused", last);
   const [first] = open;

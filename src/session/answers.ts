@@ -2,14 +2,14 @@ import { GatewayError, invalidField, notFound } from "../protocol/errors.ts";
 import { toTimestamp } from "../protocol/events.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import type { AnsweredInput, Input, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
-import { PREVIEW_MAX_CHARS } from "../protocol/limits.ts";
+import { HEARTBEAT_MS, PREVIEW_MAX_CHARS } from "../protocol/limits.ts";
 import type { Principal } from "../protocol/principal.ts";
 import type { PendingInput } from "../protocol/rest.ts";
 import { approvalMessage, needOnceAllowed } from "./call-need.ts";
 import type { LogWriter } from "./event-log.ts";
 import { findInput, findToolInput, type InputRow, pendingInputs, settleInput } from "./input-table.ts";
 import { pendingOf, viewPending } from "./pending-inputs.ts";
-import { type FoundCall, findCall, findCallPlace, resultContent } from "./transcript.ts";
+import { type CallPlace, type CallRow, type FoundCall, findCall, findCallPlace, resultContent } from "./transcript.ts";
 import { TurnCalls, type TurnCallsOptions } from "./turn-calls.ts";
 import { findTurn, isCancelled, type OpenTurn, type TurnRow } from "./turn-table.ts";
 
@@ -48,9 +48,9 @@ export class Answers {
     return viewPending(this.#options.sql, this.#options.active()?.turn_id ?? null);
   }
 
-  /** When the next deadline is, in ms since the epoch; null where nothing is asked. */
+  /** When the next deadline is, in ms since the epoch; null where nothing is asked, or its turn is being cancelled. */
   get deadline(): number | null {
-    const times = this.#pending().map(({ expires_at }) => expires_at);
+    const times = this.#open().map(({ expires_at }) => expires_at);
     return times.length === 0 ? null : Math.min(...times);
   }
 
@@ -110,11 +110,12 @@ export class Answers {
     const { messageId, position } = place;
     const { call, turnId } = findCall(this.#options.sql, messageId, position);
     const input = findToolInput(this.#options.sql, messageId, position);
-    if (input === null) throw this.#refusalOf(messageId, position);
+    if (input === null) throw this.#refusalOf(call, place);
     const { content, is_error = false } = result;
     if (this.#isOpen(input)) {
       const outcome = { content, isError: is_error, durationMs: this.#options.now() - input.asked_at };
       this.#options.log.commit((writer) => {
+        this.#wakeSoon();
         settleInput(this.#options.sql, input, "result", user_id);
         this.#callsOf(turnId).closeAnswered(writer, place, outcome);
       });
@@ -128,8 +129,8 @@ export class Answers {
   /** Settles what nobody answered in time. */
   settleExpired(): void {
     const due = this.#options.now();
-    for (const input of this.#pending()) {
-      if (input.expires_at <= due && this.#isOpen(input)) this.#settle(input, input.fallback, BY_DEADLINE);
+    for (const input of this.#open()) {
+      if (input.expires_at <= due) this.#settle(input, input.fallback, BY_DEADLINE);
     }
   }
 
@@ -142,6 +143,7 @@ export class Answers {
     const close = (writer: LogWriter, content: string, isError: boolean) =>
       calls.closeAnswered(writer, place, { content, isError, durationMs: now() - input.asked_at });
     log.commit((writer) => {
+      this.#wakeSoon();
       if (response !== null) settleInput(sql, input, response, settler.user_id);
       if (input.kind === "tool") return close(writer, NO_RESULT, true);
       const shown = response === null ? null : firstChars(response, PREVIEW_MAX_CHARS).toWellFormed();
@@ -162,8 +164,19 @@ export class Answers {
     return isActive && input.response === null && call.status !== "closed";
   }
 
-  #pending(): InputRow[] {
-    return pendingOf(this.#options.sql, this.#options.active()?.turn_id ?? null).map(({ input }) => input);
+  /** All that can still be answered. */
+  #open(): InputRow[] {
+    const { sql, active } = this.#options;
+    const turn = active();
+    if (turn === null) return [];
+    const pending = pendingOf(sql, turn.turn_id).map(({ input }) => input);
+    return pending.length === 0 || isCancelled(sql, turn.turn_id) ? [] : pending;
+  }
+
+  /** Even if the process dies now, the turn goes on with what was settled. */
+  #wakeSoon(): void {
+    const { now, wakeAt } = this.#options;
+    wakeAt(now() + HEARTBEAT_MS);
   }
 
   #find(inputId: string): InputRow {
@@ -173,8 +186,13 @@ export class Answers {
   }
 
   /** Why a call takes no result that nobody was asked for. */
-  #refusalOf(messageId: number, position: number): GatewayError {
-    const isHeld = pendingInputs(this.#options.sql, messageId).some((input) => input.position === position);
+  #refusalOf({ name, status }: CallRow, { messageId, position }: CallPlace): GatewayError {
+    const { sql, tools } = this.#options;
+    const tool = tools.get(name);
+    if (tool === undefined || !("asks" in tool) || tool.asks !== "client") return notFound();
+    // It was denied, or its turn has ended.
+    if (status === "closed") return alreadyAnswered();
+    const isHeld = pendingInputs(sql, messageId).some((input) => input.position === position);
     return isHeld ? new GatewayError("session_busy", "The call was not allowed yet.") : notFound();
   }
 

@@ -45,6 +45,8 @@ export type SessionDeps = {
   newId(kind: "turn" | "stage" | "input"): string;
   /** What the gateway's owner has set for all sessions. */
   gateway: GatewaySettings;
+  /** Called after a turn may have begun, waited or ended, and by the heartbeat of one that runs. Never throws. */
+  onChange?(): void;
 };
 
 type Loop = { turn: StoredTurn; abort: AbortController; ended: Promise<void> };
@@ -100,7 +102,7 @@ export class Session {
         const { model, fast_model } = this.#settings;
         checkBudget({ budget, model, fast_model: force_complex === true ? null : fast_model }, deps.gateway);
       },
-      onGoOn: () => this.wakeSoon(),
+      wakeSoon: () => this.wakeSoon(),
       onCancel: () => this.#loop?.abort.abort(new Aborted()),
       onStart: (userInput) => {
         this.wakeSoon();
@@ -174,6 +176,11 @@ export class Session {
     return turn;
   }
 
+  /** Whether a message would start a turn where none runs. @throws GatewayError, see `TurnQueue.startsTurn` */
+  startsTurn(asking: Principal, body: SubmitTurnBody, idempotencyKey: string | null): boolean {
+    return this.#queue.startsTurn(asking, body, idempotencyKey);
+  }
+
   /** Cancels the running turn, or only this one; resolves once it has stopped. Turns that wait stay. */
   async cancel(turnId?: string): Promise<Cancelled> {
     // A turn that was accepted as the one before it ended has its loop once that one's has settled.
@@ -184,9 +191,9 @@ export class Session {
     this.#queue.cancelActive();
     // One that waits for somebody has no loop, and gets one that ends it.
     this.#drive();
-    const loop = this.#loop;
-    if (loop === null) return { turn_id: null };
-    await loop.ended;
+    if (this.#loop === null) return { turn_id: null };
+    // A loop that was about to wait leaves the end to the next one.
+    while (this.#loop !== null && this.#queue.active?.turn_id === active.turn_id) await this.#loop.ended;
     return { turn_id: active.turn_id };
   }
 
@@ -246,9 +253,11 @@ export class Session {
     this.follow();
   }
 
-  /** Lets the index row follow; nobody waits for it, and it tries again by itself. */
+  /** Lets the index row, and whatever else depends on what runs, follow; nobody waits for it, and it tries again by itself. */
   follow(): void {
-    if (!this.#stopped) void this.index.flush();
+    if (this.#stopped) return;
+    void this.index.flush();
+    this.#deps.onChange?.();
   }
 
   /** The session is going away: nothing that is under way may commit any more. Resolves when the loop has ended. */

@@ -59,6 +59,15 @@ export function permissionRules(
   return { gateway: gateway.permissions, session, loosened: loosened === true };
 }
 
+/** What an approval comes to when nobody answers. A gateway that was tightened since tightens every session. */
+export function inputDefault(
+  { input_default, loosened }: Pick<Settings, "input_default" | "loosened">,
+  gateway: Pick<GatewaySettings, "inputDefault">,
+): "allow" | "deny" {
+  if (loosened === true) return input_default ?? gateway.inputDefault;
+  return input_default === "deny" ? "deny" : gateway.inputDefault;
+}
+
 /** What the session shows as its `workspace_dir`. */
 export function workspaceDir({ directory, session_id }: Settings): string {
   return directory ?? workspaceDirOf(session_id);

@@ -127,16 +127,16 @@ export class StoredTurn implements TurnStore {
   }
 
   wait(): void {
-    const { sql, now, onWait } = this.#options;
+    const { sql, now } = this.#options;
     const pending = viewPending(sql, this.#row.turn_id);
     this.#commit((writer) => {
       const input_ids = pending.flatMap((input) => ("input_id" in input ? [input.input_id] : []));
       const tool_use_ids = pending.flatMap((input) => ("tool_use_id" in input ? [input.tool_use_id] : []));
       const tools = tool_use_ids.length === 0 ? {} : { tool_use_ids };
       writer.append({ type: "STATUS", data: { status: "waiting", input_ids, ...tools } }, this.#row.turn_id);
-      return { status: "waiting", paused_at: now() };
+      // Whoever answers lets it get further: what ended the host before has nothing to do with what comes then.
+      return { status: "waiting", paused_at: now(), starts: 0 };
     });
-    onWait();
   }
 
   commitStep(step: Step, end: TurnEnd | null): void {
@@ -145,7 +145,9 @@ export class StoredTurn implements TurnStore {
       const turnId = this.#row.turn_id;
       writer.commitBlocks();
       const messageId = insertModelMessage(sql, turnId, step);
-      this.#calls.tell(writer, messageId, step);
+      this.#calls.tell(writer, step);
+      // A turn that ends with this message asks nobody any more.
+      if (messageId !== null && end === null) this.#calls.admit(writer, messageId, step.calls);
       const progress: Partial<TurnRow> = {
         model_calls: this.#row.model_calls + 1,
         tool_calls: this.#row.tool_calls + step.calls.length,
@@ -246,7 +248,7 @@ export class StoredTurn implements TurnStore {
   /** One transaction; what `write` returns is stored in the turn's row. */
   #commit(write: (writer: LogWriter) => Partial<TurnRow>): void {
     this.#fence();
-    const { log, sql, onEnd } = this.#options;
+    const { log, sql, onEnd, onWait } = this.#options;
     log.commit(
       (writer) => {
         const change = write(writer);
@@ -255,6 +257,7 @@ export class StoredTurn implements TurnStore {
       },
       ({ change, ended }) => {
         this.#row = { ...this.#row, ...change };
+        if (change.status === "waiting") onWait();
         ended();
       },
     );

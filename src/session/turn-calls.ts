@@ -7,8 +7,8 @@ import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import type { Json } from "../protocol/json.ts";
 import { approvalMessage, needOf } from "./call-need.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
-import { type InputRow, insertInput } from "./input-table.ts";
-import { permissionRules, type Settings } from "./settings.ts";
+import { findToolInput, type InputRow, insertInput } from "./input-table.ts";
+import { inputDefault, permissionRules, type Settings } from "./settings.ts";
 import { openStage } from "./stages.ts";
 import {
   type CallPlace,
@@ -73,11 +73,9 @@ export class TurnCalls {
   }
 
   /**
-   * Tells of the calls of a message that is committed, and asks for what they need, all at once. Those that the model's
-   * own server ran stand in its content alone. What is asked for is decided here: permissions that change later count for
-   * later calls.
+   * Tells of the calls of a message that is committed. Those that the model's own server ran stand in its content alone.
    */
-  tell(writer: LogWriter, messageId: number | null, { content, calls }: Pick<Step, "content" | "calls">): void {
+  tell(writer: LogWriter, { content, calls }: Pick<Step, "content" | "calls">): void {
     const { turn_id } = this.#turn;
     const time_offset = this.#timeOffset();
     for (const block of content) {
@@ -89,19 +87,37 @@ export class TurnCalls {
       const data = { id, name, input: toJson(input ?? {}), executor: this.#executorOf(name), time_offset };
       writer.append({ type: "TOOL_CALL", data }, turn_id);
     }
-    if (messageId === null) return;
-    for (const [position, use] of calls.entries()) this.#admit(writer, { messageId, position }, use);
+  }
+
+  /**
+   * Asks for what the calls of a message need, all at once, and refuses those that are denied. It is decided here:
+   * permissions that change later count for later calls.
+   */
+  admit(writer: LogWriter, messageId: number, calls: ToolUse[]): void {
+    const { tools, settings, gateway } = this.#options;
+    const rules = permissionRules(settings(), gateway);
+    const needs = calls.map((use) => needOf(tools.get(use.name), use, rules));
+    for (const [position, use] of calls.entries()) {
+      const need = needs[position];
+      if (need === "approval" || need === "question" || need === "tool") {
+        this.ask(writer, { messageId, position }, use, need);
+      }
+    }
+    for (const [position, need] of needs.entries()) {
+      if (need !== "denial") continue;
+      this.closeAnswered(writer, { messageId, position }, { content: DENIED, isError: true, durationMs: 0 });
+    }
   }
 
   /** Asks somebody for what a call needs. */
   ask(writer: LogWriter, { messageId, position }: CallPlace, use: ToolUse, kind: InputRow["kind"]): void {
     const { sql, now, settings, gateway, newInputId, tools, wakeAt } = this.#options;
-    const { input_timeout_seconds, input_default } = settings();
+    const { input_timeout_seconds } = settings();
     const tool = tools.get(use.name);
     const ofTool = tool !== undefined && kind === "tool" && "timeoutSeconds" in tool ? tool.timeoutSeconds : null;
     const asked_at = now();
     const expires_at = asked_at + 1_000 * (ofTool ?? input_timeout_seconds ?? gateway.inputTimeoutSeconds);
-    const fallback = kind === "approval" ? (input_default ?? gateway.inputDefault) : null;
+    const fallback = kind === "approval" ? inputDefault(settings(), gateway) : null;
     const input_id = newInputId();
     insertInput(sql, { message_id: messageId, position, kind, input_id, asked_at, expires_at, fallback });
     wakeAt(expires_at);
@@ -178,16 +194,12 @@ export class TurnCalls {
       const use = last?.uses[call.position];
       if (call.status === "closed" || use === undefined || last === null) continue;
       const at = { messageId: last.messageId, index: call.position, use, stageId: call.stage_id };
-      const content = call.status === "open" || call.status === "unreadable" ? NOT_RUN : LEFT_STARTED;
+      // A client may have run what it was asked to.
+      const asked = findToolInput(this.#options.sql, last.messageId, call.position) !== null;
+      const untouched = (call.status === "open" || call.status === "unreadable") && !asked;
+      const content = untouched ? NOT_RUN : LEFT_STARTED;
       this.#close(writer, at, { content, isError: true, durationMs: 0 });
     }
-  }
-
-  #admit(writer: LogWriter, place: CallPlace, use: ToolUse): void {
-    const { tools, settings, gateway } = this.#options;
-    const need = needOf(tools.get(use.name), use, permissionRules(settings(), gateway));
-    if (need === "denial") this.closeAnswered(writer, place, { content: DENIED, isError: true, durationMs: 0 });
-    else if (need !== "nothing") this.ask(writer, place, use, need);
   }
 
   #executorOf(name: string): "gateway" | "client" {

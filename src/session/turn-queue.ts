@@ -35,8 +35,8 @@ export type TurnQueueOptions = {
   check(body: SubmitTurnBody): void;
   /** Called inside the transaction that starts a turn, or starts it again. What it returns is called once that is committed. */
   onStart(userInput: string): () => void;
-  /** Called inside the transaction in which a turn that waited for somebody goes on. */
-  onGoOn(): void;
+  /** Called inside each transaction after which the session has something to do, or to tell its index, be it that the process dies. */
+  wakeSoon(): void;
   /** Called once it is stored that the running turn is cancelled. */
   onCancel(): void;
 };
@@ -101,6 +101,21 @@ export class TurnQueue {
       : this.#accept(message, place, accepted);
   }
 
+  /**
+   * Whether a message would start a turn where none runs. One that waits for somebody does not run.
+   *
+   * @throws GatewayError `blank_input`, `invalid_request` where it would not be accepted then
+   */
+  startsTurn({ user_id }: Principal, body: SubmitTurnBody, idempotencyKey: string | null): boolean {
+    const { sql, now, check } = this.#options;
+    const active = this.#active;
+    const isFree = active === null ? this.#queued.length === 0 : active.status === "waiting" && body.on_busy === "interrupt";
+    if (!isFree || (idempotencyKey !== null && findKept(sql, user_id, idempotencyKey, now()) !== null)) return false;
+    requireInput(body);
+    check(body);
+    return true;
+  }
+
   /** Starts the turn that has waited longest, if none runs. Returns the turn that runs now. */
   startNext(): OpenTurn | null {
     const [next] = this.#queued;
@@ -141,12 +156,12 @@ export class TurnQueue {
   /** The turn that waits for somebody goes on: what it waited for was answered, or it was cancelled. */
   goOn(): void {
     if (this.#active === null) return;
-    const { sql, now, onGoOn } = this.#options;
+    const { sql, now, wakeSoon } = this.#options;
     const { turn_id, paused_at, paused_ms } = this.#stored(this.#active);
     sql.transaction(() => {
       const waited = paused_at === null ? 0 : now() - paused_at;
       updateTurn(sql, turn_id, { status: "running", paused_at: null, paused_ms: (paused_ms ?? 0) + waited });
-      onGoOn();
+      wakeSoon();
     });
     this.#active = { ...this.#active, status: "running" };
   }
@@ -154,8 +169,14 @@ export class TurnQueue {
   /** Cancels the running turn. */
   cancelActive(): void {
     if (this.#active === null) return;
-    markCancelled(this.#options.sql, this.#active.turn_id);
-    this.#options.onCancel();
+    const { sql, wakeSoon, onCancel } = this.#options;
+    const { turn_id } = this.#active;
+    sql.transaction(() => {
+      // One that waits for somebody has no heartbeat.
+      wakeSoon();
+      markCancelled(sql, turn_id);
+    });
+    onCancel();
   }
 
   /** Takes a waiting turn out. @throws GatewayError `session_busy` when it runs, `not_found` when it has ended */
@@ -203,11 +224,12 @@ export class TurnQueue {
 
   /** The message has a turn of its own. The one that runs is cancelled for a turn that is to be the first. */
   #accept(message: Message, place: Place, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
-    const { sql, log, onCancel } = this.#options;
+    const { sql, log, onCancel, wakeSoon } = this.#options;
     const turn = this.#newTurn(message, place);
     const answer = this.#accepted(turn);
     log.commit(
       (writer) => {
+        wakeSoon();
         this.#keep(message, { turn_id: turn.turn_id, steer: null });
         const { row, started } = place === "now" ? this.#start(writer, turn) : { row: {}, started: () => {} };
         insertTurn(sql, { ...turn, ...row });
@@ -231,12 +253,13 @@ export class TurnQueue {
 
   /** The message joins the running turn at its next step. */
   #steer(message: Message, active: OpenTurn, accepted: (turn: AcceptedTurn) => void): AcceptedTurn {
-    const { sql, log } = this.#options;
+    const { sql, log, wakeSoon } = this.#options;
     const { turn_id } = active;
     const { request, user_id } = message;
     const answer = this.#steered(this.#stored(active));
     log.commit(
       () => {
+        wakeSoon();
         this.#keep(message, { turn_id, steer: request });
         insertSteer(sql, { request, user_id });
       },

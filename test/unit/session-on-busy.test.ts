@@ -4,6 +4,7 @@ import { QUEUE_MAX_TURNS, STEERS_MAX } from "../../src/protocol/limits.ts";
 import type { SubmitTurnBody } from "../../src/protocol/rest.ts";
 import { Gate } from "../support/gate.ts";
 import { answer, HandModel, type Reply } from "../support/hand-model.ts";
+import { makeOlder } from "../support/make-older.ts";
 import { text, toolUse } from "../support/messages-script.ts";
 import { passTimeUntil } from "../support/pass-time.ts";
 import { ALICE, SessionWorld } from "../support/session-world.ts";
@@ -371,10 +372,7 @@ test("[SESSION20] [REST11] a session from before messages could steer goes on, w
   const two = key("two");
   await gates[0]?.reached;
   world.kill();
-  // What version 2 added.
-  world.sql.exec("DROP TABLE steers");
-  world.sql.exec("ALTER TABLE idempotency DROP COLUMN steer");
-  world.sql.exec("DELETE FROM meta WHERE key = 'schema'");
+  makeOlder(world.sql, 1);
   world.start();
   await gates[1]?.reached;
   expect(key("two")).toEqual(two);
