@@ -77,6 +77,7 @@ export class Desk {
   end(): void {
     this.#queue = [];
     this.#asking?.withdrawn.abort();
+    this.prompter.restore();
   }
 
   #start(work: () => Promise<void>): void {

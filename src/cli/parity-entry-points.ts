@@ -39,7 +39,7 @@ export function remoteEntryPoints({ address, gateway, home }: RemoteOptions): En
       name: "CLI remote",
       program: commandLine(settings, home),
       flags: ["--no-fallback"],
-      leavesOut: isTooLong,
+      leavesOut: (scene) => isTooLong(scene) ?? asks(scene),
       remove: (sessionId) => gateway.deleteSession(sessionId),
     }),
   ];
@@ -57,7 +57,7 @@ export function localEntryPoints({ gateway, models, home }: LocalOptions): Entry
       program: commandLine({}, home),
       flags: [],
       leavesOut: (scene) =>
-        isTooLong(scene) ?? (isBusy(scene) ? "a session is held by the process that runs a turn" : null),
+        isTooLong(scene) ?? asks(scene) ?? (isBusy(scene) ? "a session is held by the process that runs a turn" : null),
       remove: (sessionId) => gateway.deleteSession(sessionId),
     }),
   ];
@@ -73,6 +73,10 @@ function directWith(models: Models): RunDirect {
 
 function isTooLong({ name }: Scene): string | null {
   return name === MANY_TURNS ? "each turn would be processes of their own" : null;
+}
+
+function asks({ steps }: Scene): string | null {
+  return steps.some((step) => step.do === "answer") ? "without a terminal it leaves when its turn waits" : null;
 }
 
 /** Whether somebody speaks while a turn runs. */

@@ -15,6 +15,8 @@ export class Prompter {
   #shared: Interface | null = null;
   /** Where a prompt is open. */
   #open: Interface | null = null;
+  /** What somebody was typing for something else when a prompt came. */
+  #unfinished = "";
 
   /** Whether there is somebody to ask. */
   static get canAsk(): boolean {
@@ -34,19 +36,31 @@ export class Prompter {
     if (signal.aborted) return "withdrawn";
     if (this.#shared === null) await dropTypedAhead();
     const lines = this.#shared ?? createInterface({ input: process.stdin, output: process.stderr, historySize: 0 });
-    const unfinished = lines.line;
-    clear(lines);
+    this.#unfinished += takeTyped(lines);
     this.#open = lines;
+    // From then on nothing is printed above it any more.
+    signal.addEventListener("abort", () => this.#close(), { once: true });
     try {
       return await question(lines, prompt, signal, () => {
+        this.#close();
         // Readline takes Ctrl-C for itself. Whoever reads lines all the time passes it on.
         if (this.#shared === null) process.emit("SIGINT");
       });
     } finally {
-      this.#open = null;
+      this.#close();
       if (this.#shared === null) lines.close();
-      else if (unfinished !== "") lines.write(unfinished);
     }
+  }
+
+  /** Gives what was being typed before the prompts back to whoever reads lines. */
+  restore(): void {
+    const typed = this.#unfinished;
+    this.#unfinished = "";
+    if (this.#shared !== null && typed !== "") this.#shared.write(`${typed}${takeTyped(this.#shared)}`);
+  }
+
+  #close(): void {
+    this.#open = null;
   }
 
   /** Prints above a prompt that is open. */
@@ -92,11 +106,13 @@ async function question(
 }
 
 /** Takes away what is typed and not yet sent. */
-function clear(lines: Interface): void {
-  if (lines.line === "") return;
+function takeTyped(lines: Interface): string {
+  const typed = lines.line;
+  if (typed === "") return "";
   // To its end, and then all of it away.
   lines.write(null, { ctrl: true, name: "e" });
   lines.write(null, { ctrl: true, name: "u" });
+  return typed;
 }
 
 /** What was typed while nobody read is there at once, line by line or not. */

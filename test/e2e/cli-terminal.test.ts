@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CommandLine, sessionIn } from "../support/command-line.ts";
@@ -117,6 +119,92 @@ describe.runIf(hasPython)("turnpike chat at a terminal (needs python3)", () => {
     await using binary = cli.startAtTerminal(["files", "get", sessionId, "nul.bin"]);
     expect(await binary.outcome()).toBe(2);
     expect(binary.stdout).toBe("turnpike: The file is no text; write it with -o FILE.\r\n");
+  });
+});
+
+describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", () => {
+  const ALLOW = "Allow? [y]es, [N]o, [a]ll such calls, [d]etails (until ";
+
+  /** Resolves once so many prompts to allow something were shown, of which the last is open. */
+  async function asks(running: RunningProcess, times = 1): Promise<void> {
+    await running.printed(() => screen(running).split(ALLOW).length > times && screen(running).endsWith("): "));
+  }
+
+  test("[CLI30] [CLI31] it is asked for, one thing after the other, and goes on", async () => {
+    const script = "Write 'a' to a.txt, then append 'b' to a.txt, then ask 'Which colour?'";
+    await using run = cli.startAtTerminal(["run", script, "--approve", "ask"]);
+    await asks(run);
+    expect(screen(run)).toContain('\nAllow write a.txt?\n  path: "a.txt"\n  content: "a"\n');
+    expect(readdirSync(cli.filesOf(sessionIn(screen(run))))).toEqual([]);
+    type(run, "hm\r");
+    await asks(run, 2);
+    type(run, "d\r");
+    await asks(run, 3);
+    expect(screen(run)).toContain('\n  "mode": "overwrite"\n}\n');
+    type(run, "a\r");
+    await shows(run, "Allow write a.txt? Yes, as all such calls\n");
+    await shows(run, "Your answer (until ");
+    type(run, "blue\r");
+    expect(await run.outcome()).toBe(0);
+    expect(screen(run)).toContain("\nanswered by local: blue\n");
+    expect(cli.read(cli.filesOf(sessionIn(screen(run))), "a.txt")).toBe("ab");
+  });
+
+  test("[CLI23] [CLI31] what was typed before allows nothing, and an input draws nothing", async () => {
+    mkdirSync(join(cli.root, "project"));
+    const script = "Write 'x\x1b[2K\x1b[1Ay' to a.txt, then say 'end'";
+    await using run = cli.startAtTerminal(["run", script, "--workspace", "project"]);
+    // Long before it reads anything.
+    type(run, "y\ry");
+    await asks(run);
+    expect(run.stdout).not.toContain("\x1b[1Ay");
+    expect(screen(run)).toContain('  content: "x\\u001b[2K\\u001b[1Ay"\n');
+    type(run, "\r");
+    expect(await run.outcome()).toBe(0);
+    expect(screen(run)).toContain("\nanswered by local: deny\n");
+    expect(readdirSync(join(cli.root, "project"))).toEqual([]);
+  });
+
+  test("[CLI33] [CLI35] [CLI32] Ctrl-D leaves it waiting; resume asks again, until somebody else has answered", async () => {
+    await using run = cli.startAtTerminal(["run", "Write 'a' to a.txt, then say 'end'", "--approve", "ask"]);
+    await asks(run);
+    const sessionId = sessionIn(screen(run));
+    type(run, CTRL_D);
+    expect(await run.outcome()).toBe(4);
+    expect(screen(run)).toContain(`turnpike: the turn waits for an answer; to go on: turnpike resume ${sessionId}\n`);
+
+    await using resume = cli.startAtTerminal(["resume", sessionId]);
+    await asks(resume);
+    const answered = await cli.run(["answer", sessionId, "allow"]);
+    expect(answered).toMatchObject({ code: 0, stdout: "" });
+    expect(answered.stderr).toMatch(/^answered; process \d+ \(turnpike resume\) goes on with it\n$/);
+    expect(await resume.outcome()).toBe(0);
+    expect(screen(resume)).toMatch(/\): \nanswered by local: allow\n {2}Created a.txt \(1 bytes\).\nend\ncomplete in /);
+  });
+
+  test("[CLI33] Ctrl-C at the prompt cancels the turn", async () => {
+    await using run = cli.startAtTerminal(["run", "Ask 'Which?'"]);
+    await shows(run, "Your answer (until ");
+    type(run, CTRL_C);
+    expect(await run.outcome()).toBe(130);
+    expect(screen(run)).toContain("): \ncancelling (once more to leave at once)\n");
+  });
+
+  test("[CLI31] [CLI24] in a chat it is asked between the messages, and is none of them", async () => {
+    await using chat = await startChat(["--approve", "ask"]);
+    type(chat, "Ask 'Which?'\rSay 'half'");
+    await shows(chat, "Your answer (until ");
+    type(chat, "blue\r");
+    // What was half typed is there again, and can be ended.
+    await chat.printed(() => /complete in .*\n.*> Say 'half'$/.test(screen(chat)));
+    type(chat, `\r`);
+    await prompts(chat, "\nhalf\n");
+    type(chat, `${UP}${UP}\x7f`);
+    await chat.printed(() => screen(chat).endsWith("> Ask 'Which?"));
+    type(chat, `${CTRL_C}${CTRL_D}`);
+    expect(await chat.outcome()).toBe(0);
+    expect(screen(chat)).toContain("\nanswered by local: blue\n");
+    expect(cli.read(cli.home, "history")).toBe("Ask 'Which?'\nSay 'half'\n");
   });
 });
 

@@ -90,7 +90,9 @@ export function usageTable({ from, to, group_by, usage, total }: UsageReport): s
 function costOf({ cost_usd, unpriced_calls }: UsageSums): string {
   // What had no price is not in the sum.
   const more = unpriced_calls > 0 ? "+" : "";
-  return cost_usd === null ? "" : `$${cost_usd.toFixed(cost_usd < 1 ? 4 : 2)}${more}`;
+  const digits = cost_usd !== null && cost_usd < 1 ? 4 : 2;
+  const figure = cost_usd?.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return figure === undefined ? "" : `$${figure}${more}`;
 }
 
 function count(n: number): string {
