@@ -1,5 +1,5 @@
 import type { ContentBlock, Message } from "./messages.ts";
-import type { Model, ModelRequest, ToolSpec } from "./ports.ts";
+import type { ContextWindow, Model, ModelRequest, ToolSpec } from "./ports.ts";
 import type { RequestMaterial, TranscriptEntry } from "./turn-store.ts";
 
 /** What every session's model is told first. Fixed, so that prompt caching holds across turns and sessions. */
@@ -12,23 +12,28 @@ const SYSTEM_PROMPT = [
 
 /** The results of this many of the latest messages with tool calls stay when room must be made. */
 const RESULTS_KEPT = 2;
-const CLEARED_RESULT = "[This result was cleared to make room. Run the tool again if it is needed.]";
+export const CLEARED_RESULT = "[This result was cleared to make room. Run the tool again if it is needed.]";
+
+/** At this share of what fits, the model's server clears older results, where it does. */
+const CLEARING_SHARE = 0.8;
 
 /** The next request of a turn, from what is stored. The same material gives the same request. */
 export function buildRequest(
   material: RequestMaterial,
-  model: Pick<Model, "thinking" | "maxTokens">,
+  model: Pick<Model, "thinking" | "maxTokens" | "window">,
   tools: ToolSpec[],
 ): ModelRequest {
   const name = material.path === "fast" ? (material.fastModel ?? material.model) : material.model;
   const kind = model.thinking(name);
   const limits = model.maxTokens(name);
+  const max_tokens = material.raisedMaxTokens ? limits.highest : limits.usual;
   return {
     model: name,
     system: material.system === null ? SYSTEM_PROMPT : `${SYSTEM_PROMPT}\n\n${material.system}`,
-    messages: toMessages(material.makeRoom ? makeRoom(material.transcript) : material.transcript, name),
+    messages: toMessages(withRoomMade(material), name),
     tools,
-    max_tokens: material.raisedMaxTokens ? limits.highest : limits.usual,
+    max_tokens,
+    clearing: clearingOf(material, model.window(name), max_tokens),
     // A tool loop has one thinking configuration; only adaptive models may start to think in the middle of one.
     thinking: material.path === "complex" && (kind === "adaptive" || (kind === "budget" && !material.startsFast)),
   };
@@ -77,20 +82,39 @@ function isThinking(block: ContentBlock): boolean {
   return block.type === "thinking" || block.type === "redacted_thinking";
 }
 
-/** Whether a request can be made smaller. */
-export function canMakeRoom(transcript: TranscriptEntry[]): boolean {
-  return olderResults(transcript).length > 0;
+/** The messages with results that are not cleared yet and may be. */
+export function olderEntries({ transcript, room }: Pick<RequestMaterial, "transcript" | "room">): TranscriptEntry[] {
+  return transcript
+    .filter((entry) => entry.results.length > 0)
+    .slice(0, -RESULTS_KEPT)
+    .filter((entry) => entry.messageId > room.clearedTo);
 }
 
-function olderResults(transcript: TranscriptEntry[]): TranscriptEntry[] {
-  return transcript.filter((entry) => entry.results.length > 0).slice(0, -RESULTS_KEPT);
-}
-
-function makeRoom(transcript: TranscriptEntry[]): TranscriptEntry[] {
-  const cleared = new Set(olderResults(transcript));
-  return transcript.map((entry) =>
-    cleared.has(entry)
+/** The transcript with what stands for messages before it, and without the results that were cleared. */
+function withRoomMade({ transcript, room }: RequestMaterial): TranscriptEntry[] {
+  const entries = transcript.map((entry) =>
+    entry.messageId <= room.clearedTo
       ? { ...entry, results: entry.results.map((result) => ({ ...result, content: CLEARED_RESULT })) }
       : entry,
   );
+  if (room.summary === null) return entries;
+  const text = `Summary of the conversation so far:\n${room.summary}`;
+  return [
+    { messageId: 0, turnId: "", role: "user", content: [{ type: "text", text }], model: null, results: [] },
+    ...entries,
+  ];
+}
+
+/** Below the window, so that the model's server clears before anything is refused. */
+function clearingOf(
+  material: RequestMaterial,
+  window: ContextWindow | null,
+  maxTokens: number,
+): ModelRequest["clearing"] {
+  if (window?.clearsResults !== true || olderEntries(material).length === 0) return undefined;
+  const kept = material.transcript.filter((entry) => entry.results.length > 0).slice(-RESULTS_KEPT);
+  return {
+    trigger: Math.floor((window.tokens - maxTokens) * CLEARING_SHARE),
+    keep: kept.reduce((sum, entry) => sum + entry.results.length, 0),
+  };
 }

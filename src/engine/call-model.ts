@@ -1,20 +1,31 @@
 import { Aborted } from "./abortable.ts";
-import { buildRequest, canMakeRoom } from "./build-request.ts";
+import { buildRequest } from "./build-request.ts";
+import { makeRoom } from "./make-room.ts";
 import { MessageReader } from "./message-reader.ts";
 import { judgeFailure, judgeMessage, type ModelOutcome } from "./model-outcome.ts";
 import type { TurnEnd } from "./next-step.ts";
+import { planRoom } from "./plan-room.ts";
 import { ModelError } from "./ports.ts";
 import { readStream } from "./read-stream.ts";
 import type { TurnDeps } from "./turn-deps.ts";
 import type { ModelUse, TurnStore } from "./turn-store.ts";
 
-/** Calls the model once and stores what came of it: a committed step, a retry, or the end of the turn. */
+/**
+ * Calls the model once and stores what came of it: a committed step, a retry, or the end of the turn. Where the request
+ * would not fit the model's window, it does one step that makes room instead, and leaves the rest to the next call.
+ */
 export async function callModel(deps: TurnDeps, signal: AbortSignal): Promise<void> {
   const { store, model, tools, now, random } = deps;
   const material = store.material();
   const request = buildRequest(material, model, tools.specs());
-  const { attempt, raisedMaxTokens, makeRoom: madeRoom } = material;
-  const made = { attempt, raisedMaxTokens, madeRoom, canMakeRoom: canMakeRoom(material.transcript) };
+  const { attempt, raisedMaxTokens } = material;
+  const plan = planRoom(material, request, model);
+  if (plan !== null) {
+    await makeRoom(deps, plan, attempt, signal);
+    return;
+  }
+  const canMakeRoom = () => planRoom({ ...material, makeRoom: true }, request, model) !== null;
+  const made = { attempt, raisedMaxTokens, canMakeRoom };
   const reader = new MessageReader(store);
   let outcome: ModelOutcome | null = null;
   try {

@@ -39,6 +39,7 @@ export class MessageReader {
   #usage: UsageUpdate = {};
   #stopReason: string | null = null;
   #stopDetails: Json = null;
+  #clearedResults = 0;
   #started = false;
   #complete = false;
   #bytes = 0;
@@ -89,6 +90,7 @@ export class MessageReader {
       stopDetails: this.#stopDetails,
       usage: this.usage,
       calls: this.#calls,
+      ...(this.#clearedResults === 0 ? {} : { clearedResults: this.#clearedResults }),
     };
   }
 
@@ -116,6 +118,9 @@ export class MessageReader {
         this.#stopReason = event.delta.stop_reason ?? this.#stopReason;
         this.#stopDetails = event.delta.stop_details ?? this.#stopDetails;
         this.#usage = mergeUsage(this.#usage, event.usage ?? {});
+        for (const edit of event.context_management?.applied_edits ?? []) {
+          this.#clearedResults += edit.cleared_tool_uses;
+        }
         break;
       case "message_stop":
         if (this.#open !== null) throw new ModelError("malformed", "The model's message ended inside a block.");

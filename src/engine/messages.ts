@@ -22,6 +22,12 @@ const usageUpdate = z.looseObject({
 });
 export type UsageUpdate = z.infer<typeof usageUpdate>;
 
+/** What the API did to a request by itself (https://platform.claude.com/docs/en/build-with-claude/context-editing). */
+const appliedEdits = z
+  .object({ applied_edits: z.array(z.looseObject({ cleared_tool_uses: z.int().min(0).catch(0) })) })
+  .nullish()
+  .catch(null);
+
 const index = z.int().min(0);
 
 const knownDelta = z.discriminatedUnion("type", [
@@ -50,6 +56,7 @@ export const streamEvent = z.discriminatedUnion("type", [
     type: z.literal("message_delta"),
     delta: z.looseObject({ stop_reason: z.string().nullish(), stop_details: z.json().optional() }),
     usage: usageUpdate.optional(),
+    context_management: appliedEdits,
   }),
   z.object({ type: z.literal("message_stop") }),
 ]);

@@ -6,7 +6,10 @@ import type { Retry, Step } from "./turn-store.ts";
 /** What becomes of a model call. */
 export type ModelOutcome =
   /** The message is kept, and with `end` the turn ends with it. */
-  | { do: "commit"; step: Step; end: TurnEnd | null }
+  { do: "commit"; step: Step; end: TurnEnd | null } | Failure;
+
+/** What becomes of a call of which nothing is kept. */
+export type Failure =
   /** The message is dropped and the model is called again. */
   | ({ do: "retry" } & Retry)
   /** The message is dropped and the turn ends; `omit` leaves the exchange out of later requests. */
@@ -17,10 +20,8 @@ export type Attempt = {
   attempt: number;
   /** It was allowed more output tokens than usual. */
   raisedMaxTokens: boolean;
-  /** Older tool results were left out of it. */
-  madeRoom: boolean;
-  /** Older tool results can be left out of the next one. */
-  canMakeRoom: boolean;
+  /** Whether the next request can be made smaller. */
+  canMakeRoom(): boolean;
 };
 
 /** What becomes of a message that came whole: its stop reason decides. */
@@ -38,9 +39,9 @@ export function judgeMessage(state: TurnState, step: Step, attempt: Attempt, now
       : { do: "retry", code: "max_tokens", delayMs: 0, change: "raise_max_tokens" };
   }
   if (stopReason === "model_context_window_exceeded") {
-    return attempt.madeRoom || !attempt.canMakeRoom
-      ? fail(stopReason, "The session no longer fits the model's window, even without its older tool results.")
-      : { do: "retry", code: stopReason, delayMs: 0, change: "make_room" };
+    return attempt.canMakeRoom()
+      ? { do: "retry", code: stopReason, delayMs: 0, change: "make_room" }
+      : fail(stopReason, "The turn no longer fits the model's window, and nothing more can be left out of it.");
   }
   const kept = stopReason === "refusal" ? { ...step, calls: [] } : step;
   const after: TurnState = {
@@ -64,11 +65,11 @@ export function judgeMessage(state: TurnState, step: Step, attempt: Attempt, now
 /** What becomes of a call that failed. `random` gives numbers from 0 up to 1. */
 export function judgeFailure(
   error: ModelError,
-  { attempt, madeRoom, canMakeRoom }: Attempt,
+  { attempt, canMakeRoom }: Pick<Attempt, "attempt" | "canMakeRoom">,
   random: () => number,
-): ModelOutcome {
+): Failure {
   const { code } = error;
-  if (error.tooLong && !madeRoom && canMakeRoom) return { do: "retry", code, delayMs: 0, change: "make_room" };
+  if (error.tooLong && canMakeRoom()) return { do: "retry", code, delayMs: 0, change: "make_room" };
   const retryable = isPassing(error);
   if (retryable && attempt < MODEL_MAX_ATTEMPTS && !asksForTooLong(error)) {
     return { do: "retry", code, delayMs: backoffMs(attempt, error.retryAfterMs, random) };

@@ -52,7 +52,14 @@ export type ModelRequest = {
   max_tokens: number;
   /** Whether the model is to think, in the way that it offers. */
   thinking: boolean;
+  /** What is asked for, where it is no step of a turn. */
+  purpose?: "summary";
+  /** From `trigger` input tokens on, the model's server is to clear the results of all but the last `keep` tool calls. */
+  clearing?: { trigger: number; keep: number } | undefined;
 };
+
+/** How much a model takes in one request, its answer included, and whether its server clears older tool results itself. */
+export type ContextWindow = { tokens: number; clearsResults: boolean };
 
 /**
  * How a model thinks: `adaptive` ones decide for themselves and may be switched on in the middle of a tool loop,
@@ -64,6 +71,8 @@ export interface Model {
   thinking(model: string): ThinkingKind;
   /** The most output tokens that may be asked of the model. */
   maxTokens(model: string): { usual: number; highest: number };
+  /** Null where it is not known: whether a request fits is then left to the model's server. */
+  window(model: string): ContextWindow | null;
   /**
    * One call of the model. Yields the events of the Messages API's stream, unparsed
    * (https://docs.claude.com/en/docs/build-with-claude/streaming).

@@ -6,6 +6,9 @@ import type { Committed, Staged, ToolResultContent } from "./ports.ts";
 
 /** One message of the transcript, as it was stored; for an assistant message with tool calls, their results too. */
 export type TranscriptEntry = {
+  /** Ids grow with the transcript. */
+  messageId: number;
+  turnId: string;
   role: "user" | "assistant";
   content: ContentBlock[];
   /** The model that wrote an assistant message. */
@@ -26,10 +29,28 @@ export type RequestMaterial = {
   attempt: number;
   /** The last attempt ran out of output tokens inside a tool call. */
   raisedMaxTokens: boolean;
-  /** The last attempt ran out of the model's window. */
+  /** The last attempt did not fit the model's window, whatever was thought of it before. */
   makeRoom: boolean;
+  /** The turn that the request is for. */
+  turnId: string;
+  /** What follows the summary, if there is one. */
   transcript: TranscriptEntry[];
+  room: RoomMade;
 };
+
+/** How the session made room in the model's context: what requests leave out of the transcript from then on. */
+export type RoomMade = {
+  /** Tool results of the messages up to this id are cleared; 0: of none. */
+  clearedTo: number;
+  /** What stands for the messages before the transcript's. */
+  summary: string | null;
+};
+
+/** The results of messages up to `upTo` are cleared; `results`: how many more than before. */
+export type Clearing = { upTo: number; results: number };
+
+/** A summary stands for all messages up to `upTo`; `turns`: how many more turns than before. */
+export type Summary = { upTo: number; turns: number; text: string };
 
 /** A tool call as the model made it. `input` is undefined where its JSON could not be parsed. */
 export type ToolUse = { id: string; name: string; input: unknown };
@@ -42,6 +63,8 @@ export type Step = {
   stopDetails: Json;
   usage: Usage;
   calls: ToolUse[];
+  /** How many tool results the model's server left out of the request. */
+  clearedResults?: number;
 };
 
 /** A call of a model that was dropped, and is called again. */
@@ -85,6 +108,10 @@ export interface TurnStore {
   commitStep(step: Step, end: TurnEnd | null): void;
   /** Discards the step's blocks and says when the model is called again. */
   retryStep(retry: Retry, used: ModelUse): void;
+  /** Leaves older tool results out of this and later requests of the session. */
+  clearResults(clearing: Clearing): void;
+  /** Has a summary stand for older messages in this and later requests of the session. */
+  keepSummary(summary: Summary, used: ModelUse): void;
   /** Stores that a call starts, with the stage under which its files will be uploaded. */
   startCall(index: number, stageId: string): void;
   /**

@@ -1,3 +1,4 @@
+import type { BetaContextManagementConfig } from "@anthropic-ai/sdk/resources/beta/messages/messages";
 import type {
   MessageCreateParamsStreaming,
   MessageParam,
@@ -12,6 +13,7 @@ import { type ClaudeModel, claudeModel } from "./claude-models.ts";
 const THINKING_BUDGET_MIN = 1_024;
 const THINKING_BUDGET_MAX = 16_000;
 
+const CLEARING_BETA = "context-management-2025-06-27";
 const BINDING_BETA = "thinking-binding-controls-2026-08-01";
 
 /**
@@ -32,10 +34,14 @@ const toolParams = z.custom<Tool[]>(Array.isArray);
 
 /** A call of the Messages API (https://docs.claude.com/en/api/messages): its body, and the headers that this needs. */
 export function toMessagesRequest(request: ModelRequest): {
-  params: MessageCreateParamsStreaming;
+  params: MessageCreateParamsStreaming & { context_management?: BetaContextManagementConfig };
   headers: Record<string, string>;
 } {
   const thinking = thinkingConfig(request, claudeModel(request.model));
+  const betas = [
+    ...(thinking !== null && "block_binding" in thinking ? [BINDING_BETA] : []),
+    ...(request.clearing === undefined ? [] : [CLEARING_BETA]),
+  ];
   return {
     params: {
       model: request.model,
@@ -46,8 +52,22 @@ export function toMessagesRequest(request: ModelRequest): {
       ...(request.tools.length === 0 ? {} : { tools: toolParams.parse(request.tools) }),
       messages: messageParams.parse(request.messages),
       ...(thinking === null ? {} : { thinking }),
+      ...(request.clearing === undefined ? {} : { context_management: clearingConfig(request.clearing) }),
     },
-    headers: thinking !== null && "block_binding" in thinking ? { "anthropic-beta": BINDING_BETA } : {},
+    headers: betas.length === 0 ? {} : { "anthropic-beta": betas.join(",") },
+  };
+}
+
+/** Of this, too, the SDK has types only in its beta part. */
+function clearingConfig({ trigger, keep }: NonNullable<ModelRequest["clearing"]>): BetaContextManagementConfig {
+  return {
+    edits: [
+      {
+        type: "clear_tool_uses_20250919",
+        trigger: { type: "input_tokens", value: trigger },
+        keep: { type: "tool_uses", value: keep },
+      },
+    ],
   };
 }
 

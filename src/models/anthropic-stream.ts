@@ -9,30 +9,27 @@ export type AnthropicOptions = { apiKey: string | undefined; baseUrl: string | u
 /** The engine has deadlines of its own and aborts; the SDK's must never come first. */
 const SDK_TIMEOUT_MS = 24 * 3_600_000;
 
-/** Calls the Messages API once and yields its events. This file is what loads the SDK. */
+/**
+ * Calls the Messages API once and yields its events. This file is what loads the SDK.
+ *
+ * @param onClearingRefused called where the server does not take the request for what it is to clear by itself; the
+ *   request is then made once more without it
+ */
 export async function* streamMessages(
-  { apiKey, baseUrl }: AnthropicOptions,
+  options: AnthropicOptions,
   request: ModelRequest,
   signal: AbortSignal,
+  onClearingRefused: () => void,
 ): AsyncGenerator<unknown, void, undefined> {
-  const { params, headers } = toMessagesRequest(request);
+  const { apiKey } = options;
   let response: Response;
   try {
-    const client = new Anthropic({
-      // An empty key keeps the SDK from looking for credentials in the environment and in files.
-      apiKey: apiKey ?? "",
-      ...(apiKey === undefined ? { defaultHeaders: { authorization: null } } : {}),
-      baseURL: baseUrl ?? "https://api.anthropic.com",
-      maxRetries: 0,
-      timeout: SDK_TIMEOUT_MS,
-      // It would log what the engine shows, and at its finer levels whole bodies.
-      logLevel: "off",
-    });
-    // A signal of its own: the SDK leaves its listener on the one that it is handed.
-    response = await client.messages.create(params, { headers, signal: AbortSignal.any([signal]) }).asResponse();
+    response = await send(options, request, signal);
   } catch (thrown) {
-    signal.throwIfAborted();
-    throw toRequestError(thrown, apiKey);
+    if (!(request.clearing !== undefined && thrown instanceof ModelError && refusesClearing(thrown))) throw thrown;
+    onClearingRefused();
+    const { clearing: _, ...without } = request;
+    response = await send(options, without, signal);
   }
   // Events as they come, where the SDK's iterator would swallow pings, which show that the server is alive.
   const events = Stream.rawEvents(response)[Symbol.asyncIterator]();
@@ -48,6 +45,37 @@ export async function* streamMessages(
   } finally {
     await events.return?.();
   }
+}
+
+/** @throws ModelError */
+async function send(
+  { apiKey, baseUrl }: AnthropicOptions,
+  request: ModelRequest,
+  signal: AbortSignal,
+): Promise<Response> {
+  const { params, headers } = toMessagesRequest(request);
+  try {
+    const client = new Anthropic({
+      // An empty key keeps the SDK from looking for credentials in the environment and in files.
+      apiKey: apiKey ?? "",
+      ...(apiKey === undefined ? { defaultHeaders: { authorization: null } } : {}),
+      baseURL: baseUrl ?? "https://api.anthropic.com",
+      maxRetries: 0,
+      timeout: SDK_TIMEOUT_MS,
+      // It would log what the engine shows, and at its finer levels whole bodies.
+      logLevel: "off",
+    });
+    // A signal of its own: the SDK leaves its listener on the one that it is handed.
+    return await client.messages.create(params, { headers, signal: AbortSignal.any([signal]) }).asResponse();
+  } catch (thrown) {
+    signal.throwIfAborted();
+    throw toRequestError(thrown, apiKey);
+  }
+}
+
+/** The API has no error type of its own for a beta that a model or an organisation does not have. */
+function refusesClearing({ status, message }: ModelError): boolean {
+  return status === 400 && /context.management|clear_tool_uses/i.test(message);
 }
 
 async function readNext<T>(events: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {

@@ -20,6 +20,7 @@ export function createDemoModel(): Model {
     // A script that thinks does so whatever the request says, at any step.
     thinking: () => "adaptive",
     maxTokens: () => ({ usual: 32_000, highest: 64_000 }),
+    window: () => ({ tokens: 200_000, clearsResults: false }),
     stream: streamMessage,
   };
 }
@@ -27,12 +28,15 @@ export function createDemoModel(): Model {
 type StreamOptions = { signal: AbortSignal; attempt: number };
 
 async function* streamMessage(
-  { model, messages }: ModelRequest,
+  { model, messages, purpose }: ModelRequest,
   { signal, attempt }: StreamOptions,
 ): AsyncGenerator<StreamEvent> {
   await sleep(0, signal);
   const { script, done, answers, words: inputWords, toolIds } = readTranscript(messages);
-  const steps = [...answers.map(say), ...stepsOfCall(parseScript(script) ?? [say(HELP)], done)].filter(
+  const asked = [...answers.map(say), ...stepsOfCall(parseScript(script) ?? [say(HELP)], done)];
+  // What is to be summarised is no script, whatever it says.
+  const summary = say(`The demo model made this of ${inputWords} words, and kept none of them.`);
+  const steps = (purpose === "summary" ? [summary] : asked).filter(
     (step) => (step.kind !== "fail" && step.kind !== "cut") || attempt <= step.attempts,
   );
 

@@ -25,11 +25,14 @@ export function createModels({ ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL }: ModelVar
   const anthropic = createAnthropicModel({
     apiKey: ANTHROPIC_API_KEY || undefined,
     baseUrl: ANTHROPIC_BASE_URL || undefined,
+    // Of another server it is not known whether it does, and it may refuse what it does not know.
+    clearsResults: !ANTHROPIC_BASE_URL,
   });
   const modelFor = (name: string) => (name === DEMO ? demo : anthropic);
   return {
     thinking: (model) => modelFor(model).thinking(model),
     maxTokens: (model) => modelFor(model).maxTokens(model),
+    window: (model) => modelFor(model).window(model),
     stream: (request, call) => modelFor(request.model).stream(request, call),
   };
 }

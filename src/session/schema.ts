@@ -17,6 +17,15 @@ const INPUTS = `CREATE TABLE inputs (
     PRIMARY KEY (message_id, position, kind)
   ) WITHOUT ROWID`;
 
+const CONTEXT = `CREATE TABLE context (
+    id INTEGER PRIMARY KEY,
+    cleared_to INTEGER NOT NULL,
+    summarised_to INTEGER NOT NULL,
+    summary TEXT,
+    model TEXT,
+    cleared_by_model INTEGER NOT NULL
+  )`;
+
 /**
  * A session's tables; STORAGE.md says what each column means. Rows written are money: no AUTOINCREMENT, no secondary
  * index, and text keys WITHOUT ROWID, since each of these writes a second row for every one that is meant.
@@ -79,6 +88,7 @@ const TABLES = [
   "CREATE TABLE stages (stage_id TEXT PRIMARY KEY, created_at INTEGER NOT NULL) WITHOUT ROWID",
   STEERS,
   INPUTS,
+  CONTEXT,
   `CREATE TABLE idempotency (
     user_id TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -97,6 +107,7 @@ const ADDITIONS: readonly (readonly string[])[] = [
   [STEERS, "ALTER TABLE idempotency ADD COLUMN steer TEXT"],
   [
     INPUTS,
+    CONTEXT,
     "ALTER TABLE turns ADD COLUMN spent TEXT",
     "ALTER TABLE turns ADD COLUMN paused_at INTEGER",
     "ALTER TABLE turns ADD COLUMN paused_ms INTEGER",

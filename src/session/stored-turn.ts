@@ -2,16 +2,19 @@ import type { TurnEnd, TurnState } from "../engine/next-step.ts";
 import type { Committed, Staged } from "../engine/ports.ts";
 import {
   type BlockWriter,
+  type Clearing,
   type ModelUse,
   type RequestMaterial,
   type Retry,
   type Step,
+  type Summary,
   type ToolOutcome,
   type ToolUse,
   TurnClosed,
   type TurnStore,
 } from "../engine/turn-store.ts";
 import { reachedLimit, type Spent, tokensOf } from "../protocol/budget.ts";
+import { readContext, writeContext } from "./context-table.ts";
 import type { LogWriter } from "./event-log.ts";
 import { iterationEnd } from "./iteration-end.ts";
 import type { LiveBlock } from "./live-block.ts";
@@ -30,6 +33,9 @@ export type StoredTurnOptions = TurnCallsOptions & {
   /** Called in the transaction that ends the turn, after its last event. What it returns is called once that is committed. */
   onEnd(writer: LogWriter): () => void;
 };
+
+/** The next call is the first of another request. */
+const ROOM_MADE = { make_room: 0, attempt: 1, retry_at: null, starts: 0 } satisfies Partial<TurnRow>;
 
 /** The stored side of the running turn: each write is one transaction, over rows and log alike. */
 export class StoredTurn implements TurnStore {
@@ -80,6 +86,7 @@ export class StoredTurn implements TurnStore {
   material(): RequestMaterial {
     const { settings, sql } = this.#options;
     const { model, fast_model, system, path } = this.#row;
+    const { cleared_to, summarised_to, summary } = readContext(sql);
     return {
       model: model ?? settings().model,
       fastModel: fast_model,
@@ -89,7 +96,9 @@ export class StoredTurn implements TurnStore {
       attempt: this.#row.attempt,
       raisedMaxTokens: this.#row.raised_max_tokens === 1,
       makeRoom: this.#row.make_room === 1,
-      transcript: readTranscript(sql),
+      turnId: this.#row.turn_id,
+      transcript: readTranscript(sql, summarised_to),
+      room: { clearedTo: cleared_to, summary },
     };
   }
 
@@ -143,6 +152,7 @@ export class StoredTurn implements TurnStore {
     this.#commit((writer) => {
       const { sql } = this.#options;
       const turnId = this.#row.turn_id;
+      this.#tellClearedByModel(writer, step.clearedResults ?? 0);
       writer.commitBlocks();
       const messageId = insertModelMessage(sql, turnId, step);
       this.#calls.tell(writer, step);
@@ -174,8 +184,29 @@ export class StoredTurn implements TurnStore {
         retry_at: this.#options.now() + delayMs,
         ...this.#using(used),
         ...(change === "raise_max_tokens" ? { raised_max_tokens: 1 } : {}),
-        ...(change === "make_room" ? { make_room: 1 } : {}),
+        // Room is made next, and what is asked for then is another request.
+        ...(change === "make_room" ? { make_room: 1, attempt: 1 } : {}),
       };
+    });
+  }
+
+  clearResults({ upTo, results }: Clearing): void {
+    this.#commit((writer) => {
+      writeContext(this.#options.sql, { cleared_to: upTo });
+      const data = { status: "made_room" as const, by: "gateway" as const, cleared_results: results };
+      writer.append({ type: "STATUS", data }, this.#row.turn_id);
+      return ROOM_MADE;
+    });
+  }
+
+  keepSummary({ upTo, turns, text }: Summary, used: ModelUse): void {
+    this.#commit((writer) => {
+      // Of the calls that the model's server cleared, some are no longer sent.
+      const context = { summarised_to: upTo, summary: text, model: used.model, cleared_by_model: 0 };
+      writeContext(this.#options.sql, context);
+      const data = { status: "made_room" as const, by: "gateway" as const, summarised_turns: turns };
+      writer.append({ type: "STATUS", data }, this.#row.turn_id);
+      return { ...ROOM_MADE, ...this.#using(used) };
     });
   }
 
@@ -212,6 +243,15 @@ export class StoredTurn implements TurnStore {
       const discard = writer.discardBlocks(this.#row.first_seq ?? 1);
       return { ...progress, ...this.#end(writer, { ...this.#row, ...progress }, end, omit, discard) };
     });
+  }
+
+  /** The model's server clears by itself with each request anew; clients are told when it is more than before. */
+  #tellClearedByModel(writer: LogWriter, cleared: number): void {
+    const before = cleared === 0 ? 0 : readContext(this.#options.sql).cleared_by_model;
+    if (cleared <= before) return;
+    writeContext(this.#options.sql, { cleared_by_model: cleared });
+    const data = { status: "made_room" as const, by: "model" as const, cleared_results: cleared - before };
+    writer.append({ type: "STATUS", data }, this.#row.turn_id);
   }
 
   /** What a call of a model used, be it that nothing came of it: it is paid for. */

@@ -185,18 +185,25 @@ function insertCalls(sql: Sql, messageId: number, calls: ToolUse[]): void {
   });
 }
 
-/** Everything that the model is to see: all messages but those of exchanges that are left out. */
-export function readTranscript(sql: Sql): TranscriptEntry[] {
+/** What the model is to see of the messages after one, 0 for all: those of exchanges that are left out are not among them. */
+export function readTranscript(sql: Sql, after: number): TranscriptEntry[] {
   const results = new Map<number, ContentBlock[]>();
-  for (const call of sql.exec<CallRow & SqlRow>("SELECT * FROM tool_calls ORDER BY message_id, position")) {
+  const calls = sql.exec<CallRow & SqlRow>(
+    "SELECT * FROM tool_calls WHERE message_id > ? ORDER BY message_id, position",
+    after,
+  );
+  for (const call of calls) {
     const list = results.get(call.message_id) ?? [];
     list.push(resultBlock(call));
     results.set(call.message_id, list);
   }
   const rows = sql.exec<MessageRow & SqlRow>(
-    "SELECT m.* FROM messages m JOIN turns t ON t.turn_id = m.turn_id WHERE t.omitted = 0 ORDER BY m.id",
+    "SELECT m.* FROM messages m JOIN turns t ON t.turn_id = m.turn_id WHERE t.omitted = 0 AND m.id > ? ORDER BY m.id",
+    after,
   );
-  return rows.map(({ id, role, content, model }) => ({
+  return rows.map(({ id, turn_id, role, content, model }) => ({
+    messageId: id,
+    turnId: turn_id,
     role,
     content: parseBlocks(content),
     model,

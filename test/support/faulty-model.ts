@@ -202,6 +202,7 @@ export class FaultyScene implements AsyncDisposable {
     return {
       thinking: (name) => model.thinking(name),
       maxTokens: (name) => model.maxTokens(name),
+      window: (name) => model.window(name),
       stream: (asked: ModelRequest, { signal, attempt }) => {
         this.attempts.push(attempt);
         return model.stream(asked, { signal: AbortSignal.any([signal, this.#process.signal]), attempt });

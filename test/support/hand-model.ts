@@ -1,4 +1,10 @@
-import { type Model, ModelError, type ModelRequest, type ThinkingKind } from "../../src/engine/ports.ts";
+import {
+  type ContextWindow,
+  type Model,
+  ModelError,
+  type ModelRequest,
+  type ThinkingKind,
+} from "../../src/engine/ports.ts";
 import { type BlockSpec, eventData, type MessageOptions, message } from "./messages-script.ts";
 
 type Call = { signal: AbortSignal; attempt: number };
@@ -26,11 +32,13 @@ export class HandModel implements Model {
   readonly attempts: number[] = [];
   readonly #replies: Reply[];
   readonly #kinds: Record<string, ThinkingKind>;
+  readonly #window: ContextWindow | null;
 
-  /** `kinds`: how the models of these names think; others do not. */
-  constructor(replies: Reply[], kinds: Record<string, ThinkingKind> = {}) {
+  /** `kinds`: how the models of these names think; others do not. `window`: what all of them take, if it is known. */
+  constructor(replies: Reply[], kinds: Record<string, ThinkingKind> = {}, window: ContextWindow | null = null) {
     this.#replies = replies;
     this.#kinds = kinds;
+    this.#window = window;
   }
 
   thinking(model: string): ThinkingKind {
@@ -39,6 +47,10 @@ export class HandModel implements Model {
 
   maxTokens(): { usual: number; highest: number } {
     return { usual: 1_000, highest: 4_000 };
+  }
+
+  window(): ContextWindow | null {
+    return this.#window;
   }
 
   async *stream(request: ModelRequest, call: Call): AsyncGenerator<unknown> {

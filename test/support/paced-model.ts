@@ -1,4 +1,4 @@
-import type { Model, ModelError, ModelRequest, ThinkingKind } from "../../src/engine/ports.ts";
+import type { ContextWindow, Model, ModelError, ModelRequest, ThinkingKind } from "../../src/engine/ports.ts";
 import { answer } from "./hand-model.ts";
 import { text } from "./messages-script.ts";
 
@@ -28,6 +28,10 @@ export class PacedModel implements Model {
 
   maxTokens(): { usual: number; highest: number } {
     return { usual: 1_000, highest: 4_000 };
+  }
+
+  window(): ContextWindow | null {
+    return null;
   }
 
   /** Whether the call under way has not been given its answer. */

@@ -24,6 +24,22 @@ describe("families", () => {
     expect(claudeModel(name)).toMatchObject({ thinking, maxTokens: { highest } });
   });
 
+  test.each([
+    ["claude-opus-5-5", 1_000_000, true],
+    ["claude-haiku-5-5", 1_000_000, true],
+    ["claude-opus-4-6", 1_000_000, true],
+    ["claude-sonnet-4-5-20250929", 200_000, true],
+    ["claude-haiku-4-5", 200_000, true],
+    ["claude-sonnet-4-20250514", 200_000, false],
+    ["claude-3-5-haiku-20241022", 200_000, false],
+  ])("[ROOM12] [ROOM8] %s takes %i tokens, and its API clears results: %s", (name, tokens, clearsResults) => {
+    expect(claudeModel(name).window).toEqual({ tokens, clearsResults });
+  });
+
+  test("[ROOM12] of other models no window is known", () => {
+    expect(claudeModel("some-model:latest").window).toBeNull();
+  });
+
   test("[MODEL24] a vendor's spelling names the same model", () => {
     expect(claudeModel("anthropic/claude-opus-4.1")).toBe(claudeModel("claude-opus-4-1"));
     expect(claudeModel("us.anthropic.claude-sonnet-4-6-v1")).toBe(claudeModel("claude-sonnet-4-6"));

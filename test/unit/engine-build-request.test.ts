@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { buildRequest, canMakeRoom } from "../../src/engine/build-request.ts";
+import { buildRequest } from "../../src/engine/build-request.ts";
 import type { ContentBlock, Message } from "../../src/engine/messages.ts";
 import type { ThinkingKind } from "../../src/engine/ports.ts";
 import type { RequestMaterial, TranscriptEntry } from "../../src/engine/turn-store.ts";
@@ -9,6 +9,7 @@ const KINDS: Record<string, ThinkingKind> = { adaptive: "adaptive", budget: "bud
 const model = {
   thinking: (name: string) => KINDS[name] ?? "none",
   maxTokens: (name: string) => ({ usual: name.length, highest: 99 }),
+  window: (name: string) => (name === "clears" ? { tokens: 1_006, clearsResults: true } : null),
 };
 
 const build = (material: Partial<RequestMaterial>) =>
@@ -22,7 +23,9 @@ const build = (material: Partial<RequestMaterial>) =>
       attempt: 1,
       raisedMaxTokens: false,
       makeRoom: false,
+      turnId: "turn",
       transcript: [],
+      room: { clearedTo: 0, summary: null },
       ...material,
     },
     model,
@@ -34,13 +37,24 @@ const thinking = (value: string): ContentBlock => ({ type: "thinking", thinking:
 const redacted: ContentBlock = { type: "redacted_thinking", data: "b3BhcXVl" };
 const use = (id: string): ContentBlock => ({ type: "tool_use", id, name: "list", input: {} });
 const result = (id: string, content = "ok"): ContentBlock => ({ type: "tool_result", tool_use_id: id, content });
-const user = (...content: ContentBlock[]): TranscriptEntry => ({ role: "user", content, model: null, results: [] });
+const ids = { messageId: 1, turnId: "turn" };
+const user = (...content: ContentBlock[]): TranscriptEntry => ({
+  ...ids,
+  role: "user",
+  content,
+  model: null,
+  results: [],
+});
 const said = (by: string, content: ContentBlock[], results: ContentBlock[] = []): TranscriptEntry => ({
+  ...ids,
   role: "assistant",
   content,
   model: by,
   results,
 });
+
+/** The messages of one turn, numbered from 1. */
+const numbered = (entries: TranscriptEntry[]) => entries.map((entry, i) => ({ ...entry, messageId: i + 1 }));
 
 const messagesOf = (transcript: TranscriptEntry[], material: Partial<RequestMaterial> = {}) =>
   build({ ...material, transcript }).messages;
@@ -114,20 +128,26 @@ describe("messages", () => {
   );
   test("[MODEL2] [MODEL4] any transcript makes a request that the API takes, and is itself left as it is", () => {
     fc.assert(
-      fc.property(fc.array(anyEntry, { maxLength: 8 }), fc.boolean(), (transcript, makeRoom) => {
-        const before = structuredClone(transcript);
-        const messages = messagesOf(transcript, { makeRoom });
-        expect(transcript).toEqual(before);
-        for (const [i, { role, content }] of messages.entries()) {
-          expect(role).not.toBe(messages[i - 1]?.role);
-          expect(content.length).toBeGreaterThan(0);
-          expect(content.some((block) => block.type === "text" && block["text"] === "")).toBe(false);
-          if (role === "assistant") expect(content.at(-1)?.type).not.toMatch(/thinking/);
-          const uses = content.filter(({ type }) => type === "tool_use").map((block) => block["id"]);
-          const next = messages[i + 1]?.content.slice(0, uses.length).map((block) => block["tool_use_id"]);
-          if (uses.length > 0) expect(next).toEqual(uses);
-        }
-      }),
+      fc.property(
+        fc.array(anyEntry, { maxLength: 8 }),
+        fc.nat(9),
+        fc.option(fc.string()),
+        (any, clearedTo, summary) => {
+          const transcript = numbered(any);
+          const before = structuredClone(transcript);
+          const messages = messagesOf(transcript, { room: { clearedTo, summary } });
+          expect(transcript).toEqual(before);
+          for (const [i, { role, content }] of messages.entries()) {
+            expect(role).not.toBe(messages[i - 1]?.role);
+            expect(content.length).toBeGreaterThan(0);
+            expect(content.some((block) => block.type === "text" && block["text"] === "")).toBe(false);
+            if (role === "assistant") expect(content.at(-1)?.type).not.toMatch(/thinking/);
+            const uses = content.filter(({ type }) => type === "tool_use").map((block) => block["id"]);
+            const next = messages[i + 1]?.content.slice(0, uses.length).map((block) => block["tool_use_id"]);
+            if (uses.length > 0) expect(next).toEqual(uses);
+          }
+        },
+      ),
       { numRuns: 1_000 },
     );
   });
@@ -135,21 +155,37 @@ describe("messages", () => {
 
 describe("room", () => {
   const step = (id: string) => said("adaptive", [use(id)], [result(id, `result ${id}`)]);
-  const transcript = [user(text("go")), step("1"), step("2"), user(text("more")), step("3"), step("4")];
+  const transcript = numbered([user(text("go")), step("1"), step("2"), user(text("more")), step("3"), step("4")]);
+  const contents = (messages: Message[]) =>
+    messages.flatMap(({ content }) =>
+      content.filter(({ type }) => type === "tool_result").map((block) => block["content"]),
+    );
 
-  test("[MODEL18] is made by clearing all results but the last two messages'", () => {
-    const contents = (messages: Message[]) =>
-      messages.flatMap(({ content }) =>
-        content.filter(({ type }) => type === "tool_result").map((block) => block["content"]),
-      );
-    expect(contents(messagesOf(transcript))).toEqual(["result 1", "result 2", "result 3", "result 4"]);
+  test("[ROOM1] results that were cleared say so, and all other blocks stand as they were", () => {
+    const whole = messagesOf(transcript);
+    expect(contents(whole)).toEqual(["result 1", "result 2", "result 3", "result 4"]);
     const cleared = expect.stringContaining("cleared");
-    expect(contents(messagesOf(transcript, { makeRoom: true }))).toEqual([cleared, cleared, "result 3", "result 4"]);
+    const less = messagesOf(transcript, { room: { clearedTo: 3, summary: null } });
+    expect(contents(less)).toEqual([cleared, cleared, "result 3", "result 4"]);
+    const rest = (messages: Message[]) =>
+      messages.map(({ content }) => content.map((block) => ({ ...block, content: "" })));
+    expect(rest(less)).toEqual(rest(whole));
   });
 
-  test("[MODEL18] can be made where there are older results", () => {
-    expect(canMakeRoom(transcript)).toBe(true);
-    expect(canMakeRoom([user(text("go")), step("1"), step("2")])).toBe(false);
+  test("[ROOM4] a summary stands first, as the user's, ahead of what follows it", () => {
+    const [first, second] = messagesOf(transcript.slice(3), { room: { clearedTo: 0, summary: "They went." } });
+    expect(first).toEqual({
+      role: "user",
+      content: [text("Summary of the conversation so far:\nThey went."), text("more")],
+    });
+    expect(second?.content).toEqual([use("3")]);
+  });
+
+  test("[ROOM8] a server that clears is told below the window to keep the results of the last two messages", () => {
+    const request = build({ model: "clears", transcript });
+    expect(request.clearing).toEqual({ trigger: 800, keep: 2 });
+    expect(build({ model: "clears", transcript: transcript.slice(0, 3) }).clearing).toBeUndefined();
+    expect(build({ model: "adaptive", transcript }).clearing).toBeUndefined();
   });
 });
 

@@ -31,6 +31,14 @@ const retries = (world: SessionWorld) =>
 const user = (...texts: string[]) => ({ role: "user", content: texts.map((value) => ({ type: "text", text: value })) });
 const said = (value: string) => ({ role: "assistant", content: [{ type: "text", text: value }] });
 const list = (id: string) => toolUse(id, "list", {});
+/** A file is written and read, again and again. */
+const READING = [
+  answer([toolUse("0", "write", { path: "a.txt", content: "Some words. ".repeat(500) })]),
+  ...["1", "2", "3"].map((id) => answer([toolUse(id, "read", { path: "a.txt" })])),
+];
+const FULL = answer([text("x")], { stopReason: "model_context_window_exceeded" });
+const clearedIn = (model: HandModel, at: number) =>
+  JSON.stringify(model.requests[at]?.messages).split("was cleared").length - 1;
 /** A stream that breaks off after so many events. */
 const cut = (events: unknown[], after: number) => events.slice(0, after);
 
@@ -98,19 +106,17 @@ describe("a message that stops with", () => {
     expect(model.requests[1]?.messages).toEqual([user("good")]);
   });
 
-  test("[MODEL18] model_context_window_exceeded makes room once", async () => {
-    const full = answer([text("x")], { stopReason: "model_context_window_exceeded" });
-    const steps = [answer([list("1")]), answer([list("2")]), answer([list("3")])];
-    const { world, model, ends } = await play([...steps, full, answer([text("b")]), full], ["go", "on"]);
-    const results = (at: number) =>
-      model.requests[at]?.messages.flatMap(({ content }) => content.map((block) => block["content"])).filter(Boolean);
-    expect(results(3)?.filter((content) => String(content).includes("cleared"))).toHaveLength(0);
-    expect(results(4)?.filter((content) => String(content).includes("cleared"))).toHaveLength(1);
-    expect(retries(world).map(({ code }) => code)).toEqual([
-      "model_context_window_exceeded",
-      "model_context_window_exceeded",
-    ]);
-    expect(ends).toMatchObject([{ status: "complete" }, { status: "failed" }]);
+  test("[MODEL18] model_context_window_exceeded is retried with older results left out", async () => {
+    const { world, model, ends } = await play([...READING, FULL, answer([text("b")])]);
+    expect([READING.length, READING.length + 1].map((at) => clearedIn(model, at))).toEqual([0, 2]);
+    expect(retries(world).map(({ code }) => code)).toEqual(["model_context_window_exceeded"]);
+    expect(ends).toMatchObject([{ status: "complete" }]);
+  });
+
+  test("[MODEL18] model_context_window_exceeded fails the turn where nothing can be left out", async () => {
+    const { world, ends } = await play([FULL]);
+    expect(retries(world)).toEqual([]);
+    expect(ends).toMatchObject([{ status: "failed", stop_reason: "model_context_window_exceeded" }]);
   });
 });
 
@@ -160,18 +166,23 @@ describe("a call that fails", () => {
     expect(model.requests[2]?.messages).toEqual([user("go", "on")]);
   });
 
-  test("[MODEL36] for the request's length is retried once with older results left out, and then is given up", async () => {
-    const steps = [answer([list("1")]), answer([list("2")]), answer([list("3")])];
+  test("[MODEL36] [ROOM10] for the request's length is retried with less as long as something is left, and then is given up", async () => {
     const tooLong = fails("invalid_request_error", { status: 400, tooLong: true });
-    const replies = [tooLong, ...steps, tooLong, answer([text("b")]), tooLong, tooLong, answer([text("c")])];
+    const first = [tooLong, ...READING, tooLong, answer([text("b")])];
+    const replies = [...first, tooLong, answer([text("They read.")]), tooLong, answer([text("c")])];
     const { world, model, ends } = await play(replies, ["long", "go", "on", "again"]);
     expect(ends).toMatchObject(["failed", "complete", "failed", "complete"].map((status) => ({ status })));
-    const cleared = (at: number) => JSON.stringify(model.requests[at]?.messages).split("was cleared").length - 1;
-    expect([4, 5, 6, 7, 8].map(cleared)).toEqual([0, 1, 0, 1, 0]);
     const code = "invalid_request_error";
-    expect(retries(world)).toMatchObject([4, 7].map(() => ({ attempt: 2, code, delay_seconds: 0 })));
-    expect(world.events("ERROR")).toMatchObject([4, 7].map(() => ({ data: { code, retryable: false } })));
-    expect(JSON.stringify(model.requests[8]?.messages)).not.toContain('"on"');
+    expect(retries(world)).toMatchObject([5, 7].map(() => ({ attempt: 2, code, delay_seconds: 0 })));
+    expect(world.events("ERROR")).toMatchObject([1, 2].map(() => ({ data: { code, retryable: false } })));
+    const rooms = world.events("STATUS").flatMap(({ data }) => (data.status === "made_room" ? [data] : []));
+    expect(rooms).toEqual([
+      { status: "made_room", by: "gateway", cleared_results: 2 },
+      { status: "made_room", by: "gateway", summarised_turns: 1 },
+    ]);
+    expect(model.attempts.every((attempt) => attempt === 1)).toBe(true);
+    // What was refused for good is left out, the summary is not.
+    expect(model.requests.at(-1)?.messages).toEqual([user("Summary of the conversation so far:\nThey read.", "again")]);
   });
 
   test("[DEMO20] counts its attempts anew after a step", async () => {

@@ -62,6 +62,15 @@ describe("which model", () => {
     expect(models.thinking("claude-haiku-4-5")).toBe("budget");
     expect(models.maxTokens("claude-haiku-4-5")).toEqual({ usual: 32_000, highest: 64_000 });
   });
+
+  test("[ROOM8] [ROOM12] only the API itself is taken to clear results", () => {
+    const window = { tokens: 1_000_000, clearsResults: true };
+    expect(createModels({}).window(DEFAULT_CLAUDE_MODEL)).toEqual(window);
+    const other = createModels({ ANTHROPIC_BASE_URL: "http://127.0.0.1:9" });
+    expect(other.window(DEFAULT_CLAUDE_MODEL)).toEqual({ ...window, clearsResults: false });
+    expect(other.window("some-model")).toBeNull();
+    expect(other.window("demo")).toEqual({ tokens: 200_000, clearsResults: false });
+  });
 });
 
 describe("in Node", () => {

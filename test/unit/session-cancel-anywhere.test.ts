@@ -40,6 +40,10 @@ class AskedModel implements Model {
     return this.#demo.maxTokens(model);
   }
 
+  window(model: string) {
+    return this.#demo.window(model);
+  }
+
   stream(request: ModelRequest, options: Parameters<Model["stream"]>[1]) {
     this.requests.push(structuredClone(request));
     return this.#demo.stream(request, options);
