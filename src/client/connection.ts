@@ -14,7 +14,7 @@ export type Socket = {
 export type SocketConstructor = new (url: string, options: { headers: Record<string, string> }) => Socket;
 
 /** A socket that has said nothing for this long after a ping is taken for dead. */
-const PING_EVERY_MS = 15_000;
+export const PING_EVERY_MS = 15_000;
 /** From the start of the handshake to the first frame. */
 const CONNECT_TIMEOUT_MS = 15_000;
 /** What the platform reports for a socket that broke without a closing handshake. */

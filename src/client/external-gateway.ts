@@ -35,7 +35,7 @@ import { toHex } from "../protocol/sha256.ts";
 import { type UsageReport, usageReport } from "../protocol/usage.ts";
 import { answerToolCalls } from "./answer-tool-calls.ts";
 import { filePath, inputPath, sessionPath, toolResultPath, turnPath } from "./api-paths.ts";
-import type { SocketConstructor } from "./connection.ts";
+import { PING_EVERY_MS, type SocketConstructor } from "./connection.ts";
 import { executeTurn, streamOf } from "./execute-turn.ts";
 import { followEvents, GIVE_UP_AFTER_MS, type StreamSource } from "./follow-frames.ts";
 import type {
@@ -52,7 +52,9 @@ import { insist } from "./insist.ts";
 
 /** One request waits this long for a turn before it asks again: proxies cut requests that are quiet for a minute. */
 const WAIT_SECONDS = 30;
-/** What the answers to a client's tool calls are tried again after. */
+/** A result of a client's tool takes a while on a slow line: this many pings of a quiet connection. */
+const LOST_AFTER_PINGS = 4;
+/** After these the results of a client's tools are given again. */
 const NOT_NOW: readonly ErrorCode[] = ["unavailable", "rate_limited"];
 
 export type ExternalGatewayOptions = {
@@ -106,9 +108,8 @@ export class ExternalGateway implements Gateway {
       tools,
       signal: this.#signal(options),
       open: (signal) => this.#execute(sessionId, message, { signal }),
-      look: (signal) => this.#insist(signal, () => this.resumeSession(sessionId, { signal }), NOT_NOW),
-      give: (id, result, signal) =>
-        this.#insist(signal, () => this.giveToolResult(sessionId, id, result, { signal }), NOT_NOW),
+      look: (signal) => this.#persist(signal, (once) => this.resumeSession(sessionId, once)),
+      give: (id, result, signal) => this.#persist(signal, (once) => this.giveToolResult(sessionId, id, result, once)),
     });
   }
 
@@ -274,9 +275,15 @@ export class ExternalGateway implements Gateway {
     };
   }
 
-  async #insist<T>(signal: AbortSignal, ask: () => Promise<T | null>, after?: readonly ErrorCode[]): Promise<T> {
-    const giveUpAfterMs = this.#giveUpAfterMs;
-    return await insist({ signal, giveUpAfterMs, ...(after === undefined ? {} : { after }) }, ask);
+  async #insist<T>(signal: AbortSignal, ask: () => Promise<T | null>): Promise<T> {
+    return await insist({ signal, giveUpAfterMs: this.#giveUpAfterMs }, ask);
+  }
+
+  /** For what the events of a turn depend on, whose connection may be well while this one is not. */
+  async #persist<T>(signal: AbortSignal, ask: (options: CallOptions) => Promise<T>): Promise<T> {
+    const lostAfterMs = LOST_AFTER_PINGS * (this.#pingEveryMs ?? PING_EVERY_MS);
+    const options = { signal, giveUpAfterMs: this.#giveUpAfterMs, lostAfterMs, after: NOT_NOW };
+    return await insist(options, (once) => ask({ signal: once }));
   }
 
   #signal({ signal }: CallOptions): AbortSignal {

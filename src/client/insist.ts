@@ -8,22 +8,29 @@ export type InsistOptions = {
   giveUpAfterMs: number;
   /** The errors after which to ask again. */
   after?: readonly ErrorCode[];
+  /** A question without an answer for so long was lost on its way; by default there is no end to waiting. */
+  lostAfterMs?: number;
 };
 
-/** Asks until there is an answer: again at once where it is null, after a pause where no gateway answered. */
-export async function insist<T>(options: InsistOptions, ask: () => Promise<T | null>): Promise<T> {
-  const { signal, giveUpAfterMs, after = ["unavailable"] } = options;
+/**
+ * Asks until there is an answer: again at once where it is null, after a pause where no gateway answered. A question
+ * may have arrived although its answer did not.
+ */
+export async function insist<T>(options: InsistOptions, ask: (signal: AbortSignal) => Promise<T | null>): Promise<T> {
+  const { signal, giveUpAfterMs, after = ["unavailable"], lostAfterMs } = options;
   const backoff = new Backoff(giveUpAfterMs);
   for (;;) {
+    const lost = lostAfterMs === undefined ? null : AbortSignal.timeout(lostAfterMs);
     try {
-      const answer = await ask();
+      const answer = await ask(lost === null ? signal : AbortSignal.any([signal, lost]));
       if (answer !== null) return answer;
       backoff.progress();
     } catch (thrown) {
       signal.throwIfAborted();
-      if (!(thrown instanceof GatewayError && after.includes(thrown.code))) throw thrown;
+      const isLost = lost?.aborted === true && thrown === lost.reason;
+      if (!isLost && !(thrown instanceof GatewayError && after.includes(thrown.code))) throw thrown;
       const pause = backoff.pause(Date.now());
-      if (pause === null) throw thrown;
+      if (pause === null) throw isLost ? new GatewayError("unavailable", "The gateway does not answer.") : thrown;
       await sleep(pause, signal);
     }
   }

@@ -51,8 +51,6 @@ export const PAGE_MAX_CHARS = 4_000_000;
 export const INPUT_TIMEOUT_SECONDS = 7 * 24 * 3_600;
 /** The longest that may be asked for: a session that waits costs its stored rows, and nobody answers after a year. */
 export const INPUT_TIMEOUT_MAX_SECONDS = 366 * 24 * 3_600;
-/** A link that was forwarded or forgotten is to end by itself. */
-export const LINK_MAX_SECONDS = INPUT_TIMEOUT_MAX_SECONDS;
 /** A link of ours is shorter, whatever the name of its user; what is longer need not be verified. */
 export const INPUT_LINK_MAX_CHARS = 2_000;
 /** The Messages API takes names of this length. */
@@ -126,8 +124,8 @@ export const CATCH_UP_SILENT_MS = 5_000;
 export const ACK_EVERY_BYTES = 256 * 1024;
 export const ACK_EVERY_MS = 1_000;
 
-/** The one line in which a process says what it wants of another that holds a session: a tool's result, at 6 bytes a character. */
-export const DOOR_REQUEST_MAX_BYTES = 6 * TOOL_RESULT_MAX_CHARS + 1_024;
+/** The one line in which a process says what it wants of another that holds a session: at most what it says over REST. */
+export const DOOR_REQUEST_MAX_BYTES = JSON_MAX_BYTES;
 /** Processes of one machine say it at once. */
 export const DOOR_REQUEST_TIMEOUT_MS = 5_000;
 

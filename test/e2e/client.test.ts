@@ -199,4 +199,65 @@ describe("a connection that does not last", () => {
     await expect(follow()).rejects.toMatchObject({ code: "unavailable" });
     await gateway.close();
   });
+
+  const LAMP = { name: "lamp", description: "Turns the lamp on.", input_schema: { type: "object" } };
+  const CALL_LAMP = { user_input: "Call lamp with {}, then call lamp with {}, then say 'done'" };
+
+  test("[CLIENT5] [CLIENT1] wherever it breaks, a tool is run once a call, and its result is given", async () => {
+    const budget = fc.integer({ min: 1, max: 2_500 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(budget, { minLength: 1, maxLength: 5 }), async (budgets) => {
+        await using proxy = await CuttingProxy.before(server.url);
+        const direct = new ExternalGateway({ baseUrl: server.url, token: server.token });
+        const { session_id } = await direct.createSession({ model: "demo", tools: [LAMP] });
+        proxy.budgets.push(...budgets);
+        const gateway = new ExternalGateway({ baseUrl: proxy.url, token: server.token });
+        let runs = 0;
+        const lamp = async () => {
+          proxy.cut();
+          // The answers to what comes next are lost.
+          proxy.budgets.push(1, 1, 1);
+          return `lit ${++runs}`;
+        };
+        const seen = await collect(gateway.execute(session_id, { ...CALL_LAMP, tools: { lamp } }));
+        expect(runs).toBe(2);
+        const results = seen.flatMap(({ type, data }) => (type === "TOOL_RESULT" ? [data.content_preview] : []));
+        expect(results).toEqual(["lit 1", "lit 2"]);
+        expect(entriesOf(seen)).toEqual(entriesOf(await logOf(session_id)));
+        await gateway.close();
+      }),
+      { numRuns: 4, examples: [[[1, 150, 300, 600, 1_200]]] },
+    );
+  });
+
+  test("[CLIENT5] a result that went into silence is given again, while the tool that follows is not run twice", async () => {
+    await using proxy = await CuttingProxy.before(server.url);
+    const gateway = new ExternalGateway({ baseUrl: proxy.url, token: server.token, pingEveryMs: 100 });
+    const { session_id } = await gateway.createSession({ model: "demo", tools: [LAMP] });
+    let runs = 0;
+    const lamp = () => {
+      proxy.silence();
+      return `lit ${++runs}`;
+    };
+    const seen = await collect(gateway.execute(session_id, { ...CALL_LAMP, tools: { lamp } }));
+    expect(runs).toBe(2);
+    expect(entriesOf(seen)).toEqual(entriesOf(await logOf(session_id)));
+    await gateway.close();
+  });
+
+  test("[CLIENT7] a result that cannot be given ends the iteration, and its tool is not run again", async () => {
+    const proxy = await CuttingProxy.before(server.url);
+    const gateway = new ExternalGateway({ baseUrl: proxy.url, token: server.token, giveUpAfterMs: 300 });
+    const { session_id } = await gateway.createSession({ model: "demo", tools: [LAMP] });
+    let runs = 0;
+    const lamp = async () => {
+      runs++;
+      await proxy[Symbol.asyncDispose]();
+      return "lit";
+    };
+    const executing = collect(gateway.execute(session_id, { ...CALL_LAMP, tools: { lamp } }));
+    await expect(executing).rejects.toMatchObject({ code: "unavailable" });
+    expect(runs).toBe(1);
+    await gateway.close();
+  });
 });
