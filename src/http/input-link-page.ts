@@ -145,8 +145,10 @@ function timeOf(timestamp: string): Html {
   return html`<time datetime="${timestamp}">${timestamp.slice(0, 16).replace("T", " ")} UTC</time>`;
 }
 
+/** A line feed right behind the tag is no part of the text, so one is put there for it to keep its own. */
 function shownText(text: string): Html {
-  return html`<pre tabindex="0" dir="auto">${visible(text)}</pre>`;
+  return html`<pre tabindex="0" dir="auto">
+${visible(text)}</pre>`;
 }
 
 /** Characters that would show a text in another order than it has, or not at all. */

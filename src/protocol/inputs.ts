@@ -2,15 +2,11 @@
 import { z } from "zod";
 import { time } from "./events.ts";
 import { inputId, turnId } from "./ids.ts";
-import { LINK_MAX_SECONDS, TOOL_RESULT_MAX_CHARS } from "./limits.ts";
+import { INPUT_TIMEOUT_MAX_SECONDS, TOOL_RESULT_MAX_CHARS } from "./limits.ts";
 import { wellFormedText } from "./text.ts";
-
-export const inputKind = z.enum(["approval", "question"]);
-export type InputKind = z.infer<typeof inputKind>;
 
 /** An answer: `allow` or `deny` to an approval, any text to a question. */
 export const inputResponseBody = z.strictObject({ response: wellFormedText().max(TOOL_RESULT_MAX_CHARS) });
-export type InputResponseBody = z.infer<typeof inputResponseBody>;
 
 /** What a client's tool came to. It is never cut: what is longer is refused. */
 export const toolResultBody = z.strictObject({
@@ -23,7 +19,7 @@ export type ToolResultBody = z.infer<typeof toolResultBody>;
 export const input = z.strictObject({
   input_id: inputId,
   turn_id: turnId,
-  kind: inputKind,
+  kind: z.enum(["approval", "question"]),
   message: z.string(),
   /** The call that waits. */
   tool_use_id: z.string(),
@@ -49,7 +45,7 @@ export type TakenToolResult = z.infer<typeof takenToolResult>;
 
 export const linkBody = z.strictObject({
   /** At most until the input's own deadline, which is the default. */
-  expires_in_seconds: z.int().min(1).max(LINK_MAX_SECONDS).optional(),
+  expires_in_seconds: z.int().min(1).max(INPUT_TIMEOUT_MAX_SECONDS).optional(),
 });
 
 /** A link that answers once. It is shown here and nowhere else. */

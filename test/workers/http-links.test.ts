@@ -318,7 +318,7 @@ test("[LINK8] [LINK7] a session that is gone, and settings that are not valid, a
 test("[LINK9] nothing that a model or a user wrote becomes a part of the page", async () => {
   const evil = `</pre></title><script>alert(1)</script><img src=x onerror='a'>"&amp;`;
   const title = `<b onclick="x">${evil}`;
-  const content = `${evil}\u202egnp.exe\u200b\u0000`;
+  const content = `\n${evil}\u202egnp.exe\u200b\u0000`;
   const call = `Call write with ${JSON.stringify({ path: "a.txt", content })}`;
   const options = [`"><script>alert(2)</script>`.slice(0, OPTION_MAX_CHARS)];
   const question = `Call ask_user with ${JSON.stringify({ question: evil, options })}`;
@@ -328,7 +328,11 @@ test("[LINK9] nothing that a model or a user wrote becomes a part of the page", 
     expect(page).toContain("&lt;script&gt;alert(");
     expect(page).toContain("&lt;b onclick=&quot;x&quot;&gt;");
     expect(page).not.toMatch(/<script|<img|<b /);
-    if (input === call) expect(page).toContain("\\u202egnp.exe\\u200b\\u0000");
+    if (input === call) {
+      expect(page).toContain("\\u202egnp.exe\\u200b\\u0000");
+      // A browser takes away the first line feed of a block, and leaves the text its own.
+      expect(page).toContain('<pre tabindex="0" dir="auto">\n\n&lt;/pre&gt;');
+    }
     for (const hiding of ["\u202e", "\u200b", "\0"]) expect(page).not.toContain(hiding);
     const asked = input === call ? "allow" : evil;
     const done = await (await decide(url, asked)).text();
