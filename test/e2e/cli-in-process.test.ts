@@ -108,6 +108,72 @@ describe("turnpike run without a gateway", () => {
   });
 });
 
+describe("what a turn asks for without a terminal", () => {
+  /** The arguments of the commands that are shown, such as `answer session_… input_… allow`. */
+  const shownIn = (stderr: string) =>
+    [...stderr.matchAll(/^ {4}turnpike (.+)$/gm)].map(([, args = ""]) => args.split(" "));
+
+  test("[CLI34] [CLI36] [CLI30] [CLI3] leaves it waiting, with the commands that answer it and go on", async () => {
+    const script = "At once: write 'a' to a.txt & write 'b' to b.txt, then ask 'Which?', then say 'end'";
+    const left = await cli.run(["run", script, "--approve", "ask", "--json"]);
+    const sessionId = sessionIn(left.stderr);
+    expect(left.code).toBe(4);
+    expect(linesOf(left.stdout).at(-1)).toMatchObject({ type: "STATUS", data: { status: "waiting" } });
+    const [allowA = [], denyA = [], , denyB = [], ...more] = shownIn(left.stderr);
+    expect([allowA[0], allowA[1], allowA[3], more]).toEqual(["answer", sessionId, "allow", []]);
+    expect(filesIn(cli.filesOf(sessionId))).toEqual({});
+    const listed = await cli.run(["sessions"]);
+    expect(listed.stdout).toContain(` waiting `);
+    expect(listed.stderr).toContain("needs an answer: turnpike resume ID");
+
+    expect(await cli.run(["answer", sessionId, "allow"])).toMatchObject({ code: 2, stdout: "" });
+    expect(await cli.run(allowA)).toMatchObject({ code: 4, stdout: "" });
+    expect(await cli.run(denyA)).toMatchObject({ code: 3, stderr: expect.stringContaining("(already_answered)") });
+    const denied = await cli.run(denyB);
+    expect(denied).toMatchObject({ code: 4, stderr: expect.stringContaining("\n  Which? (input_") });
+    expect(filesIn(cli.filesOf(sessionId))).toEqual({ "a.txt": "a" });
+    const ended = await cli.run(["answer", sessionId, "-"], { input: "blue\n" });
+    expect(ended).toMatchObject({ code: 0, stdout: "blueend" });
+    expect(await cli.run(["answer", sessionId, "x"])).toMatchObject({ code: 3, stdout: "" });
+  });
+
+  test("[CLI30] [CLI34] --approve answers approvals and no question", async () => {
+    const env = { GATEWAY_PERMISSIONS: '{"write":"ask"}' };
+    const script = "At once: write 'a' to a.txt & ask 'Which?'";
+    const allowed = await cli.run(["run", script, "--approve", "allow"], { env });
+    expect(allowed).toMatchObject({ code: 4, stdout: "" });
+    expect(allowed.stderr).toContain("\nAllow write a.txt? Yes, by --approve allow\nanswered by local: allow\n");
+    expect(shownIn(allowed.stderr)).toHaveLength(1);
+    const sessionId = sessionIn(allowed.stderr);
+    expect(filesIn(cli.filesOf(sessionId))).toEqual({ "a.txt": "a" });
+    expect(await cli.run(["run", "Say 'x'", "--session", sessionId], { env })).toMatchObject({ code: 4, stdout: "" });
+
+    // That session's permissions are the gateway's, which ask.
+    const asked = await cli.run(["run", "Write 'a' to a.txt"], { env });
+    const resumed = await cli.run(["resume", sessionIn(asked.stderr), "--approve", "deny"]);
+    expect([asked.code, resumed.code]).toEqual([4, 0]);
+    expect(resumed.stderr).toContain("Allow write a.txt? No, by --approve deny\n");
+    expect(filesIn(cli.filesOf(sessionIn(asked.stderr)))).toEqual({});
+  });
+
+  test("[CLI38] [CLI30] --direct follows the same settings, and an invalid one is wrong usage", async () => {
+    const direct = ["run", "Write 'a' to a.txt", "--direct"];
+    const run = (args: string[], GATEWAY_PERMISSIONS: string) =>
+      cli.run(args, { env: { TMPDIR: cli.root, GATEWAY_PERMISSIONS } });
+    const [asked, allowed, wrong] = await Promise.all([
+      run(direct, '{"write":"ask"}'),
+      run([...direct, "--approve", "allow"], '{"write":"ask"}'),
+      run(["run", "Say 'x'"], "[]"),
+    ]);
+    expect(asked.stderr).toContain("nobody answered in time: deny\n");
+    expect(allowed.stderr).toContain("Created a.txt");
+    expect(wrong).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^turnpike: GATEWAY_PERMISSIONS is not valid/),
+    });
+  });
+});
+
 describe("turnpike run --direct", () => {
   const folderIn = (stderr: string) => /^folder (.+)$/m.exec(stderr)?.[1] ?? "";
 

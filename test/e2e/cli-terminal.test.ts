@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 import { CommandLine, sessionIn } from "../support/command-line.ts";
 import type { RunningProcess } from "../support/run-process.ts";
 import { serveHttp } from "../support/serve-http.ts";
@@ -180,6 +181,19 @@ describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", 
     expect(answered.stderr).toMatch(/^answered; process \d+ \(turnpike resume\) goes on with it\n$/);
     expect(await resume.outcome()).toBe(0);
     expect(screen(resume)).toMatch(/\): \nanswered by local: allow\n {2}Created a.txt \(1 bytes\).\nend\ncomplete in /);
+  });
+
+  test("[CLI36] [LOCAL5] a run that is killed at its prompt waits, and goes on with the answer", async () => {
+    await using run = cli.startAtTerminal(["run", "Write 'a' to a.txt, then say 'end'", "--approve", "ask"]);
+    await asks(run);
+    const sessionId = sessionIn(screen(run));
+    const gateway = new InProcessGateway({ home: cli.home, models: {}, holder: "this test" });
+    const [, pid = ""] = /^process (\d+) /.exec(gateway.holderOf(sessionId) ?? "") ?? [];
+    await gateway.close();
+    process.kill(Number(pid), "SIGKILL");
+    await run.ended;
+    expect(await cli.run(["answer", sessionId, "allow"])).toMatchObject({ code: 0, stdout: "end" });
+    expect(cli.read(cli.filesOf(sessionId), "a.txt")).toBe("a");
   });
 
   test("[CLI33] Ctrl-C at the prompt cancels the turn", async () => {
