@@ -14,11 +14,12 @@ import {
   type TurnStore,
 } from "../engine/turn-store.ts";
 import { reachedLimit, type Spent, tokensOf } from "../protocol/budget.ts";
-import { readContext, writeContext } from "./context-table.ts";
+import { readContext } from "./context-table.ts";
 import type { LogWriter } from "./event-log.ts";
 import { iterationEnd } from "./iteration-end.ts";
 import type { LiveBlock } from "./live-block.ts";
 import { viewPending } from "./pending-inputs.ts";
+import { RoomMade } from "./room-made.ts";
 import { addSpending, addSpent, spendingOf, spentBefore, spentOf } from "./spending.ts";
 import { countSteers, takeSteer } from "./steers.ts";
 import { insertModelMessage, insertUserMessage, lastMessage, readTranscript } from "./transcript.ts";
@@ -33,9 +34,6 @@ export type StoredTurnOptions = TurnCallsOptions & {
   /** Called in the transaction that ends the turn, after its last event. What it returns is called once that is committed. */
   onEnd(writer: LogWriter): () => void;
 };
-
-/** The next call is the first of another request. */
-const ROOM_MADE = { make_room: 0, attempt: 1, retry_at: null, starts: 0 } satisfies Partial<TurnRow>;
 
 /** The stored side of the running turn: each write is one transaction, over rows and log alike. */
 export class StoredTurn implements TurnStore {
@@ -152,7 +150,7 @@ export class StoredTurn implements TurnStore {
     this.#commit((writer) => {
       const { sql } = this.#options;
       const turnId = this.#row.turn_id;
-      this.#tellClearedByModel(writer, step.clearedResults ?? 0);
+      this.#room(writer).noteClearedByModel(step.clearedResults ?? 0);
       writer.commitBlocks();
       const messageId = insertModelMessage(sql, turnId, step);
       this.#calls.tell(writer, step);
@@ -190,23 +188,17 @@ export class StoredTurn implements TurnStore {
     });
   }
 
-  clearResults({ upTo, results }: Clearing): void {
+  clearResults(clearing: Clearing): void {
     this.#commit((writer) => {
-      writeContext(this.#options.sql, { cleared_to: upTo });
-      const data = { status: "made_room" as const, by: "gateway" as const, cleared_results: results };
-      writer.append({ type: "STATUS", data }, this.#row.turn_id);
-      return ROOM_MADE;
+      this.#room(writer).clearResults(clearing);
+      return RoomMade.PROGRESS;
     });
   }
 
-  keepSummary({ upTo, turns, text }: Summary, used: ModelUse): void {
+  keepSummary(summary: Summary, used: ModelUse): void {
     this.#commit((writer) => {
-      // Of the calls that the model's server cleared, some are no longer sent.
-      const context = { summarised_to: upTo, summary: text, model: used.model, cleared_by_model: 0 };
-      writeContext(this.#options.sql, context);
-      const data = { status: "made_room" as const, by: "gateway" as const, summarised_turns: turns };
-      writer.append({ type: "STATUS", data }, this.#row.turn_id);
-      return { ...ROOM_MADE, ...this.#using(used) };
+      this.#room(writer).keepSummary(summary, used);
+      return { ...RoomMade.PROGRESS, ...this.#using(used) };
     });
   }
 
@@ -245,13 +237,8 @@ export class StoredTurn implements TurnStore {
     });
   }
 
-  /** The model's server clears by itself with each request anew; clients are told when it is more than before. */
-  #tellClearedByModel(writer: LogWriter, cleared: number): void {
-    const before = cleared === 0 ? 0 : readContext(this.#options.sql).cleared_by_model;
-    if (cleared <= before) return;
-    writeContext(this.#options.sql, { cleared_by_model: cleared });
-    const data = { status: "made_room" as const, by: "model" as const, cleared_results: cleared - before };
-    writer.append({ type: "STATUS", data }, this.#row.turn_id);
+  #room(writer: LogWriter): RoomMade {
+    return new RoomMade(this.#options.sql, writer, this.#row.turn_id);
   }
 
   /** What a call of a model used, be it that nothing came of it: it is paid for. */

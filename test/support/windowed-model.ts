@@ -48,9 +48,9 @@ export class WindowedModel implements Model {
     return known ? { tokens: room + MAX_TOKENS, clearsResults } : null;
   }
 
-  /** Whether the request fits. */
+  /** Whether the request fits, without the results that were to be cleared. */
   fits(request: ModelRequest): boolean {
-    return sizeOf(request) <= this.#options.room + MAX_TOKENS - request.max_tokens;
+    return sizeOf(seenOf(request).request) <= this.#options.room + MAX_TOKENS - request.max_tokens;
   }
 
   async *stream(request: ModelRequest, { signal }: { signal: AbortSignal }): AsyncGenerator<unknown> {
@@ -63,8 +63,31 @@ export class WindowedModel implements Model {
     if (!this.fits(request)) {
       throw new ModelError("invalid_request_error", "prompt is too long", { status: 400, tooLong: true });
     }
-    yield* request.purpose === "summary" ? answer([text(`Summary ${this.summaries.length}.`)]) : nextMessage(request);
+    const { cleared } = seenOf(request);
+    const events =
+      request.purpose === "summary" ? answer([text(`Summary ${this.summaries.length}.`)]) : nextMessage(request);
+    yield* cleared === 0 ? events : events.map((event) => tellCleared(event, cleared));
   }
+}
+
+/** What the model is shown of a request, and how many results were cleared for that. */
+function seenOf(request: ModelRequest): { request: ModelRequest; cleared: number } {
+  const { clearing, messages } = request;
+  if (clearing === undefined || sizeOf(request) < clearing.trigger) return { request, cleared: 0 };
+  const results = messages.flatMap(({ content }) => content.filter(({ type }) => type === "tool_result"));
+  const cleared = new Set(results.slice(0, -clearing.keep));
+  const seen = messages.map(({ role, content }) => ({
+    role,
+    content: content.map((block) => (cleared.has(block) ? { ...block, content: "" } : block)),
+  }));
+  return { request: { ...request, messages: seen }, cleared: cleared.size };
+}
+
+/** A message's end as the API sends it where it cleared results. */
+export function tellCleared(event: unknown, cleared_tool_uses: number): unknown {
+  if (typeof event !== "object" || event === null || !("type" in event) || event.type !== "message_delta") return event;
+  const edit = { type: "clear_tool_uses_20250919", cleared_tool_uses, cleared_input_tokens: 1 };
+  return { ...event, context_management: { applied_edits: [edit] } };
 }
 
 function sizeOf({ system, tools, messages }: ModelRequest): number {

@@ -12,7 +12,7 @@ import { text, thinking } from "../support/messages-script.ts";
 import { passTimeUntil } from "../support/pass-time.ts";
 import { requestFaults } from "../support/request-faults.ts";
 import { ALICE, SessionWorld, type WorldOptions } from "../support/session-world.ts";
-import { WindowedModel, type WindowedOptions } from "../support/windowed-model.ts";
+import { tellCleared, WindowedModel, type WindowedOptions } from "../support/windowed-model.ts";
 
 beforeEach(() => {
   // A process that dies has much to say about it.
@@ -66,10 +66,20 @@ describe("older results", () => {
 
   test("[ROOM8] are left to a model's server that clears them, and summaries to the gateway", async () => {
     const { model, world } = create({ room: FIXED + 1_600, clearsResults: true });
-    await world.run(says(1, 600, 600, 600, 600));
-    expect(model.steps.map(({ clearing }) => clearing?.keep)).toEqual([undefined, undefined, undefined, 2, 2]);
-    for (const tokens of [500, 500, 500]) await world.run(says(tokens));
-    expect(madeRoom(world)).toEqual([{ status: "made_room", by: "gateway", summarised_turns: 2 }]);
+    await world.run(says(1, 900, 900, 900, 900, 900, 900));
+    expect(model.steps.map(({ clearing }) => clearing?.keep)).toEqual([...Array(3), 2, 2, 2, 2]);
+    expect(model.steps.map(cleared)).toEqual(Array(7).fill(0));
+    const byModel = { status: "made_room", by: "model", cleared_results: expect.any(Number) };
+    expect(madeRoom(world)[0]).toEqual(byModel);
+    for (const tokens of [600, 600]) await world.run(says(tokens));
+    expect(madeRoom(world).at(-1)).toEqual({ status: "made_room", by: "gateway", summarised_turns: 1 });
+    expect(
+      madeRoom(world)
+        .slice(0, -1)
+        .every(({ by }) => by === "model"),
+    ).toBe(true);
+    expect(model.requests.every((request) => model.fits(request))).toBe(true);
+    expect(endsOf(world)).toEqual(["complete", "complete", "complete"]);
   });
 });
 
@@ -243,13 +253,8 @@ describe("a summary", () => {
 });
 
 test("[ROOM8] what a model's server cleared is told when it is more than before", async () => {
-  const clearing = (value: string, count: number) =>
-    answer([text(value)]).map((event) =>
-      typeof event === "object" && event !== null && "type" in event && event.type === "message_delta"
-        ? { ...event, context_management: { applied_edits: [{ type: "clear", cleared_tool_uses: count }] } }
-        : event,
-    );
-  const model = new HandModel([2, 2, 5, 0].map((count) => clearing("a", count)));
+  const clearing = (count: number) => answer([text("a")]).map((event) => tellCleared(event, count));
+  const model = new HandModel([2, 2, 5, 0].map(clearing));
   const world = new SessionWorld({ model });
   for (const input of ["1", "2", "3", "4"]) await world.run(input);
   expect(madeRoom(world)).toEqual([
@@ -276,14 +281,14 @@ test("[ROOM11] [ROOM12] any history and window come to requests that fit and tha
     fc.asyncProperty(
       fc.array(anyTurn, { minLength: 1, maxLength: 10 }),
       fc.integer({ min: 2_500, max: 4_000 }),
-      fc.boolean(),
-      async (turns, free, known) => {
-        const { model, world } = create({ room: FIXED + free, known });
+      fc.constantFrom({ known: false }, { clearsResults: true }, {}),
+      async (turns, free, options) => {
+        const { model, world } = create({ room: FIXED + free, ...options });
         for (const [tokens, sizes] of turns) await world.run(says(tokens, ...sizes));
         expect(endsOf(world)).toEqual(turns.map(() => "complete"));
         for (const request of model.requests) {
           expect(requestFaults(request.messages)).toEqual([]);
-          if (known) expect(model.fits(request)).toBe(true);
+          if (!("known" in options)) expect(model.fits(request)).toBe(true);
         }
       },
     ),

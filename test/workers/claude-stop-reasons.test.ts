@@ -197,17 +197,23 @@ describe("a message that ends with", () => {
 
 describe("a model whose window is full", () => {
   const FULL = message([text("So")], { stopReason: "model_context_window_exceeded" });
-  const calls = ["one", "two", "three"].map((id) => toolUse(id, "list", {}));
+  const content = "Many words. ".repeat(100);
+  const calls = [
+    toolUse("zero", "write", { path: "a.txt", content }),
+    ...["one", "two", "three"].map((id) => toolUse(id, "read", { path: "a.txt" })),
+  ];
 
   it("[MODEL18] is asked once more with older results left out", async () => {
     const scene = await createClaudeScene([...calls.map((call) => message([call])), FULL, HELLO]);
     expect(await scene.run("Look")).toMatchObject({ status: "complete", response_text: "Hello." });
-    const [full, less] = await Promise.all([3, 4].map((number) => scene.claude.request(number)));
+    const [full, less] = await Promise.all([4, 5].map((number) => scene.claude.request(number)));
     const cleared = less?.messages.flatMap(({ content }, i) =>
       JSON.stringify(content) === JSON.stringify(full?.messages[i]?.content) ? [] : [content],
     );
     expect(cleared).toEqual([
-      [{ type: "tool_result", tool_use_id: "one", content: expect.stringContaining("cleared") }],
+      ...["zero", "one"].map((id) => [
+        { type: "tool_result", tool_use_id: id, content: expect.stringContaining("cleared") },
+      ]),
     ]);
     expect(less).toEqual({ ...full, messages: expect.any(Array) });
     const log = await scene.log();
@@ -222,7 +228,7 @@ describe("a model whose window is full", () => {
 
   it("[MODEL18] fails the turn when that does not help", async () => {
     const scene = await createClaudeScene([...calls.map((call) => message([call])), FULL, FULL]);
-    expect(await scene.run("Look")).toMatchObject({ status: "failed", tool_calls: 3 });
+    expect(await scene.run("Look")).toMatchObject({ status: "failed", tool_calls: 4 });
     const log = await scene.log();
     expect(dataOf(log, "ERROR")).toMatchObject([{ code: "model_context_window_exceeded", retryable: false }]);
     expect(endOf(log)).toMatchObject({ stop_reason: "model_context_window_exceeded" });
