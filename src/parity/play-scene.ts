@@ -3,6 +3,7 @@ import { hexSha256 } from "../protocol/sha256.ts";
 import { firstDifference } from "./compare/differences.ts";
 import { type FileSeen, type Observation, turnsIn } from "./compare/observation.ts";
 import type {
+  Asked,
   Conversation,
   EntryPoint,
   OpenOptions,
@@ -116,6 +117,8 @@ async function playStep(conversation: Conversation, step: Step): Promise<Played[
       return [];
     case "say":
       return [await sayAndCancel(conversation, step)];
+    case "answer":
+      return [await sayAndReply(conversation, step)];
     case "queue":
       return await queue(conversation, step);
     case "interrupt":
@@ -130,6 +133,19 @@ async function sayAndCancel(conversation: Conversation, step: Extract<Step, { do
   const cancelling = meanwhile(() => conversation.cancel());
   const said = await conversation.say(prompt, { resultOnly, ...(cancel ? { onToolCall: cancelling.begin } : {}) });
   await cancelling.settled();
+  return said;
+}
+
+async function sayAndReply(
+  conversation: Conversation,
+  { prompt, replies }: Extract<Step, { do: "answer" }>,
+): Promise<Said> {
+  const replying = meanwhile(async (asked: readonly Asked[]) => {
+    const open = asked.map((one, i) => ({ one, reply: replies[i] ?? "" }));
+    for (const { one, reply } of open.reverse()) await conversation.reply(one, reply);
+  });
+  const said = await conversation.say(prompt, { onWaiting: replying.begin });
+  await replying.settled();
   return said;
 }
 
@@ -160,11 +176,11 @@ async function steer(conversation: Conversation, messages: TwoMessages): Promise
 }
 
 /** Something that is done while something else is waited for; what it throws is thrown when it is asked for. */
-function meanwhile(act: () => Promise<void>) {
+function meanwhile<Told extends unknown[] = []>(act: (...told: Told) => Promise<void>) {
   let outcome: Promise<{ thrown: unknown } | null> = Promise.resolve(null);
   return {
-    begin(): void {
-      outcome = act().then(
+    begin(...told: Told): void {
+      outcome = act(...told).then(
         () => null,
         (thrown: unknown) => ({ thrown }),
       );
@@ -216,13 +232,14 @@ function joined(shown: readonly Shown[]): Shown {
   });
 }
 
-/** The lines in which a client says how long something takes, and nothing else: a text of the model's stays as it is. */
+/** The lines in which a client says how long something takes, or who did it, and nothing else: a text of the model's stays as it is. */
 const LINES: readonly RegExp[] = [
   /^(trying again in )\d+\.\d( s \()/gm,
   /^((?:complete|failed|cancelled|refused|max_iterations|budget_exceeded)(?: \(\w+\))? in )\d+\.\d( s, )/gm,
+  /^(answered by )\S+?(: )/gm,
 ];
 
-/** What was shown without how long things took. */
+/** What was shown without how long things took, and without whose token answered. */
 export function maskTimes({ stdout, stderr }: Shown): Shown {
   return { stdout, stderr: LINES.reduce((text, line) => text.replace(line, "$1#$2"), stderr) };
 }

@@ -4,10 +4,6 @@ import { resultOfEvents } from "./compare/result-of-events.ts";
 import { DEMO, type ParityReport } from "./run-parity.ts";
 import { BASELINE, MANY_TURNS, REGRESSION } from "./scenes.ts";
 
-/** Types that the contract has a place for, and that nothing sends so far. */
-const PLANNED_TYPES = ["AUTH_REQUIRED"] as const;
-const NOT_THERE_YET = "not there yet";
-
 const NAMED_SCENES: readonly string[] = [BASELINE, REGRESSION, MANY_TURNS];
 
 /** What is compared beside events, in the words of the table. */
@@ -25,18 +21,12 @@ export function reportTable(report: ParityReport): { heads: string[]; rows: stri
         row(name, (entry) => cellOf(report, entry, ({ scene }) => scene === name, inScene(name))),
       ),
       ...types.map((type) => row(type, (entry) => cellOf(report, entry, ({ check }) => check === type, brings(type)))),
-      ...plannedTypes().map((type) => [type, NOT_THERE_YET]),
       ...OTHER_CHECKS.map((name) =>
         row(name, (entry) => cellOf(report, entry, ({ check }) => check === name, gives(name))),
       ),
       row("seconds", (entry) => secondsOf(report, entry)),
     ],
   };
-}
-
-function plannedTypes(): string[] {
-  const known: ReadonlySet<string> = new Set(EVENT_TYPES);
-  return PLANNED_TYPES.filter((type) => !known.has(type));
 }
 
 function cellOf(

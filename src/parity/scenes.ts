@@ -1,3 +1,5 @@
+import type { CreateSessionBody } from "../protocol/rest.ts";
+
 /** One thing that happens in a scene. */
 export type Step =
   /** A turn; with `cancel` it is cancelled at its first tool call. `resultOnly`: asked for its result, not its events. */
@@ -8,6 +10,11 @@ export type Step =
   | { do: "interrupt"; behind: string; prompt: string }
   /** A message that joins a turn while its first tool call runs. */
   | { do: "steer"; behind: string; prompt: string }
+  /**
+   * A turn that asks for several things at once, the people's before the clients'. They are replied to from the last to
+   * the first, for the first lets the turn go on.
+   */
+  | { do: "answer"; prompt: string; replies: readonly string[] }
   /** A client writes a file. */
   | { do: "put"; path: string; text: string };
 
@@ -15,6 +22,8 @@ export type Step =
 export type Scene = {
   name: string;
   steps: readonly Step[];
+  /** What its session is created with. */
+  session?: Pick<CreateSessionBody, "permissions" | "tools">;
   /** What clients show has the text of thinking. */
   thinking?: true;
   /** A replay is not what was seen live: something was discarded, or happened outside turns. */
@@ -133,6 +142,21 @@ export const SCENES: readonly Scene[] = [
     steps: [{ do: "steer", behind: "Say 'begun', then wait 4 seconds, then say 'never'", prompt: "Say 'instead'" }],
   },
   {
+    name: "approval",
+    session: {
+      permissions: { write: "ask" },
+      tools: [{ name: "look_up", description: "Looks something up", input_schema: { type: "object" } }],
+    },
+    steps: [
+      {
+        do: "answer",
+        prompt:
+          "At once: Write 'yes' to work_products/yes.txt & Write 'no' to no.txt & Ask 'Which colour?' & List . & Call look_up with {\"of\": \"tea\"}",
+        replies: ["allow", "deny", "blue", "It is warm."],
+      },
+    ],
+  },
+  {
     name: "client's file",
     steps: [
       say("Write 'from the agent' to shared.txt"),
@@ -144,7 +168,7 @@ export const SCENES: readonly Scene[] = [
   { name: MANY_TURNS, steps: LONG_JOB },
 ];
 
-const TURNS: Readonly<Record<Step["do"], number>> = { say: 1, queue: 2, interrupt: 2, steer: 1, put: 0 };
+const TURNS: Readonly<Record<Step["do"], number>> = { say: 1, queue: 2, interrupt: 2, steer: 1, answer: 1, put: 0 };
 
 /** How many turns a scene has. */
 export function turnsOf({ steps }: Scene): number {

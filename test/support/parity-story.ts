@@ -137,3 +137,28 @@ export function observed(
 export function showed(entry: string, shown: Shown): Observation {
   return { ...observed(entry, []), views: [], shown: { live: shown, replay: null } };
 }
+
+/** A question, which is answered by the user of the session. */
+export function askedQuestion({ session, user, at }: Circumstances, response: string): NewEvent[] {
+  const input_id = session.replace("session", "input");
+  const time_offset = (at % 100) / 10;
+  const tool_use_id = "toolu_2";
+  const input = { question: "Which colour?" };
+  const expires_at = new Date(at + 7_000).toISOString();
+  return [
+    { type: "TOOL_CALL", data: { id: tool_use_id, name: "ask_user", input, executor: "gateway", time_offset } },
+    {
+      type: "AUTH_REQUIRED",
+      data: { input_id, kind: "question", message: input.question, tool_use_id, expires_at, default: null },
+    },
+    { type: "STATUS", data: { status: "waiting", input_ids: [input_id] } },
+    { type: "STATUS", data: { status: "answered", input_id, response, user_id: user, via: "token" } },
+    {
+      type: "TOOL_RESULT",
+      data: {
+        ...{ tool_use_id, is_error: false, content_preview: response, content_size: response.length },
+        ...{ duration_seconds: time_offset, time_offset },
+      },
+    },
+  ];
+}

@@ -4,6 +4,7 @@ import { compare } from "../../src/parity/compare/compare.ts";
 import type { Observation } from "../../src/parity/compare/observation.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import {
+  askedQuestion,
   type Block,
   type Circumstances,
   circumstances,
@@ -65,6 +66,21 @@ describe("events", () => {
       fc.property(blocks, scopes, (all, scope) => {
         expect(compareThree(threeOf(all), scope)).toEqual([]);
       }),
+    );
+  });
+
+  test("[PARITY2] [ASK11] what is asked is compared, but for its ids, its deadline and who answered", () => {
+    const asking = (letter: string, response = "blue") => {
+      const place = circumstances(letter);
+      return observed(letter, tell(askedQuestion(place, response), place));
+    };
+    expect(compare([asking("A"), asking("B"), asking("C")])).toEqual([]);
+    const told = compare([asking("A"), asking("B"), asking("C", "blew")]).map(({ entry, check }) => [entry, check]);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        ["C", "STATUS"],
+        ["C", "TOOL_RESULT"],
+      ]),
     );
   });
 

@@ -200,7 +200,8 @@ describe("a comparison of nothing", () => {
     });
     expect(refused("direct")).toMatchObject({
       exitCode: 2,
-      message: "Fewer than two paths play any scene (direct: no other path plays it; direct: it keeps no session).",
+      message:
+        "Fewer than two paths play any scene (direct: no other path plays it; direct: it keeps no session; direct: nobody is asked).",
     });
     expect(refused("nothing")).toMatchObject({
       exitCode: 2,

@@ -4,7 +4,13 @@ import type { Event, EventType } from "../../protocol/events.ts";
 export type NormalEvent = { seq: number; type: EventType; turn: string | null; data: Record<string, unknown> };
 
 /** Fields of an event's data that say when, or how long. A trace id is a turn's id in other letters. */
-const TIMES: ReadonlySet<string> = new Set(["time_offset", "duration_seconds", "delay_seconds", "trace_id"]);
+const TIMES: ReadonlySet<string> = new Set([
+  "time_offset",
+  "duration_seconds",
+  "delay_seconds",
+  "trace_id",
+  "expires_at",
+]);
 
 const IDS = /\b(session|turn|input|stage|space|token)_[0-7][0-9A-HJKMNP-TV-Z]{25}(?![0-9A-Za-z])/g;
 
@@ -24,7 +30,8 @@ export function normalise(events: readonly Event[]): NormalEvent[] {
 
 function normalField(key: string, value: unknown, names: Names): unknown {
   if (TIMES.has(key)) return `<${key}>`;
-  if (key === "user_id" || key === "workspace") return names.of(key, String(value));
+  // Where nobody answered in time, nobody is named.
+  if (value !== null && (key === "user_id" || key === "workspace")) return names.of(key, String(value));
   return names.inJson(value);
 }
 

@@ -76,6 +76,10 @@ class CommandLineConversation implements Conversation {
     this.#seen.interrupt();
   }
 
+  async reply(): Promise<void> {
+    throw new Error("Without a terminal a command leaves when its turn waits.");
+  }
+
   async put(path: string, bytes: Uint8Array): Promise<void> {
     const options = { signal: this.#signal, input: bytes };
     await Promise.all(this.#ids().map((id) => runToSuccess(this.#program, ["files", "put", id, "-", path], options)));

@@ -18,8 +18,10 @@ export type RunDirect = (
 export function directEntryPoint(runDirect: RunDirect): EntryPoint {
   return {
     name: "direct",
-    leavesOut: (scene) =>
-      turnsOf(scene) === 1 && scene.steps.every((step) => step.do === "say") ? null : "it keeps no session",
+    leavesOut: (scene) => {
+      if (scene.steps.some((step) => step.do === "answer")) return "nobody is asked";
+      return turnsOf(scene) === 1 && scene.steps.every((step) => step.do === "say") ? null : "it keeps no session";
+    },
     open: async (options) =>
       new DirectConversation(runDirect, await mkdtemp(join(tmpdir(), "turnpike-parity-")), options),
   };
@@ -52,6 +54,10 @@ class DirectConversation implements Conversation {
 
   async cancel(): Promise<void> {
     this.#cancelling.abort();
+  }
+
+  async reply(): Promise<void> {
+    throw new Error("Nobody is asked.");
   }
 
   async put(): Promise<void> {

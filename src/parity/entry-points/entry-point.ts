@@ -32,11 +32,16 @@ export type Said = {
   shown: Shown | null;
 };
 
+/** Something that a turn waits for. */
+export type Asked = { kind: "input" | "tool"; id: string };
+
 export type SayOptions = {
   /** Called when the turn's first tool call is seen. */
   onToolCall?: () => void;
   /** Called when the turn is seen to wait in the queue. */
   onQueued?: () => void;
+  /** Called when the turn is first seen to wait, with all that it waits for: the people's, then the clients'. */
+  onWaiting?: (asked: readonly Asked[]) => void;
   /** What becomes of the message, where a turn runs. */
   onBusy?: "interrupt" | "steer";
   /** The result is all that is wanted, where this way can do without the events. */
@@ -49,6 +54,8 @@ export type Conversation = {
   say(prompt: string, options: SayOptions): Promise<Said>;
   /** Cancels the turn that runs. */
   cancel(): Promise<void>;
+  /** Answers what a turn waits for, or gives the result that it waits for. */
+  reply(asked: Asked, content: string): Promise<void>;
   /** Writes a file, as a client does. */
   put(path: string, bytes: Uint8Array): Promise<void>;
   /** The ways beside `say` in which the session's log is seen, when its last turn has ended. */

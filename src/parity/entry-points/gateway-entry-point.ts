@@ -1,6 +1,6 @@
 import type { Gateway } from "../../client/gateway.ts";
 import type { Event } from "../../protocol/events.ts";
-import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
+import type { Asked, Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
 import { FollowedLog, leavingWith } from "./followed-log.ts";
 import { signalsOf } from "./signals-of.ts";
 
@@ -11,7 +11,7 @@ export function gatewayEntryPoint(name: string, gateway: Gateway): EntryPoint {
     leavesOut: () => null,
     open: async (options) => {
       // Without the signal: of a session whose making is broken off nobody knows the id.
-      const { session_id } = await gateway.createSession({ model: options.model });
+      const { session_id } = await gateway.createSession({ model: options.model, ...options.scene.session });
       return new GatewayConversation(gateway, session_id, options);
     },
   };
@@ -47,6 +47,11 @@ class GatewayConversation implements Conversation {
 
   async cancel(): Promise<void> {
     await this.#gateway.cancel(this.#sessionId, this.#options);
+  }
+
+  async reply({ kind, id }: Asked, content: string): Promise<void> {
+    if (kind === "input") await this.#gateway.answer(this.#sessionId, id, content, this.#options);
+    else await this.#gateway.giveToolResult(this.#sessionId, id, { content }, this.#options);
   }
 
   async put(path: string, bytes: Uint8Array): Promise<void> {

@@ -2,8 +2,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { readAnswer, readError } from "../../client/http.ts";
 import type { Event } from "../../protocol/events.ts";
 import { WAIT_MAX_SECONDS } from "../../protocol/limits.ts";
-import { type SubmitTurnBody, type TurnResult, turnResult } from "../../protocol/rest.ts";
-import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
+import { hasEnded, resultOf, type SubmitTurnBody, type TurnResult, turn, turnResult } from "../../protocol/rest.ts";
+import type { Asked, Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
 import { type Address, RestSession } from "./rest-session.ts";
 import { signalsOf } from "./signals-of.ts";
 
@@ -45,6 +45,10 @@ class RestConversation implements Conversation {
     return this.#session.cancel();
   }
 
+  reply(asked: Asked, content: string): Promise<void> {
+    return this.#session.reply(asked, content);
+  }
+
   put(path: string, bytes: Uint8Array): Promise<void> {
     return this.#session.put(path, bytes);
   }
@@ -72,12 +76,24 @@ class RestConversation implements Conversation {
     });
     if (!response.ok) throw await readError(response);
     if (response.status !== 200) throw new Error(`the turn did not end within ${WAIT_MAX_SECONDS} s`);
-    return await readAnswer(turnResult, response);
+    const result = await readAnswer(turnResult, response);
+    return result.status === "waiting" ? await this.#resultOf(result.turn_id) : result;
+  }
+
+  /** The result of a turn that waited for somebody, once it has ended. */
+  async #resultOf(turnId: string): Promise<TurnResult> {
+    const path = `${this.#session.path}/turns/${turnId}`;
+    for (;;) {
+      const found = await this.#session.http.call(turn, { method: "GET", path, signal: this.#signal });
+      if (hasEnded(found.status)) return resultOf(found);
+      await pause(POLL_EVERY_MS);
+    }
   }
 
   /** Looks at the log again and again from here on, where somebody wants to know what happens meanwhile. */
   async #watch(options: SayOptions, ended: AbortSignal): Promise<{ done: Promise<void> }> {
-    if (options.onToolCall === undefined && options.onQueued === undefined) return { done: Promise.resolve() };
+    if (options.onToolCall === undefined && options.onQueued === undefined && options.onWaiting === undefined)
+      return { done: Promise.resolve() };
     const from = (await this.#session.read()).last_seq;
     return { done: this.#poll(from, signalsOf(options), ended) };
   }

@@ -1,8 +1,9 @@
 import { type Fetch, HttpClient, readBytes, readError } from "../../client/http.ts";
 import type { Event } from "../../protocol/events.ts";
+import { answeredInput, takenToolResult } from "../../protocol/inputs.ts";
 import { API_BASE, filePath } from "../../protocol/paths.ts";
 import { cancelled, eventPage, fileInfo, filePage, type Session, session } from "../../protocol/rest.ts";
-import type { OpenOptions } from "./entry-point.ts";
+import type { Asked, OpenOptions } from "./entry-point.ts";
 
 /** Where a gateway is, and whom it is told is asking. */
 export type Address = { baseUrl: string; token: string };
@@ -29,7 +30,7 @@ export class RestSession {
   static async open<T>(
     { baseUrl, token }: Address,
     agent: string,
-    { model, signal }: OpenOptions,
+    { model, signal, scene }: OpenOptions,
     begin: (session: RestSession) => T | Promise<T>,
   ): Promise<T> {
     const asAgent: Fetch = (url, init) => {
@@ -39,7 +40,7 @@ export class RestSession {
     };
     const http = new HttpClient(baseUrl, token, asAgent);
     // Without the signal: of a session whose making is broken off nobody knows the id.
-    const made = await http.call(session, { method: "POST", path: "/sessions", body: { model } });
+    const made = await http.call(session, { method: "POST", path: "/sessions", body: { model, ...scene.session } });
     const opened = new RestSession(http, made.session_id, signal);
     try {
       return await begin(opened);
@@ -74,6 +75,17 @@ export class RestSession {
 
   async cancel(): Promise<void> {
     await this.http.call(cancelled, { method: "POST", path: `${this.path}/cancel`, signal: this.#signal });
+  }
+
+  async reply({ kind, id }: Asked, content: string): Promise<void> {
+    const request = { method: "POST", signal: this.#signal } as const;
+    if (kind === "input") {
+      const path = `${this.path}/inputs/${id}`;
+      await this.http.call(answeredInput, { ...request, path, body: { response: content } });
+    } else {
+      const path = `${this.path}/tool_results/${id}`;
+      await this.http.call(takenToolResult, { ...request, path, body: { content } });
+    }
   }
 
   async put(path: string, bytes: Uint8Array): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Event } from "../../protocol/events.ts";
-import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
+import type { Asked, Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
 import { readEventStream } from "./event-stream.ts";
 import { FollowedLog, leavingWith } from "./followed-log.ts";
 import { type Address, RestSession } from "./rest-session.ts";
@@ -47,6 +47,10 @@ class SseConversation implements Conversation {
 
   cancel(): Promise<void> {
     return this.#session.cancel();
+  }
+
+  reply(asked: Asked, content: string): Promise<void> {
+    return this.#session.reply(asked, content);
   }
 
   put(path: string, bytes: Uint8Array): Promise<void> {

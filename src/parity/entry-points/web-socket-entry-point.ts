@@ -1,4 +1,4 @@
-import type { Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
+import type { Asked, Conversation, EntryPoint, OpenOptions, Said, SayOptions, View } from "./entry-point.ts";
 import { FollowedLog, leavingWith } from "./followed-log.ts";
 import { FrameSocket } from "./frame-socket.ts";
 import { type Address, RestSession } from "./rest-session.ts";
@@ -56,6 +56,17 @@ class WebSocketConversation implements Conversation {
 
   async cancel(): Promise<void> {
     this.#frames.send({ type: "cancel" });
+  }
+
+  /** Nothing is said to a frame that was taken. */
+  async reply({ kind, id }: Asked, content: string): Promise<void> {
+    const pong = `reply ${id}`;
+    const taken = this.#frames.answer("pong", pong);
+    if (kind === "input")
+      this.#frames.send({ type: "input_response", data: { input_id: id, response: content }, id: pong });
+    else this.#frames.send({ type: "tool_result", data: { tool_use_id: id, content }, id: pong });
+    this.#frames.send({ type: "ping", id: pong });
+    await taken;
   }
 
   put(path: string, bytes: Uint8Array): Promise<void> {
