@@ -131,8 +131,9 @@ export function testWaitingGateway(withGateway: WithGateway) {
               expect(call).toMatchObject({ status: "rejected", reason: { code: "not_found" } });
             }
           }
+          // It is no client's tool.
           const given = gateway.giveToolResult(id, tool_use_id, { content: "x" });
-          await expect(given).rejects.toMatchObject({ code: "session_busy" });
+          await expect(given).rejects.toMatchObject({ code: "not_found" });
           await gateway.answer(id, input_id, "deny");
         });
         expect(endOf(events)).toEqual(["complete"]);
@@ -232,7 +233,7 @@ export function testWaitingGateway(withGateway: WithGateway) {
       }),
     );
 
-    test("[CLIENT2] one that must be allowed is run once it is, and one that was not is not", () =>
+    test("[CLIENT2] [ASK17] one that must be allowed is run once it is, and one that was not is not", () =>
       withSession({ ...HAS_TOOLS, permissions: { lamp: "ask" } }, async (gateway, id) => {
         const user_input = 'Call lamp with {"n":1}, then call lamp with {"n":2}';
         const lamp = noting(() => "lit");
@@ -242,6 +243,9 @@ export function testWaitingGateway(withGateway: WithGateway) {
           if (!isWaiting(event)) continue;
           for (const { input_id, kind } of askedBy(await gateway.resumeSession(id))) {
             if (kind !== "approval") continue;
+            const { tool_use_id } = await gateway.input(id, input_id);
+            const early = gateway.giveToolResult(id, tool_use_id, { content: "lit" });
+            await expect(early).rejects.toMatchObject({ code: "session_busy" });
             await gateway.answer(id, input_id, lamp.calls.length === 0 ? "allow" : "deny");
           }
         }
