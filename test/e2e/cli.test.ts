@@ -113,6 +113,10 @@ describe("turnpike run", () => {
     [["resume"], "turnpike: Which session?"],
     [["resume", "a", "--after", "x"], "turnpike: --after must be"],
     [["resume", "a", "--after", "1", "--all"], "turnpike: --after does not go with --all."],
+    [["answer", "a"], "turnpike: Which answer?"],
+    [["link", "a"], "turnpike: Which input?"],
+    [["link", "a", "b", "--expires", "soon"], "turnpike: --expires must be"],
+    [["run", "a", "--approve", "yes"], "turnpike: --approve must be ask, allow or deny"],
     [["cancel", "a", "b"], "turnpike: Unexpected argument 'b'"],
     [["rm", "a"], "turnpike: Without a terminal to ask at, turnpike rm needs --yes."],
     [["files"], "turnpike: turnpike files needs ls, get or put"],
@@ -192,6 +196,45 @@ describe("the commands on a gateway's sessions", () => {
     expect((await turnpike(["sessions", "--limit", "1"])).stdout).toContain(sessionId);
     expect(await turnpike(["rm", sessionId, "--yes"])).toEqual({ code: 0, stdout: "", stderr: "" });
     expect((await turnpike(["sessions", "--limit", "1"])).stdout).not.toContain(sessionId);
+  });
+});
+
+describe("what a turn of a gateway's session asks for", () => {
+  test("[CLI34] [CLI36] [CLI37] is answered by a command, by resume, or by a link, and the turn goes on there", async () => {
+    const left = await turnpike([
+      "run",
+      "Write 'a' to a.txt, then ask 'Which?'",
+      "--model",
+      "demo",
+      "--approve",
+      "ask",
+    ]);
+    expect({ code: left.code, stdout: left.stdout }).toEqual({ code: 4, stdout: "" });
+    const sessionId = sessionIn(left.stderr);
+    const [, inputId = ""] = / (input_\w+) allow$/m.exec(left.stderr) ?? [];
+    const link = await turnpike(["link", sessionId, inputId, "--expires", "60"]);
+    expect(link).toMatchObject({ code: 0, stdout: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/\S+\n$/) });
+    const page = await fetch(link.stdout.trim());
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining("a.txt")]);
+    const resumed = await turnpike(["resume", sessionId, "--approve", "allow"]);
+    expect(resumed).toMatchObject({ code: 4, stderr: expect.stringContaining("Created a.txt") });
+    expect(await turnpike(["answer", sessionId, "blue"])).toEqual({ code: 0, stdout: "", stderr: "answered\n" });
+    expect(await turnpike(["resume", sessionId])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^blue/) });
+    expect(await turnpike(["link", sessionId, inputId])).toMatchObject({ code: 3 });
+  });
+
+  test("[CLI34] [CLI39] for a client's tool it leaves as well, and says which", async () => {
+    const headers = { authorization: `Bearer ${server.token}`, "content-type": "application/json" };
+    const tools = [{ name: "lookup", description: "Looks it up.", input_schema: { type: "object" } }];
+    const body = JSON.stringify({ model: "demo", tools });
+    const made = await fetch(`${server.url}/api/v1/sessions`, { method: "POST", headers, body });
+    const { session_id } = session.parse(await made.json());
+    const { code, stderr } = await turnpike(["run", "Call lookup with {}", "--session", session_id]);
+    expect(code).toBe(4);
+    expect(stderr).toContain("lookup (a client's) {}\n");
+    expect(stderr).toMatch(
+      /\nturnpike: the turn waits for a client's tool; .*\n {2}a client must run lookup \(\S+\)\n$/,
+    );
   });
 });
 
