@@ -1,6 +1,7 @@
 import { toGatewayError } from "../protocol/errors.ts";
 import type { ClientFrame } from "../protocol/frames.ts";
-import { type Principal, requireScope } from "../protocol/principal.ts";
+import { type Principal, requireScope, type Scope } from "../protocol/principal.ts";
+import type { Admission, Message } from "./admission.ts";
 import type { Session } from "./session.ts";
 import { errorFrame, parseClientFrame } from "./socket-frames.ts";
 import type { Sockets } from "./sockets.ts";
@@ -9,12 +10,14 @@ import type { Sockets } from "./sockets.ts";
  * Does what a client's frame asks for. Whatever is wrong with it is answered with an `error` frame; the socket stays
  * open.
  *
+ * @param admission what a frame has to pass that does something
  * @param findSession the session as this principal may see it; throws GatewayError `not_found`
  */
 export async function takeFrame(
   sockets: Sockets,
   socket: WebSocket,
   message: string | ArrayBuffer,
+  admission: Admission,
   findSession: (asking: Principal) => Session,
 ): Promise<void> {
   let id: ClientFrame["id"];
@@ -22,11 +25,35 @@ export async function takeFrame(
     const frame = parseClientFrame(message);
     id = frame.id;
     const asking = sockets.principalOf(socket);
-    await obey(sockets, socket, frame, asking, findSession(asking));
+    const scope = scopeFor(frame);
+    if (scope === null) return await obey(sockets, socket, frame, asking, findSession(asking));
+    requireScope(asking, scope);
+    await admission.frame(asking, messageOf(frame), (session) => obey(sockets, socket, frame, asking, session));
   } catch (thrown) {
     if (toGatewayError(thrown).code === "internal") console.error("frame:", thrown);
     sockets.reply(socket, errorFrame(thrown, id));
   }
+}
+
+/** The scope that a frame needs which does something; null for one that does nothing to the session. */
+function scopeFor({ type }: ClientFrame): Scope | null {
+  switch (type) {
+    case "execute":
+    case "cancel":
+    case "tool_result":
+      return "write";
+    case "input_response":
+      return "approve";
+    case "ack":
+    case "ping":
+      return null;
+  }
+}
+
+function messageOf(frame: ClientFrame): Message | null {
+  if (frame.type !== "execute") return null;
+  const { idempotency_key = null, ...body } = frame.data;
+  return { body, key: idempotency_key };
 }
 
 async function obey(
@@ -46,23 +73,19 @@ async function obey(
       sockets.acknowledge(socket, frame.data.cursor);
       return;
     case "cancel":
-      requireScope(asking, "write");
       await session.cancel(frame.data?.turn_id);
       return;
     case "input_response": {
-      requireScope(asking, "approve");
       const { input_id, response } = frame.data;
       session.answer(asking, input_id, response, "token");
       return;
     }
     case "tool_result": {
-      requireScope(asking, "write");
       const { tool_use_id, ...result } = frame.data;
       session.takeResult(asking, tool_use_id, result);
       return;
     }
     case "execute": {
-      requireScope(asking, "write");
       sockets.checkRoom(socket);
       const { idempotency_key = null, ...body } = frame.data;
       const { turn_id } = session.submit(asking, body, idempotency_key, (accepted) => {

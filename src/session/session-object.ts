@@ -1,7 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { indexSession, removeFromIndex } from "../catalog/sessions-index.ts";
 import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
-import type { Sql } from "../engine/ports.ts";
+import { createTurnLeases } from "../catalog/turn-leases.ts";
+import type { Host, Sql } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
 import type { ToolResultBody } from "../protocol/inputs.ts";
@@ -9,15 +10,15 @@ import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import type { PatchSessionBody, Session as SessionView, SubmitTurnBody } from "../protocol/rest.ts";
 import { type FileVersion, listFiles } from "../workspace/file-table.ts";
-import { blobKey } from "../workspace/space-blobs.ts";
 import { acceptStream } from "./accept-stream.ts";
+import { Admission } from "./admission.ts";
 import { catalogCall } from "./catalog-call.ts";
 import { takeFrame } from "./client-frames.ts";
 import { Deletion } from "./deletion.ts";
 import { DurableAlarm } from "./durable-alarm.ts";
 import { createDurableSql } from "./durable-sql.ts";
-import { newId } from "./new-id.ts";
 import { nextWake } from "./next-wake.ts";
+import { ObjectFiles } from "./object-files.ts";
 import { hasTables } from "./schema.ts";
 import { Session, type SessionDeps } from "./session.ts";
 import {
@@ -31,12 +32,13 @@ import {
   type UploadedFile,
 } from "./session-api.ts";
 import { createSessionDeps } from "./session-deps.ts";
-import { blobIdOf, putFirstFiles, SessionFiles, toInfo } from "./session-files.ts";
+import { putFirstFiles } from "./session-files.ts";
 import { deletingSince, spaceOf } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
 import { closeEntry } from "./space-entry.ts";
 import { SpaceKeeper } from "./space-keeper.ts";
-import { forgetStage, giveUpStage, nextSweepAt, STAGE_SWEEP_MS, takeDueStages } from "./stages.ts";
+import { forgetStage, nextSweepAt, takeDueStages } from "./stages.ts";
+import { TurnLease } from "./turn-lease.ts";
 
 /**
  * The Durable Object of one session: the shell that gives the session its storage, its alarm, its sockets and its
@@ -49,6 +51,9 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   readonly #deps: SessionDeps;
   readonly #spaces: SpaceKeeper;
   readonly #deletion: Deletion;
+  readonly #files: ObjectFiles;
+  readonly #lease: TurnLease;
+  readonly #admission: Admission;
   /** Null while there is no session, and as soon as it is being deleted. */
   #session: Session | null = null;
 
@@ -60,13 +65,13 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       replay: (after, types) => this.#session?.log.replay(after, types) ?? [],
       result: (turnId) => this.#session?.result(turnId) ?? null,
     });
-    this.#deps = createSessionDeps(env, this.#sql, {
-      now: () => Date.now(),
-      wakeAt: (time) => this.#alarm.wakeAt(time),
+    const clock = { now: () => Date.now(), wakeAt: (time: number) => this.#alarm.wakeAt(time) };
+    const host: Host = {
+      ...clock,
       broadcast: (event) => this.#sockets.broadcast(event),
       index: (summary, version, usage) => catalogCall(indexSession(env.CATALOG, summary, version, usage)),
-    });
-    const clock = { now: () => Date.now(), wakeAt: (time: number) => this.#alarm.wakeAt(time) };
+    };
+    this.#deps = { ...createSessionDeps(env, this.#sql, host), onChange: () => this.#lease.follow() };
     this.#spaces = new SpaceKeeper({
       ...clock,
       sql: this.#sql,
@@ -83,6 +88,18 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       leaveSpace: (settings) => this.#spaces.leave({ session_id: settings.session_id, space_id: spaceOf(settings) }),
       removeFromIndex: (sessionId, usage) => catalogCall(removeFromIndex(env.CATALOG, sessionId, usage)),
       deleteAll: () => this.#deleteAll(),
+    });
+    this.#files = new ObjectFiles({ sql: this.#sql, spaces: this.#spaces, wakeAt: clock.wakeAt });
+    this.#lease = new TurnLease({
+      now: clock.now,
+      max: this.#deps.gateway.maxTurns,
+      register: createTurnLeases(env.CATALOG, clock.now),
+      session: () => this.#session,
+    });
+    this.#admission = new Admission({
+      limiter: () => this.env.RATE_LIMITER,
+      lease: this.#lease,
+      find: (asking) => this.#mine(asking),
     });
     // The platform answers these bytes itself, so that a quiet client costs nothing.
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_FRAME, PONG_FRAME));
@@ -149,13 +166,17 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       void session.stop();
       session.index.stop();
       this.#session = null;
+      this.#lease.follow();
       await this.#deletion.begin(session.settings);
       return null;
     });
   }
 
   submit(asking: Principal, body: SubmitTurnBody, idempotencyKey: string | null) {
-    return answer(() => this.#mine(asking).submit(asking, body, idempotencyKey));
+    const message = { body, key: idempotencyKey };
+    return answer(() =>
+      this.#admission.message(asking, message, (session) => session.submit(asking, body, idempotencyKey)),
+    );
   }
 
   cancel(asking: Principal, turnId?: string) {
@@ -194,54 +215,27 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   }
 
   files(asking: Principal, page: PageRequest & { prefix: string }) {
-    return answer(() => this.#filesOf(this.#mine(asking)).list(page));
+    return answer(() => this.#files.list(this.#mine(asking), page));
   }
 
   file(asking: Principal, path: string) {
-    return answer(() => {
-      const session = this.#mine(asking);
-      const file = this.#filesOf(session).find(path);
-      return { info: toInfo(file), key: blobKey(spaceOf(session.settings), file.blob_id) };
-    });
+    return answer(() => this.#files.find(this.#mine(asking), path));
   }
 
   stageFile(asking: Principal, file: { path: string; conditions: Conditions }) {
-    return answer(() => {
-      const session = this.#mine(asking);
-      const stage_id = this.#filesOf(session).stage(file);
-      this.#alarm.wakeAt(Date.now() + STAGE_SWEEP_MS);
-      return { stage_id, key: blobKey(spaceOf(session.settings), blobIdOf(stage_id)) };
-    });
+    return answer(() => this.#files.stage(this.#mine(asking), file));
   }
 
   commitFile(asking: Principal, file: UploadedFile) {
-    return answer(() => {
-      const session = this.#mine(asking);
-      const committed = this.#filesOf(session).commit(file);
-      session.follow();
-      return committed;
-    });
+    return answer(() => this.#files.commit(this.#mine(asking), file));
   }
 
   dropStage(asking: Principal, stageId: string) {
-    return answer(async () => {
-      const { settings } = this.#mine(asking);
-      if (!giveUpStage(this.#sql, stageId, Date.now())) throw notFound();
-      const sweepAt = nextSweepAt(this.#sql);
-      if (sweepAt !== null) this.#alarm.wakeAt(sweepAt);
-      // Bytes that are still on their way are left to the sweep.
-      await this.#spaces.removeStage(settings, stageId);
-      return null;
-    });
+    return answer(() => this.#files.drop(this.#mine(asking), stageId));
   }
 
   removeFile(asking: Principal, file: { path: string; conditions: Conditions }) {
-    return answer(() => {
-      const session = this.#mine(asking);
-      this.#filesOf(session).remove(file);
-      session.follow();
-      return null;
-    });
+    return answer(() => this.#files.remove(this.#mine(asking), file));
   }
 
   space(asking: Principal) {
@@ -266,7 +260,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    await takeFrame(this.#sockets, socket, message, (asking) => this.#mine(asking));
+    await takeFrame(this.#sockets, socket, message, this.#admission, (asking) => this.#mine(asking));
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
@@ -323,16 +317,6 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     const session = this.#mine(asking);
     if (!index.listed) throw new GatewayError("unavailable", "The session could not be listed yet. Try again.");
     return session.describe();
-  }
-
-  #filesOf(session: Session): SessionFiles {
-    return new SessionFiles({
-      sql: this.#sql,
-      log: session.log,
-      now: () => Date.now(),
-      newStageId: () => newId("stage"),
-      onChange: () => session.wakeSoon(),
-    });
   }
 
   /** @throws GatewayError `not_found` also for sessions that are someone else's */

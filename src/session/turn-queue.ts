@@ -109,7 +109,8 @@ export class TurnQueue {
   startsTurn({ user_id }: Principal, body: SubmitTurnBody, idempotencyKey: string | null): boolean {
     const { sql, now, check } = this.#options;
     const active = this.#active;
-    const isFree = active === null ? this.#queued.length === 0 : active.status === "waiting" && body.on_busy === "interrupt";
+    const isFree =
+      active === null ? this.#queued.length === 0 : active.status === "waiting" && body.on_busy === "interrupt";
     if (!isFree || (idempotencyKey !== null && findKept(sql, user_id, idempotencyKey, now()) !== null)) return false;
     requireInput(body);
     check(body);
