@@ -90,13 +90,18 @@ export function olderEntries({ transcript, room }: Pick<RequestMaterial, "transc
     .filter((entry) => entry.messageId > room.clearedTo);
 }
 
-/** The transcript with what stands for messages before it, and without the results that were cleared. */
-function withRoomMade({ transcript, room }: RequestMaterial): TranscriptEntry[] {
-  const entries = transcript.map((entry) =>
-    entry.messageId <= room.clearedTo
+/** The transcript without the results of messages up to `clearedTo`. */
+export function withoutResults(transcript: TranscriptEntry[], clearedTo: number): TranscriptEntry[] {
+  return transcript.map((entry) =>
+    entry.messageId <= clearedTo
       ? { ...entry, results: entry.results.map((result) => ({ ...result, content: CLEARED_RESULT })) }
       : entry,
   );
+}
+
+/** The transcript with what stands for messages before it, and without the results that were cleared. */
+function withRoomMade({ transcript, room }: RequestMaterial): TranscriptEntry[] {
+  const entries = withoutResults(transcript, room.clearedTo);
   if (room.summary === null) return entries;
   const text = `Summary of the conversation so far:\n${room.summary}`;
   return [

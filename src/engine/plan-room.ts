@@ -1,4 +1,4 @@
-import { CLEARED_RESULT, olderEntries } from "./build-request.ts";
+import { CLEARED_RESULT, olderEntries, withoutResults } from "./build-request.ts";
 import { estimateTokens } from "./estimate-tokens.ts";
 import type { Model, ModelRequest } from "./ports.ts";
 import { renderEntry, withoutMiddle } from "./render-transcript.ts";
@@ -29,7 +29,8 @@ const SUMMARY_SYSTEM = [
 /**
  * What is to be done so that the next request fits the model's window; null where it fits, as far as can be said, and
  * where nothing can be done. Older tool results go first, unless the model's server clears them itself, then older turns.
- * Each step leaves less to be done, so that there are only so many of them.
+ * Those are the gateway's for every model, though the API has a way of its own: a summary of the gateway's is a step that
+ * budgets and cancels count for, is paid for visibly, and serves whichever model has the next turn. Each step leaves less to be done, so that there are only so many of them.
  *
  * @param request what `buildRequest` makes of the material
  */
@@ -40,8 +41,10 @@ export function planRoom(material: RequestMaterial, request: ModelRequest, model
   if (!material.makeRoom && size <= room) return null;
   const clearing = planClearing(material);
   if (clearing !== null && (material.makeRoom || window?.clearsResults !== true)) return clearing;
-  if (clearing !== null && size - clearing.tokens <= room) return null;
-  return planSummary(material, request, model, { size, room });
+  const seen = clearing === null ? size : size - clearing.tokens;
+  if (!material.makeRoom && seen <= room) return null;
+  const clearedTo = clearing?.upTo ?? material.room.clearedTo;
+  return planSummary(material, request, model, { size: seen, room, clearedTo });
 }
 
 function planClearing(material: RequestMaterial): (RoomPlan & { do: "clear"; tokens: number }) | null {
@@ -57,19 +60,21 @@ function planSummary(
   material: RequestMaterial,
   { model: name, max_tokens }: ModelRequest,
   model: Model,
-  { size, room }: { size: number; room: number },
+  { size, room, clearedTo }: { size: number; room: number; clearedTo: number },
 ): RoomPlan | null {
   const { transcript, turnId, attempt, room: made } = material;
   const running = transcript.findIndex((entry) => entry.turnId === turnId);
   const older = running === -1 ? transcript : transcript.slice(0, running);
   if (older.length === 0) return null;
-  const own = size - estimateTokens(older.map(({ content, results }) => [content, results]));
+  // What is cleared is no longer in the size, but a summary is made of it all the same.
+  const sizes = withoutResults(older, clearedTo).map(({ content, results }) => estimateTokens([content, results]));
+  const own = size - sizes.reduce((sum, tokens) => sum + tokens, 0);
   if (own > (size > room ? room * HOPELESS : size * MOSTLY)) return null;
 
   // Half of the room is left free, or there would be a summary every few steps.
   let left = size;
-  const needed = older.findIndex((entry) => {
-    left -= estimateTokens([entry.content, entry.results]);
+  const needed = sizes.findIndex((tokens) => {
+    left -= tokens;
     return left <= Math.min(size, room) / 2;
   });
   const wanted = needed === -1 ? older : wholeTurns(older, needed + 1, "up");

@@ -106,6 +106,22 @@ describe("older turns", () => {
     expect(endsOf(world)).toEqual(Array(8).fill("complete"));
   });
 
+  test.for([[false], [true]])(
+    "[ROOM3] are summarised until half of the room is free, also where results were cleared before (by the server: %s)",
+    async ([clearsResults = false]) => {
+      const room = FIXED + 20_000;
+      const { model, world } = create({ room, clearsResults });
+      await world.run(says(1, ...Array<number>(6).fill(12_000)));
+      while (model.summaries.length === 0) await world.run(says(3_000));
+      const first = model.steps.findIndex(({ messages }) => JSON.stringify(messages).includes("Summary 1."));
+      const taken = ({ messages }: ModelRequest) => FIXED + estimateTokens(messages);
+      const [before, after] = model.steps.slice(first - 1, first + 1).map(taken);
+      expect(before).toBeGreaterThan(room - 10_000);
+      expect(after).toBeLessThan(room / 2 + 500);
+      expect(after).toBeGreaterThan(room / 2 - 5_000);
+    },
+  );
+
   test("[ROOM5] many times the window are summarised in pieces, each of which fits", async () => {
     const small = create({ room: 100_000 });
     for (const _ of [1, 2, 3, 4, 5, 6, 7, 8]) await small.world.run(says(900));
