@@ -1,3 +1,4 @@
+import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { EVENT_TYPES } from "../protocol/events.ts";
 import { type ClientFrame, controlFrame, PING_FRAME, type ServerFrame, serverFrame } from "../protocol/frames.ts";
@@ -155,10 +156,6 @@ function parseFrame(text: string): ServerFrame | null {
   if (parsed.success) return parsed.data;
   if (typeof value === "object" && value !== null && "type" in value && !KNOWN_TYPES.has(value.type)) return null;
   throw new GatewayError("internal", "The gateway sent a frame that this client does not understand.");
-}
-
-function bytesOf(text: string): number {
-  return new TextEncoder().encode(text).byteLength;
 }
 
 function readJson(text: string): unknown {

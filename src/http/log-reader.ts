@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { CLOSE_CODES, type ClientFrame } from "../protocol/frames.ts";
 import { ACK_EVERY_BYTES, ACK_EVERY_MS } from "../protocol/limits.ts";
@@ -105,10 +106,6 @@ function readFrom(socket: WebSocket, cursor: string, signal: AbortSignal): Frame
 
 function acknowledge(frames: FrameQueue, cursor: string): void {
   frames.send(JSON.stringify({ type: "ack", data: { cursor } } satisfies ClientFrame));
-}
-
-function bytesOf(text: string): number {
-  return new TextEncoder().encode(text).byteLength;
 }
 
 const envelope = z.object({ cursor: z.string(), turn_id: z.string().nullable(), type: z.string() });

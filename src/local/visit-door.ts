@@ -1,8 +1,9 @@
 import { createConnection, type Socket } from "node:net";
+import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import type { AnsweredInput, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
-import { NEVER_ACKED_MAX_BYTES } from "../protocol/limits.ts";
+import { DOOR_REQUEST_MAX_BYTES, NEVER_ACKED_MAX_BYTES } from "../protocol/limits.ts";
 import type { Cancelled } from "../protocol/rest.ts";
 import { doorAddress } from "./door-address.ts";
 import { type DoorAnswer, type DoorRequest, LineReader, parseAnswer } from "./door-wire.ts";
@@ -69,12 +70,17 @@ type Granted = Exclude<DoorAnswer, { type: "error" }>;
 /** Asks one thing, and yields what is answered until the connection ends. @throws GatewayError for a refusal */
 async function* visit(path: string, request: DoorRequest, signal?: AbortSignal): AsyncGenerator<Granted> {
   signal?.throwIfAborted();
+  const line = JSON.stringify(request);
+  // Said here: whoever writes on to a holder that has refused may not get to know why.
+  if (bytesOf(line) > DOOR_REQUEST_MAX_BYTES) {
+    throw new GatewayError("too_large", `What is said to another process may have ${DOOR_REQUEST_MAX_BYTES} bytes.`);
+  }
   const lines = new LineReader(NEVER_ACKED_MAX_BYTES);
   const socket = createConnection(doorAddress(path));
   const hangUp = () => socket.destroy();
   signal?.addEventListener("abort", hangUp);
   try {
-    socket.write(`${JSON.stringify(request)}\n`);
+    socket.write(`${line}\n`);
     for await (const chunk of chunksOf(socket)) {
       for (const line of lines.take(chunk)) {
         signal?.throwIfAborted();

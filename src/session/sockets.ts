@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, eventType } from "../protocol/events.ts";
 import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "../protocol/frames.ts";
@@ -256,9 +257,4 @@ function wants({ types }: Sink, { type }: Pick<Event, "type">): boolean {
 /** Where a socket is behind that waits for results, the ends of turns are read also if it does not want them. */
 function replayedTypes({ types, attached }: Sink): ReadonlySet<EventType> | null {
   return types === null || attached.turns.length === 0 ? types : new Set([...types, "ITERATION_END"]);
-}
-
-/** What a frame takes on the wire. */
-function bytesOf(json: string): number {
-  return new TextEncoder().encode(json).byteLength;
 }

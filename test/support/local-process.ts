@@ -22,6 +22,12 @@ async function runAndLeave(): Promise<void> {
   print(await gateway.runQuery(session_id, { user_input: "Say 'hi'" }));
 }
 
+/** Runs a turn of a new session until it waits for somebody, and does nothing to end. */
+async function askAndLeave(): Promise<void> {
+  const { session_id } = await gateway.createSession({ permissions: { write: "ask" } });
+  print(await gateway.runQuery(session_id, { user_input: "Write 'x' to a.txt" }));
+}
+
 /** Waits for an event that does not come, until a timer that keeps no process alive says that it is enough. */
 async function waitForNothing(): Promise<void> {
   const { session_id } = await gateway.createSession();
@@ -59,6 +65,7 @@ async function submitAndDie(): Promise<void> {
 const deeds: Record<string, () => Promise<void>> = {
   execute,
   runAndLeave,
+  askAndLeave,
   waitForNothing,
   dieWhenFollowed,
   dieAt,

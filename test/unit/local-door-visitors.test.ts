@@ -32,6 +32,8 @@ describe("bad visitors", () => {
     ["no UTF-8", [Uint8Array.of(0xff, 0x0a)], "invalid_request"],
     ["an unknown request", ['{"type":"delete"}\n'], "invalid_request"],
     ["an unknown field", ['{"type":"cancel","id":1}\n'], "invalid_request"],
+    ["an answer without an input", ['{"type":"answer","data":{"response":"allow"}}\n'], "invalid_request"],
+    ["a result that is no text", ['{"type":"give","data":{"tool_use_id":"a","content":1}}\n'], "invalid_request"],
     ["a wrong type", ['{"type":"follow","after":0}\n'], "invalid_request"],
     ["deep JSON", [`${"[".repeat(500)}\n`], "invalid_request"],
     ["a line that is too long", [`${tooLong}\n`], "too_large"],

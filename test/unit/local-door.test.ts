@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { openDoor } from "../../src/local/door.ts";
-import { cancelThroughDoor, followDoor } from "../../src/local/visit-door.ts";
+import { answerThroughDoor, cancelThroughDoor, followDoor, giveThroughDoor } from "../../src/local/visit-door.ts";
 import { GatewayError } from "../../src/protocol/errors.ts";
 import type { LiveBlock } from "../../src/session/live-block.ts";
 import { createDoorScene, doorPath, doorsRoot, errorWith, nextText, textOf } from "../support/door-scene.ts";
@@ -240,6 +240,29 @@ describe("cancelling", () => {
     await asked.promise;
     await scene.door[Symbol.asyncDispose]();
     expect(await answer).toBe(null);
+  });
+});
+
+describe("answering", () => {
+  test("[LOCAL14] another process has what is asked answered, and learns what came of it", async () => {
+    await using scene = await createDoorScene();
+    const { path, session } = scene;
+    const answer = { input_id: "input_01JZZZZZZZZZZZZZZZZZZZZZZZ", response: `é${"x".repeat(2_000)}\n` };
+    expect(await answerThroughDoor(path, answer)).toEqual({ ...answer, turn_id: TURN });
+    const refused = answerThroughDoor(path, { ...answer, response: "no" });
+    await expect(refused).rejects.toEqual(errorWith("already_answered"));
+    const result = { tool_use_id: "toolu_1", content: "é".repeat(300_000), is_error: true };
+    expect(await giveThroughDoor(path, result)).toEqual({ tool_use_id: "toolu_1", turn_id: TURN });
+    expect([...session.log.replay("0")]).toHaveLength(1);
+    const tooLarge = giveThroughDoor(path, { ...result, content: "\u0001".repeat(300_000) });
+    await expect(tooLarge).rejects.toEqual(errorWith("too_large"));
+  });
+
+  test("[LOCAL14] where nobody is there, or goes without a word, there is no answer", async () => {
+    const { path, door } = await createDoorScene();
+    await door[Symbol.asyncDispose]();
+    expect(await answerThroughDoor(path, { input_id: "input_1", response: "allow" })).toBe(null);
+    expect(await giveThroughDoor(path, { tool_use_id: "toolu_1", content: "" })).toBe(null);
   });
 });
 

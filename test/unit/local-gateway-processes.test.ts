@@ -229,6 +229,13 @@ describe("a process with a gateway that is open", { timeout: 30_000 }, () => {
     expect(code).toBe(0);
   });
 
+  test("[LOCAL10] [ASK10] ends by itself when its turn waits for somebody", async () => {
+    using folder = new TemporaryFolder();
+    const { code, stdout } = await run("askAndLeave", folder.path);
+    expect(JSON.parse(stdout)).toMatchObject({ status: "waiting" });
+    expect(code).toBe(0);
+  });
+
   test("[LOCAL10] goes on while an event is awaited", async () => {
     using folder = new TemporaryFolder();
     const { code, stdout } = await run("waitForNothing", folder.path);
