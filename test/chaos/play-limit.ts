@@ -7,16 +7,18 @@ import type { Trail } from "./trail.ts";
 /** Starts at which an open call, or a turn without one, is given up. */
 const KILLS = 3;
 
-type Victim = { sessionId: string; turnId: string; watcher: Watcher; begun: "TOOL_CALL" | "TEXT" };
+type Victim = { sessionId: string; turnId: string; watcher: Watcher; begun: "TOOL_CALL" | "TEXT" | "STATUS" };
 
 /**
  * The one scenario that kills a step more often than twice: the third start gives up the calls that are open, and a
- * turn without one fails. Returns what did not hold.
+ * turn without one fails. One that waits for an answer outlasts them all. Returns what did not hold.
  */
 export async function playLimit(host: ChaosHost, trail: Trail): Promise<string[]> {
   await host.start();
   const waiting = await begin(trail, "Wait 50 seconds, then say 'went on'", "TOOL_CALL");
   const speaking = await begin(trail, "Count to 9000 at 10 ms", "TEXT");
+  const asking = await begin(trail, "Ask 'Go on?', then write 'answered' to a.txt", "STATUS");
+  await asking.watcher.until(({ type, data }) => type === "STATUS" && data.status === "waiting");
   const told: string[] = [];
   for (let kill = 1; kill <= KILLS; kill++) {
     for (const { watcher, begun } of [waiting, speaking]) {
@@ -27,17 +29,27 @@ export async function playLimit(host: ChaosHost, trail: Trail): Promise<string[]
       if (begun === "TEXT" && watcher.seen.length === since) await watcher.until(({ type }) => type === begun);
     }
     for (const { sessionId, starts, phase } of await trail.kill()) {
-      if (starts !== kill - 1)
+      if (sessionId === asking.sessionId) {
+        if (starts !== 0 || phase !== "waiting")
+          told.push(`${sessionId}: kill ${kill} found ${starts} starts counted of a turn that waits, in ${phase}`);
+      } else if (starts !== kill - 1)
         told.push(`${sessionId}: kill ${kill} found ${starts} starts counted, in phase ${phase}`);
     }
     await host.start();
   }
-  for (const { watcher, turnId } of [waiting, speaking]) {
+  const pending = (await host.describe(asking.sessionId))?.pending_inputs ?? [];
+  for (const one of pending) {
+    if ("input_id" in one)
+      await host.reply(asking.sessionId, { input_id: one.input_id, response: "yes" }, host.replyWays[0]);
+  }
+  for (const { watcher, turnId } of [waiting, speaking, asking]) {
     await watcher.until(({ type, turn_id }) => type === "ITERATION_END" && turn_id === turnId);
   }
   return [
     ...told,
     ...(await faultsOf(host, waiting, ["TOOL_RESULT error", "ITERATION_END complete"])),
+    ...(await faultsOf(host, asking, ["TOOL_RESULT success", "TOOL_RESULT success", "ITERATION_END complete"])),
+    ...(await resumedIn(host, asking)),
     ...(await faultsOf(host, speaking, ["ERROR interrupted", "ITERATION_END failed"])),
   ];
 }
@@ -57,6 +69,13 @@ async function nextResumed(watcher: Watcher, count: number): Promise<void> {
     if (event.type === "STATUS" && event.data.status === "resumed") resumed++;
     return resumed === count;
   });
+}
+
+/** A start that finds a turn waiting changes nothing. */
+async function resumedIn(host: ChaosHost, { sessionId }: Victim): Promise<string[]> {
+  const log = await host.log(sessionId);
+  const resumed = log.filter(({ type, data }) => type === "STATUS" && data.status === "resumed");
+  return resumed.map(({ seq }) => `${sessionId}: event ${seq} says that a turn which waited was resumed`);
 }
 
 async function faultsOf(host: ChaosHost, { sessionId, watcher }: Victim, expected: string[]): Promise<string[]> {

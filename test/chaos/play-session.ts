@@ -19,8 +19,11 @@ export type PlayedMessage = Sent & {
   disturbed: boolean;
 };
 
-/** A turn takes a few seconds, and a kill costs one; what takes longer than this does not go on. */
-const STUCK_MS = 90_000;
+/**
+ * A turn takes a few seconds, and a kill costs one; what takes longer than this does not go on. Of one that waits each
+ * answer may cost a kill or two.
+ */
+const STUCK_MS = 240_000;
 
 /** What the killer wants to know of a request that is on its way. */
 export type Request = "create" | "submit" | "cancel" | "withdraw" | "delete" | "answer";

@@ -39,8 +39,8 @@ export type ChaosOptions = {
  *
  * - `the demo model`: the schedule of sessions and kills that the options ask for;
  * - `a model outside` (long runs): a smaller one, whose model calls meet faults and a server that goes away;
- * - `the limit` (long runs, and in-process): a step that is killed three times is given up;
- * - `quiet` (long runs of the gateway): nobody is killed; a turn of 200 s, and a session that sleeps with its clients;
+ * - `the limit` (long runs, and in-process): a step that is killed three times is given up, a turn that waits is not;
+ * - `quiet` (long runs of the gateway): nobody is killed; a turn of 200 s, and sessions that sleep with their clients;
  * - `alone` (long runs of the gateway): kills of sessions that nobody follows.
  *
  * A schedule is shown by what it `played`, any other by its `trail`.
@@ -248,7 +248,11 @@ class Runner implements AsyncDisposable {
   async #playQuiet(parts: Part[]): Promise<Part> {
     return await this.#play(parts, "quiet", await this.#gateway("quiet"), async (host, trail) => {
       await host.start();
-      const told = await Promise.all([playLongTurn(host, trail), playHibernation(host, trail)]);
+      const told = await Promise.all([
+        playLongTurn(host, trail),
+        playHibernation(host, trail, false),
+        playHibernation(host, trail, true),
+      ]);
       return told.flat();
     });
   }
