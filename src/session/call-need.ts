@@ -31,12 +31,12 @@ const DETAIL_MAX_CHARS = 200;
 /** The question whether a call may run, in one line. All of its input stands in its TOOL_CALL. */
 export function approvalMessage({ name, input }: ToolUse): string {
   const path = typeof input === "object" && input !== null && "path" in input ? input.path : undefined;
-  const detail = typeof path === "string" && isPlain(path) ? path : JSON.stringify(input);
+  const detail = asOneLine(typeof path === "string" ? path : JSON.stringify(input));
   const shown = firstChars(detail, DETAIL_MAX_CHARS).toWellFormed();
   return `Allow ${name} ${shown}${shown.length < detail.length ? "…" : ""}?`;
 }
 
-/** Whether a text is one line of what it looks like. */
-function isPlain(text: string): boolean {
-  return !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text);
+/** What would break the line, or make it look like another, is spelt out. */
+function asOneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
 }

@@ -17,14 +17,14 @@ const state = (change: Partial<TurnState> = {}): TurnState => ({
   ...change,
 });
 
-/** A call by its letters: `r`ead-only or a `w`rite or an `u`nsafe one; then `o`pen, `s`tarted, `a`pplying or `c`losed. */
+/** A call by its letters: `r`ead-only or a `w`rite or an `u`nsafe one; then `o`pen, `s`tarted, `a`pplying, `c`losed or `w`aiting. */
 function call(letters: string): CallState {
   const states: Record<string, CallState["status"]> = { s: "started", a: "applying", c: "closed" };
   return {
     readOnly: letters[0] === "r",
     retry: letters[0] === "u" ? "unsafe" : "safe",
     status: states[letters[1] ?? ""] ?? "open",
-    waits: false,
+    waits: letters[1] === "w",
   };
 }
 
@@ -40,6 +40,9 @@ const finish = (status: string, stopReason: string | null = null) => ({
   end: { status, stopReason, stopDetails: null, error: null },
 });
 const failed = { do: "finish", end: { status: "failed", error: { code: "interrupted", retryable: true } } };
+const waitForAnswers = { do: "wait_for_answers" };
+const overBudget = { budget: "turn" as const, limit: "tokens" as const, used: 11, max: 10 };
+const overspent = { do: "finish", end: { status: "budget_exceeded", stopReason: "tool_use", stopDetails: overBudget } };
 const run = (...calls: number[]) => ({ do: "run_tools", calls });
 const interrupt = (...calls: number[]) => ({ do: "interrupt_tools", calls });
 
@@ -133,22 +136,59 @@ describe("what a turn does next", () => {
       finish("max_iterations", "tool_use"),
     ],
     ["TURN18", "a cancel at the fourth start", { starts: 4, cancelled: true }, finish("cancelled")],
+    ["ASK8", "a call that waits", { last: last("tool_use", "ww") }, waitForAnswers],
+    ["ASK8", "calls before one that waits", { last: last("tool_use", "ro ro rw ro") }, run(0, 1)],
+    ["ASK8", "calls after one that waits", { last: last("tool_use", "rc ww ro wo") }, waitForAnswers],
+    ["ASK14", "one that waits at a cancel", { cancelled: true, last: last("tool_use", "ww") }, finish("cancelled")],
+    ["ASK14", "a text while one waits", { steered: "waiting", last: last("tool_use", "ww") }, waitForAnswers],
+    ["ASK10", "one that waits at the third start", { starts: 3, last: last("tool_use", "ww wo") }, waitForAnswers],
+    [
+      "ASK10",
+      "calls around it at the third start",
+      { starts: 3, last: last("tool_use", "ro wo ww wo") },
+      interrupt(0, 1),
+    ],
+    [
+      "ASK8",
+      "one that waits with no call of the model left",
+      { modelCalls: 2, maxIterations: 2, last: last("tool_use", "ww") },
+      waitForAnswers,
+    ],
+    ["BUDGET2", "one that waits with the budget used up", { overBudget, last: last("tool_use", "ww") }, waitForAnswers],
+    ["BUDGET2", "all results with the budget used up", { overBudget, last: last("tool_use", "wc") }, overspent],
+    [
+      "BUDGET2",
+      "an answer with the budget used up",
+      { overBudget, last: last("end_turn") },
+      finish("complete", "end_turn"),
+    ],
   ])("[%s] %s", ([, , change, step]) => {
     expect(nextStep(state(change), NOW)).toMatchObject(step);
   });
 });
 
-const anyCall = fc.record({
-  readOnly: fc.boolean(),
-  retry: fc.constantFrom("safe", "unsafe"),
-  status: fc.constantFrom("open", "started", "applying", "closed"),
-  waits: fc.constant(false),
-});
+const anyCall = fc
+  .record({
+    readOnly: fc.boolean(),
+    retry: fc.constantFrom("safe" as const, "unsafe" as const),
+    status: fc.constantFrom("open" as const, "started" as const, "applying" as const, "closed" as const),
+    waits: fc.boolean(),
+  })
+  // What waits was not started.
+  .map((one) => ({ ...one, waits: one.waits && (one.status === "open" || one.status === "closed") }));
+/** What comes after a call that waits was not started either. */
+function heldBack(calls: CallState[]): CallState[] {
+  const waiting = calls.findIndex(({ status, waits }) => waits && status !== "closed");
+  return calls.map((one, index) => {
+    if (waiting === -1 || index < waiting || one.status === "closed") return one;
+    return { ...one, status: "open" };
+  });
+}
 const anyReason = fc.constantFrom(null, "end_turn", "tool_use", "max_tokens", "pause_turn", "refusal", "tired");
 const anyLast = fc.record({
   stopReason: anyReason,
   stopDetails: fc.constantFrom(null, { type: "refusal" }),
-  calls: fc.array(anyCall, { maxLength: 6 }),
+  calls: fc.array(anyCall, { maxLength: 6 }).map(heldBack),
 });
 const anyState: fc.Arbitrary<TurnState> = fc.record({
   cancelled: fc.boolean(),
@@ -158,7 +198,7 @@ const anyState: fc.Arbitrary<TurnState> = fc.record({
   retryAt: fc.option(fc.integer({ min: NOW - 2, max: NOW + 2 })),
   starts: fc.nat(5),
   steered: fc.constantFrom("none", "waiting", "joined"),
-  overBudget: fc.constant(null),
+  overBudget: fc.option(fc.constant(overBudget), { freq: 2 }),
   last: fc.option(anyLast),
 });
 
@@ -168,10 +208,20 @@ function check(before: TurnState, step: NextStep): void {
   const applying = calls.some(({ status }) => status === "applying") && before.starts < 3;
   expect(step.do === "apply_calls").toBe(applying);
   if (before.cancelled && !applying) expect(step).toMatchObject(finish("cancelled"));
+  const waiting = calls.findIndex(({ status, waits }) => status !== "closed" && waits);
+  const first = calls.findIndex(({ status }) => status !== "closed");
+  if (waiting !== -1 && step.do === "call_model") throw new Error("the model is called before all is answered");
+  if (waiting !== -1 && step.do === "steer") throw new Error("a text joins before all is answered");
+  if (step.do === "wait_for_answers") expect(waiting).toBe(first);
+  if (waiting === first && waiting !== -1) {
+    const ends = before.cancelled || before.starts > 3 || before.last?.stopReason === "refusal";
+    if (!applying) expect(step.do).toBe(ends ? "finish" : "wait_for_answers");
+  }
   if (step.do === "wait") expect(step.until).toBe(before.retryAt);
   if (step.do === "steer") expect(before.steered).toBe("waiting");
   if (step.do === "call_model") {
     expect(before.modelCalls).toBeLessThan(before.maxIterations);
+    expect(before.overBudget).toBeNull();
     expect(calls.every(({ status }) => status === "closed")).toBe(true);
     expect(step.path).toBe(calls.length > 0 ? "complex" : before.path);
   }
@@ -180,12 +230,14 @@ function check(before: TurnState, step: NextStep): void {
   expect(named.length).toBeGreaterThan(0);
   expect(named.every((one) => one !== undefined && one.status !== "closed")).toBe(true);
   expect(step.calls).toEqual(step.calls.toSorted((a, b) => a - b));
+  // What waits is neither run nor given up, nor is anything behind it.
+  if (step.do !== "apply_calls" && waiting !== -1) expect(step.calls.every((index) => index < waiting)).toBe(true);
   if (step.do === "interrupt_tools") return;
   if (step.do === "apply_calls") {
     expect(named.every((one) => one?.status === "applying")).toBe(true);
     return;
   }
-  const [first = 0] = step.calls;
+  expect(step.calls[0]).toBe(first);
   expect(step.calls).toEqual(step.calls.map((_, i) => first + i));
   expect(calls.slice(0, first).every(({ status }) => status === "closed")).toBe(true);
   expect(named.length === 1 || named.every((one) => one?.readOnly === true)).toBe(true);
@@ -225,6 +277,7 @@ function perform(before: TurnState, step: NextStep, message: NonNullable<TurnSta
     case "apply_calls":
       return { ...before, starts: 0, last: before.last && close(before.last, step.calls) };
     case "wait_for_answers":
+      return { ...before, starts: 0, last: before.last && settle(before.last, message.calls[0]?.readOnly === true) };
     case "finish":
       return before;
   }
@@ -239,7 +292,14 @@ const close = (message: NonNullable<TurnState["last"]>, closed: number[]): TurnS
   calls: message.calls.map((one, index) => (closed.includes(index) ? { ...one, status: "closed" } : one)),
 });
 
-test("[TURN10] [TURN20] a turn ends, whatever the model answers and however often the process dies", () => {
+/** Somebody answers for the first call that waits: it may run, or is closed. */
+function settle(message: NonNullable<TurnState["last"]>, allowed: boolean): TurnState["last"] {
+  const at = message.calls.findIndex(({ status, waits }) => status !== "closed" && waits);
+  const calls = message.calls.map((one, index) => (index === at ? { ...one, waits: false } : one));
+  return allowed ? { ...message, calls } : close({ ...message, calls }, [at]);
+}
+
+test("[TURN10] [TURN20] [ASK8] a turn ends, if all that it waits for is answered, whatever the model answers and however often the process dies", () => {
   const world = fc.array(fc.tuple(anyLast, fc.boolean()), { minLength: 1, maxLength: 40 });
   fc.assert(
     fc.property(anyState, world, (any, answers) => {

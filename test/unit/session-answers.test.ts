@@ -14,7 +14,6 @@ afterEach(() => {
 });
 
 const BOB: Principal = { user_id: "bob", scopes: ["read", "approve"] };
-const _DAY_MS = 86_400_000;
 const code = (expected: string) => expect.objectContaining({ name: "GatewayError", code: expected });
 const list = (id: string) => toolUse(id, "list", {});
 

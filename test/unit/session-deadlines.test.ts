@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Principal } from "../../src/protocol/principal.ts";
 import { AskingWorld, askUser, lampCall, writeTo } from "../support/asking-world.ts";
-import { toolUse } from "../support/messages-script.ts";
 import { passTimeUntil } from "../support/pass-time.ts";
 
 beforeEach(() => {
@@ -13,10 +11,8 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const _BOB: Principal = { user_id: "bob", scopes: ["read", "approve"] };
 const DAY_MS = 86_400_000;
 const code = (expected: string) => expect.objectContaining({ name: "GatewayError", code: expected });
-const _list = (id: string) => toolUse(id, "list", {});
 
 /** What the model was told of a call. */
 function toldOf({ model }: AskingWorld, toolUseId: string): unknown {

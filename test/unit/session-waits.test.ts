@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
-import type { Principal } from "../../src/protocol/principal.ts";
 import { AskingWorld, lampCall, writeTo } from "../support/asking-world.ts";
 import { toolUse } from "../support/messages-script.ts";
 import { passTimeUntil } from "../support/pass-time.ts";
@@ -14,16 +13,9 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const _BOB: Principal = { user_id: "bob", scopes: ["read", "approve"] };
 const DAY_MS = 86_400_000;
 const code = (expected: string) => expect.objectContaining({ name: "GatewayError", code: expected });
 const list = (id: string) => toolUse(id, "list", {});
-
-/** What the model was told of a call. */
-function _toldOf({ model }: AskingWorld, toolUseId: string): unknown {
-  const blocks = model.requests.at(-1)?.messages.flatMap(({ content }) => content) ?? [];
-  return blocks.find((block) => block["tool_use_id"] === toolUseId)?.["content"];
-}
 
 describe("a turn that waits", () => {
   test("[ASK10] is found by a start which counts nothing and changes nothing, however often", async () => {
