@@ -3,44 +3,17 @@ import fc from "fast-check";
 import { ulid } from "ulid";
 import { expect, test, vi } from "vitest";
 import { linkKey, signLink, verifyLink } from "../../src/http/input-links.ts";
-import {
-  INPUT_LINK_MAX_CHARS,
-  JSON_MAX_BYTES,
-  OPTION_MAX_CHARS,
-  USER_ID_MAX_CHARS,
-} from "../../src/protocol/limits.ts";
+import { INPUT_LINK_MAX_CHARS, USER_ID_MAX_CHARS } from "../../src/protocol/limits.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
-import { ADMIN_TOKEN, type Asked, ask, codeOf, newSession, ORIGIN, read } from "./http-scene.ts";
-import { answerInput, eventsOf, inputOf, newLink, newWaiting, sessionAt, waitOn } from "./http-waiting-scene.ts";
+import { ASKING, decideBy, newLinked, openLink, postLink, wholeOf } from "./http-link-scene.ts";
+import { ADMIN_TOKEN, ask, codeOf, newSession, ORIGIN, read } from "./http-scene.ts";
+import { answerInput, eventsOf, inputOf, newLink, newWaiting, waitOn } from "./http-waiting-scene.ts";
 import { useClock } from "./platform.ts";
 
 const HOUR_MS = 3_600_000;
-const FORM = { "content-type": "application/x-www-form-urlencoded" };
-const ASKING = { permissions: { write: "ask" } };
-
-/** One who has the link and nothing else. */
-const open = (url: string, { method = "GET", ...asked }: Asked = {}) =>
-  ask(method, url.replace(ORIGIN, ""), { token: null, ...asked });
-const post = (url: string, body: string, asked: Asked = {}) =>
-  ask("POST", url.replace(ORIGIN, ""), { token: null, headers: FORM, body, ...asked });
-const decide = (url: string, response: string) => post(url, new URLSearchParams({ response }).toString());
-
-/** A turn that waits for an approval, and a link to it. */
-async function linked(settings: object = ASKING, user_input = "Write 'secret plan' to a.txt", asked: Asked = {}) {
-  const waiting = await newWaiting(settings, user_input, asked);
-  const { url, expires_at } = await newLink(waiting.path, waiting.inputId);
-  return { ...waiting, url, expires_at };
-}
-
-/** All that a client can see of a session. */
-async function whole(path: string): Promise<unknown> {
-  const { updated_at: _, ...session } = await sessionAt(path);
-  const files = await (await ask("GET", `${path}/files`)).json();
-  return { session, events: await eventsOf(path), files };
-}
 
 test("[LINK1] a link is made of an address of this gateway and an expiry: the input's own, or an earlier one", async () => {
-  const { path, inputId, url, expires_at } = await linked();
+  const { path, inputId, url, expires_at } = await newLinked();
   expect(url).toMatch(new RegExp(`^${ORIGIN}/answer/[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]{43}$`));
   expect(expires_at).toBe((await inputOf(path, inputId)).expires_at);
   const sooner = await newLink(path, inputId, { json: { expires_in_seconds: 60 } });
@@ -65,16 +38,16 @@ test("[LINK1] [LINK7] only who may approve makes one, and only for a session tha
   expect(await mint("ann", "x")).toBe("not_found");
   expect(await mint("ann", `input_${ulid()}`)).toBe("not_found");
   const { url } = await newLink(path, inputId, { token: ADMIN_TOKEN });
-  expect((await decide(url, "allow")).status).toBe(200);
+  expect((await decideBy(url, "allow")).status).toBe(200);
   const answered = (await eventsOf(path)).find(({ data }) => "status" in data && data.status === "answered");
   expect(answered?.data).toMatchObject({ response: "allow", user_id: "admin", via: "link" });
 });
 
 test("[LINK4] a link that is opened by GET or HEAD any number of times changes nothing", async () => {
-  const { path, session_id, inputId, url, expires_at } = await linked({ ...ASKING, title: "Ann's plan" });
-  const before = await whole(path);
+  const { path, session_id, inputId, url, expires_at } = await newLinked({ ...ASKING, title: "Ann's plan" });
+  const before = await wholeOf(path);
   for (let i = 0; i < 20; i++) {
-    const page = await read(await open(url, { headers: { "user-agent": "TelegramBot (like TwitterBot)" } }));
+    const page = await read(await openLink(url, { headers: { "user-agent": "TelegramBot (like TwitterBot)" } }));
     expect(page.status).toBe(200);
     const day = expires_at.slice(0, 16).replace("T", " ");
     for (const shown of ["Ann&#39;s plan", session_id, "ann", "write", "a.txt", "secret plan", `${day} UTC`]) {
@@ -83,17 +56,17 @@ test("[LINK4] a link that is opened by GET or HEAD any number of times changes n
     expect(page.body).toMatch(/<form method="post"[^>]*>\s*<button name="response" value="allow">/);
     expect(page.body).toContain("the call is not allowed");
     expect(page.body).not.toContain("<script");
-    expect(await read(await open(url, { method: "HEAD" }))).toMatchObject({ status: 200, body: "" });
+    expect(await read(await openLink(url, { method: "HEAD" }))).toMatchObject({ status: 200, body: "" });
     // What some chats add to the addresses that they show.
-    expect((await open(`${url}?fbclid=x`)).status).toBe(200);
+    expect((await openLink(`${url}?fbclid=x`)).status).toBe(200);
   }
-  expect(await whole(path)).toEqual(before);
+  expect(await wholeOf(path)).toEqual(before);
   expect((await inputOf(path, inputId)).status).toBe("pending");
 });
 
 test("[LINK5] [LINK6] the form answers as who made the link, once; after that the page says what it came to", async () => {
-  const { session_id, path, inputId, url } = await linked();
-  const done = await read(await decide(url, "allow"));
+  const { session_id, path, inputId, url } = await newLinked();
+  const done = await read(await decideBy(url, "allow"));
   expect(done).toMatchObject({ status: 200, body: expect.stringContaining("The call was allowed.") });
   expect(done.body).not.toContain("<form");
   await waitOn(session_id, "Say 'after'");
@@ -103,20 +76,20 @@ test("[LINK5] [LINK6] the form answers as who made the link, once; after that th
   expect(answered.map(({ data }) => data)).toEqual([
     { status: "answered", input_id: inputId, response: "allow", user_id: "ann", via: "link" },
   ]);
-  const before = await whole(path);
-  expect(await read(await open(url))).toMatchObject({ status: 200, body: expect.stringContaining("was allowed") });
-  expect((await decide(url, "allow")).status).toBe(200);
-  const late = await read(await decide(url, "deny"));
+  const before = await wholeOf(path);
+  expect(await read(await openLink(url))).toMatchObject({ status: 200, body: expect.stringContaining("was allowed") });
+  expect((await decideBy(url, "allow")).status).toBe(200);
+  const late = await read(await decideBy(url, "deny"));
   expect(late).toMatchObject({ status: 409, body: expect.stringContaining("The call was allowed.") });
-  expect(await whole(path)).toEqual(before);
+  expect(await wholeOf(path)).toEqual(before);
 });
 
 test("[LINK6] two links, and a token, settle an input once", async () => {
-  const { path, inputId, url } = await linked();
+  const { path, inputId, url } = await newLinked();
   const second = await newLink(path, inputId, { token: ADMIN_TOKEN, json: { expires_in_seconds: 60 } });
   const answers = await Promise.all([
-    decide(url, "allow"),
-    decide(second.url, "deny"),
+    decideBy(url, "allow"),
+    decideBy(second.url, "deny"),
     answerInput(path, inputId, "deny"),
   ]);
   const { response } = await inputOf(path, inputId);
@@ -127,66 +100,52 @@ test("[LINK6] two links, and a token, settle an input once", async () => {
 });
 
 test("[LINK6] a link of a turn that was cancelled says so and answers nothing", async () => {
-  const { path, url } = await linked();
+  const { path, url } = await newLinked();
   await (await ask("POST", `${path}/cancel`)).json();
-  const before = await whole(path);
-  expect(await read(await open(url))).toMatchObject({ status: 200, body: expect.stringContaining("Nobody answered") });
-  expect((await decide(url, "allow")).status).toBe(409);
-  expect(await whole(path)).toEqual(before);
-});
-
-test("[LINK4] [LINK5] a question has its options as buttons and a field for any text, lines as they were typed", async () => {
-  const question = JSON.stringify({ question: "Which\ncolour?", options: ["red", 'blue "sky"'] });
-  for (const answer of ['blue "sky"', "two\r\nlines"]) {
-    const { session_id, url, path, inputId } = await linked({}, `Call ask_user with ${question}`);
-    const page = await (await open(url)).text();
-    expect(page).toContain("Which\ncolour?");
-    expect(page).toContain('<button name="response" value="blue &quot;sky&quot;"');
-    expect(page).toMatch(/<label for="response">[^<]+<\/label>\s*<textarea id="response" name="response"/);
-    expect(page).toContain("the agent is told that nobody answered");
-    expect((await decide(url, answer)).status).toBe(200);
-    const kept = answer.replace("\r\n", "\n");
-    expect((await inputOf(path, inputId)).response).toBe(kept);
-    await waitOn(session_id, "Say 'after'");
-    expect(await (await open(url)).text()).toContain(kept.replaceAll('"', "&quot;"));
-  }
+  const before = await wholeOf(path);
+  expect(await read(await openLink(url))).toMatchObject({
+    status: 200,
+    body: expect.stringContaining("Nobody answered"),
+  });
+  expect((await decideBy(url, "allow")).status).toBe(409);
+  expect(await wholeOf(path)).toEqual(before);
 });
 
 test("[LINK2] [LINK7] a link that has expired shows nothing and answers nothing", async () => {
   const clock = useClock();
   const { path, inputId } = await newWaiting(ASKING, "Write 'a' to a.txt");
   const { url } = await newLink(path, inputId, { json: { expires_in_seconds: 3_600 } });
-  const before = await whole(path);
+  const before = await wholeOf(path);
   clock.putForward(HOUR_MS);
-  for (const response of [await open(url), await decide(url, "allow"), await post(url, "nonsense")]) {
+  for (const response of [await openLink(url), await decideBy(url, "allow"), await postLink(url, "nonsense")]) {
     const page = await read(response);
     expect(page.status).toBe(410);
     expect(page.body).toContain("expired");
     expect(page.body).not.toContain("a.txt");
   }
-  expect(await whole(path)).toEqual(before);
+  expect(await wholeOf(path)).toEqual(before);
 });
 
 test("[LINK2] [LINK7] a link at or after the input's deadline has expired with it", async () => {
   const clock = useClock();
-  const { path, inputId, url } = await linked({ ...ASKING, input_timeout_seconds: 60 });
+  const { path, inputId, url } = await newLinked({ ...ASKING, input_timeout_seconds: 60 });
   clock.putForward(60_000);
-  expect((await open(url)).status).toBe(410);
-  expect((await decide(url, "allow")).status).toBe(410);
+  expect((await openLink(url)).status).toBe(410);
+  expect((await decideBy(url, "allow")).status).toBe(410);
   expect(await codeOf(await ask("POST", `${path}/inputs/${inputId}/link`))).toBe("already_answered");
   expect(await codeOf(await answerInput(path, inputId, "allow"))).toBe("already_answered");
   expect(await inputOf(path, inputId)).toMatchObject({ status: "settled", response: "deny" });
 });
 
 test("[LINK7] a link that is altered in any character is no link", async () => {
-  const { path, url } = await linked();
+  const { path, url } = await newLinked();
   const at = `${ORIGIN}/answer/`.length;
-  const before = await whole(path);
-  const { status, body } = await read(await open(`${url}x`));
+  const before = await wholeOf(path);
+  const { status, body } = await read(await openLink(`${url}x`));
   expect(status).toBe(404);
   const code = /nonce[-=]"?[0-9a-f-]+/g;
   const isNone = async (altered: string) => {
-    const page = await read(await decide(altered, "allow"));
+    const page = await read(await decideBy(altered, "allow"));
     expect([altered, page.status, page.body.replace(code, "")]).toEqual([altered, 404, body.replace(code, "")]);
   };
   const any = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~%/";
@@ -204,12 +163,12 @@ test("[LINK7] a link that is altered in any character is no link", async () => {
   await isNone(`${url}/`);
   await isNone(`${url.slice(0, at)}%${url.charCodeAt(at).toString(16)}${url.slice(at + 1)}`);
   await isNone(`${url.slice(0, at)}${"A".repeat(INPUT_LINK_MAX_CHARS)}${url.slice(at)}`);
-  expect(await whole(path)).toEqual(before);
+  expect(await wholeOf(path)).toEqual(before);
 });
 
 test("[LINK7] parts of two links make none: not for another input, session, user or expiry", async () => {
   const { path, inputIds } = await newWaiting(ASKING, "At once: Write 'a' to a.txt & Write 'b' to b.txt");
-  const other = await linked();
+  const other = await newLinked();
   const links = [
     await newLink(path, inputIds[0] ?? ""),
     await newLink(path, inputIds[1] ?? ""),
@@ -217,14 +176,14 @@ test("[LINK7] parts of two links make none: not for another input, session, user
     await newLink(path, inputIds[0] ?? "", { json: { expires_in_seconds: 1_000 } }),
     other,
   ].map(({ url }) => url.split("."));
-  const before = [await whole(path), await whole(other.path)];
+  const before = [await wholeOf(path), await wholeOf(other.path)];
   for (const [i, one] of links.entries()) {
     for (const [j, two] of links.entries()) {
       const mixed = [...one.slice(0, -1), two.at(-1)].join(".");
-      if (i !== j) expect((await decide(mixed, "allow")).status).toBe(404);
+      if (i !== j) expect((await decideBy(mixed, "allow")).status).toBe(404);
     }
   }
-  expect([await whole(path), await whole(other.path)]).toEqual(before);
+  expect([await wholeOf(path), await wholeOf(other.path)]).toEqual(before);
 });
 
 test("[LINK2] [LINK7] any grant comes back from its link as it was, and from no other key", async () => {
@@ -255,147 +214,55 @@ test("[LINK2] [LINK7] any grant comes back from its link as it was, and from no 
 });
 
 test("[LINK2] GATEWAY_LINK_KEY signs before GATEWAY_TOKEN, and another one makes links void; without both there are none", async () => {
-  const { path, inputId, url } = await linked();
+  const { path, inputId, url } = await newLinked();
   const withKey = { env: { GATEWAY_LINK_KEY: "k1" } };
   const keyed = await newLink(path, inputId, withKey);
-  expect((await open(url, withKey)).status).toBe(404);
-  expect((await open(keyed.url)).status).toBe(404);
-  expect((await open(keyed.url, withKey)).status).toBe(200);
-  expect((await open(keyed.url, { env: { GATEWAY_LINK_KEY: "k2" } })).status).toBe(404);
-  expect((await open(url, { env: { GATEWAY_TOKEN: "another" } })).status).toBe(404);
-  expect((await open(keyed.url, { env: { GATEWAY_LINK_KEY: "k1", GATEWAY_TOKEN: "another" } })).status).toBe(200);
+  expect((await openLink(url, withKey)).status).toBe(404);
+  expect((await openLink(keyed.url)).status).toBe(404);
+  expect((await openLink(keyed.url, withKey)).status).toBe(200);
+  expect((await openLink(keyed.url, { env: { GATEWAY_LINK_KEY: "k2" } })).status).toBe(404);
+  expect((await openLink(url, { env: { GATEWAY_TOKEN: "another" } })).status).toBe(404);
+  expect((await openLink(keyed.url, { env: { GATEWAY_LINK_KEY: "k1", GATEWAY_TOKEN: "another" } })).status).toBe(200);
   const none = { env: { GATEWAY_TOKEN: "", GATEWAY_LINK_KEY: "" } };
   const refused = await read(await ask("POST", `${path}/inputs/${inputId}/link`, none));
   expect(refused).toMatchObject({ status: 503, body: expect.stringContaining("GATEWAY_LINK_KEY") });
-  expect((await open(url, none)).status).toBe(503);
-});
-
-test("[LINK8] what is no form of the page is refused, and changes nothing", async () => {
-  const { path, url } = await linked();
-  const before = await whole(path);
-  const large = `response=${"x".repeat(JSON_MAX_BYTES)}`;
-  const refused: [string, Asked, number][] = [
-    ["", {}, 400],
-    ["answer=allow", {}, 400],
-    ["response=maybe", {}, 400],
-    ["response=", {}, 400],
-    ["response=allow&response=deny", {}, 400],
-    ["response=allow&via=token", {}, 400],
-    [large, {}, 413],
-    ['{"response":"allow"}', { headers: { "content-type": "application/json" } }, 415],
-    ["response=allow", { headers: { "content-type": "text/plain" } }, 415],
-    ["response=allow", { headers: { ...FORM, "content-encoding": "gzip" } }, 415],
-  ];
-  for (const [body, asked, status] of refused) {
-    const page = await read(await post(url, body, asked));
-    expect([body.slice(0, 40), page.status]).toEqual([body.slice(0, 40), status]);
-    expect(page.headers["content-type"]).toBe("text/html; charset=UTF-8");
-  }
-  for (const method of ["PUT", "PATCH", "DELETE", "OPTIONS"]) {
-    const page = await read(await open(url, { method }));
-    expect(page).toMatchObject({ status: 405, headers: { allow: "GET, HEAD, POST" } });
-  }
-  expect((await decide(url, "allow")).status).toBe(200);
-  expect(await whole(path)).not.toEqual(before);
-});
-
-test("[LINK8] [LINK7] a session that is gone, and settings that are not valid, are pages too", async () => {
-  const { path, url } = await linked();
-  const lines = vi.spyOn(console, "error").mockReturnValue();
-  const invalid = await read(await open(url, { env: { GATEWAY_PERMISSIONS: "x" } }));
-  expect(invalid).toMatchObject({ status: 503, headers: { "content-type": "text/html; charset=UTF-8" } });
-  expect(invalid.body).toContain("GATEWAY_PERMISSIONS");
-  lines.mockRestore();
-  await read(await ask("DELETE", path));
-  for (const response of [await open(url), await decide(url, "allow")]) {
-    expect(await read(response)).toMatchObject({ status: 404, body: expect.stringContaining("does not work") });
-  }
-  for (const nothing of ["/answer", "/answer/", "/answer/a/b", "/answer/x.y"]) {
-    expect(await read(await open(nothing))).toMatchObject({ status: 404, body: expect.stringContaining("<!doctype") });
-  }
-});
-
-test("[LINK9] nothing that a model or a user wrote becomes a part of the page", async () => {
-  const evil = `</pre></title><script>alert(1)</script><img src=x onerror='a'>"&amp;`;
-  const title = `<b onclick="x">${evil}`;
-  const content = `\n${evil}\u202egnp.exe\u200b\u0000`;
-  const call = `Call write with ${JSON.stringify({ path: "a.txt", content })}`;
-  const options = [`"><script>alert(2)</script>`.slice(0, OPTION_MAX_CHARS)];
-  const question = `Call ask_user with ${JSON.stringify({ question: evil, options })}`;
-  for (const input of [call, question]) {
-    const { url } = await linked({ ...ASKING, title }, input);
-    const page = await (await open(url)).text();
-    expect(page).toContain("&lt;script&gt;alert(");
-    expect(page).toContain("&lt;b onclick=&quot;x&quot;&gt;");
-    expect(page).not.toMatch(/<script|<img|<b /);
-    if (input === call) {
-      expect(page).toContain("\\u202egnp.exe\\u200b\\u0000");
-      // A browser takes away the first line feed of a block, and leaves the text its own.
-      expect(page).toContain('<pre tabindex="0" dir="auto">\n\n&lt;/pre&gt;');
-    }
-    for (const hiding of ["\u202e", "\u200b", "\0"]) expect(page).not.toContain(hiding);
-    const asked = input === call ? "allow" : evil;
-    const done = await (await decide(url, asked)).text();
-    expect(done).not.toMatch(/<script|<img|<b /);
-  }
-});
-
-test("[LINK10] every page lets nothing run, load or frame it, and is kept nowhere", async () => {
-  const { url } = await linked();
-  const pages = [
-    await open(url),
-    await open(`${url}x`),
-    await open(url, { method: "PUT" }),
-    await post(url, ""),
-    await decide(url, "deny"),
-    await decide(url, "allow"),
-  ];
-  for (const response of pages) {
-    const { headers, body } = await read(response);
-    const nonce = /<style nonce="([0-9a-f-]{36})">/.exec(body)?.[1];
-    expect(headers).toMatchObject({
-      "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
-      "x-frame-options": "DENY",
-      "x-robots-tag": "noindex, nofollow",
-      "cache-control": "no-store",
-      "referrer-policy": "no-referrer",
-      "x-content-type-options": "nosniff",
-    });
-    expect(body).not.toMatch(/ style=|<link|<script| src=| on[a-z]+=/);
-    expect(body).toMatch(/^<!doctype html>\s<html lang="en">/);
-    expect(body).toContain('<meta name="viewport"');
-  }
+  expect((await openLink(url, none)).status).toBe(503);
 });
 
 test("[LINK3] nothing of a link is in the log, in the session, in what is stored, in an error or on the console", async () => {
   const spies = (["log", "info", "warn", "error", "debug"] as const).map((name) =>
     vi.spyOn(console, name).mockReturnValue(),
   );
-  const { path, url } = await linked();
-  const pages = [await open(`${url}x`), await post(url, "x"), await decide(url, "allow"), await decide(url, "deny")];
+  const { path, url } = await newLinked();
+  const pages = [
+    await openLink(`${url}x`),
+    await postLink(url, "x"),
+    await decideBy(url, "allow"),
+    await decideBy(url, "deny"),
+  ];
   const told = await Promise.all(pages.map((page) => page.text()));
   const failing = new Proxy(env.SESSIONS, {
     get: () => () => {
       throw new Error("out of order");
     },
   });
-  const broken = await read(await open(url, { env: { SESSIONS: failing } }));
+  const broken = await read(await openLink(url, { env: { SESSIONS: failing } }));
   expect(broken.status).toBe(500);
   const said = spies
     .flatMap(({ mock }) => mock.calls.flat())
     .map((what) => (what instanceof Error ? `${what.stack}` : String(what)));
   for (const spy of spies) spy.mockRestore();
   const listed = await (await ask("GET", "sessions?limit=200")).text();
-  const seen = JSON.stringify([await whole(path), told, broken, said, listed]);
+  const seen = JSON.stringify([await wholeOf(path), told, broken, said, listed]);
   const [payload = "", signature = ""] = url.slice(`${ORIGIN}/answer/`.length).split(".");
   for (const part of [payload, signature, payload.slice(0, 40), signature.slice(0, 20)])
     expect(seen).not.toContain(part);
 });
 
 test("[LINK7] a link says nothing to the API, and a token nothing to the page", async () => {
-  const { path, url } = await linked();
+  const { path, url } = await newLinked();
   const link = url.slice(`${ORIGIN}/answer/`.length);
   expect(await codeOf(await ask("GET", path, { token: link }))).toBe("unauthenticated");
-  expect((await open(`${ORIGIN}/answer/${ADMIN_TOKEN}`, { token: ADMIN_TOKEN })).status).toBe(404);
+  expect((await openLink(`${ORIGIN}/answer/${ADMIN_TOKEN}`, { token: ADMIN_TOKEN })).status).toBe(404);
   expect((await newSession()).pending_inputs).toEqual([]);
 });
