@@ -5,6 +5,7 @@ import type { Event, EventOf } from "../../src/protocol/events.ts";
 import { entriesOf } from "./entries-of.ts";
 import { testBusyGateway } from "./gateway-busy-contract.ts";
 import { testGatewayFiles } from "./gateway-files-contract.ts";
+import { testGatewayUsage } from "./gateway-usage-contract.ts";
 import { testWaitingGateway } from "./gateway-waiting-contract.ts";
 import { LogFollower } from "./log-follower.ts";
 
@@ -383,6 +384,7 @@ export function testGateway(name: string, withGateway: WithGateway) {
 
     testBusyGateway(withSession);
     testGatewayFiles(withSession);
+    testGatewayUsage(withSession);
     testWaitingGateway(withGateway);
   });
 }

@@ -268,7 +268,7 @@ export class SessionWorld {
         this.#changed = Promise.withResolvers<void>();
       },
       index: async (summary, version, usage) => {
-        await this.#options.beforeIndex?.();
+        if (this.#options.beforeIndex !== undefined) await this.#options.beforeIndex();
         if (!life.alive) throw new Killed();
         this.indexed.push({ summary, version, usage });
       },

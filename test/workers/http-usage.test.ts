@@ -159,7 +159,7 @@ async function untilDone(sessionId: string, clock: ReturnType<typeof useClock>, 
   for (let i = 0; i < 500; i++) {
     // A kill in the alarm is one more of its tries.
     await runDurableObjectAlarm(env.SESSIONS.getByName(sessionId)).catch(() => {});
-    if (await done()) return;
+    if (await done().catch(() => false)) return;
     clock.putForward(SECOND_SWEEP_MS);
     // For what the alarm has begun.
     await new Promise((resolve) => setTimeout(resolve, 1));
