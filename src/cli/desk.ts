@@ -8,7 +8,7 @@ import { clientsTool, promptFor, type WaitingCall, waitingText } from "./asked-i
 import { EXIT, Failure } from "./failure.ts";
 import { Prompter } from "./prompter.ts";
 import { refusalOf } from "./refusal.ts";
-import type { Renderer } from "./render.ts";
+import type { Output, Renderer } from "./render.ts";
 import { jsonText, sanitizeLine } from "./sanitize.ts";
 import { parseTyped } from "./typed-answer.ts";
 
@@ -22,7 +22,12 @@ export type DeskOptions = {
 };
 
 /** What is looked at or asked right now. */
-type Asking = { inputId: string; withdrawn: AbortController };
+type Asking = {
+  inputId: string;
+  withdrawn: AbortController;
+  /** Once there is a prompt. */
+  input: Input | null;
+};
 
 /**
  * Answers what a session's turns ask for: as `--approve` says, or as somebody at the terminal does. Where there is no
@@ -56,7 +61,10 @@ export class Desk {
     if (this.#isSettledBy(event)) this.#asking?.withdrawn.abort();
     // A prompt says the same, and says it better.
     if (isPast || renderer.isJson || !Prompter.canAsk || !isPrompted(event)) {
-      this.prompter.print(...renderer.render(event));
+      const outputs = renderer.render(event);
+      // What is asked stands right above its prompt, or an answer may be meant for something else.
+      const card = outputs.length > 0 && this.#asking !== null ? this.#cardOf(this.#asking) : [];
+      this.prompter.print(...outputs, ...card);
     }
     if (isPast) return;
     if (event.type === "ITERATION_END") this.#queue = [];
@@ -114,7 +122,7 @@ export class Desk {
   async #settle(inputId: string): Promise<boolean> {
     const { gateway, sessionId, approval, renderer } = this.#options;
     const withdrawn = new AbortController();
-    this.#asking = { inputId, withdrawn };
+    this.#asking = { inputId, withdrawn, input: null };
     try {
       const input = await unlessSettled(gateway.input(sessionId, inputId));
       if (input === null || input.status === "settled") return true;
@@ -125,7 +133,7 @@ export class Desk {
         const said = known === "allow" ? "Yes" : "No";
         this.prompter.print(renderer.note(`${sanitizeLine(input.message)} ${said}, ${why}`));
       }
-      const response = known ?? (await this.#ask(input, withdrawn.signal));
+      const response = known ?? (await this.#ask({ inputId, withdrawn, input }));
       if (response !== null) await unlessSettled(gateway.answer(sessionId, inputId, response));
       return true;
     } finally {
@@ -134,9 +142,12 @@ export class Desk {
   }
 
   /** Asks until there is an answer; null where there comes none. */
-  async #ask(input: Input, withdrawn: AbortSignal): Promise<string | null> {
+  async #ask(asking: Asking & { input: Input }): Promise<string | null> {
     const { renderer } = this.#options;
-    this.prompter.print(...renderer.asked(input));
+    const { input } = asking;
+    const withdrawn = asking.withdrawn.signal;
+    this.#asking = asking;
+    this.prompter.print(...this.#cardOf(asking));
     for (;;) {
       const typed = await this.prompter.ask(promptFor(input, Date.now()), withdrawn);
       if (typed === "closed") this.#leave();
@@ -149,6 +160,10 @@ export class Desk {
       if (answer.does === "allow_all") return "allow";
       if (answer.does === "answer") return answer.response;
     }
+  }
+
+  #cardOf({ input, withdrawn }: Asking): Output[] {
+    return input === null || withdrawn.signal.aborted ? [] : this.#options.renderer.asked(input);
   }
 
   /** Whoever can only wait leaves, unless what was answered just now lets the turn go on. */

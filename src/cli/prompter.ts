@@ -93,7 +93,11 @@ async function question(
   lines.prependListener("SIGINT", onInterrupt);
   try {
     return await new Promise<Typed>((resolve) => {
-      onEnd = () => resolve("closed");
+      onEnd = () => {
+        // So that what is said about it does not stand behind the prompt.
+        process.stderr.write("\n");
+        resolve("closed");
+      };
       lines.once("close", onEnd);
       lines.question(prompt, { signal: either }, (line) => resolve({ line }));
       either.addEventListener("abort", () => resolve("withdrawn"), { once: true });

@@ -156,14 +156,15 @@ describe("what a turn asks for without a terminal", () => {
     expect(filesIn(cli.filesOf(sessionIn(asked.stderr)))).toEqual({});
   });
 
-  test("[CLI38] [CLI30] --direct follows the same settings, and an invalid one is wrong usage", async () => {
+  test("[CLI38] [CLI30] [CLI37] --direct follows the same settings, and an invalid one is wrong usage", async () => {
     const direct = ["run", "Write 'a' to a.txt", "--direct"];
     const run = (args: string[], GATEWAY_PERMISSIONS: string) =>
       cli.run(args, { env: { TMPDIR: cli.root, GATEWAY_PERMISSIONS } });
-    const [asked, allowed, wrong] = await Promise.all([
+    const [asked, allowed, wrong, link] = await Promise.all([
       run(direct, '{"write":"ask"}'),
       run([...direct, "--approve", "allow"], '{"write":"ask"}'),
       run(["run", "Say 'x'"], "[]"),
+      run(["link", "session", "input"], "{}"),
     ]);
     expect(asked.stderr).toContain("nobody answered in time: deny\n");
     expect(allowed.stderr).toContain("Created a.txt");

@@ -172,7 +172,9 @@ describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", 
     const sessionId = sessionIn(screen(run));
     type(run, CTRL_D);
     expect(await run.outcome()).toBe(4);
-    expect(screen(run)).toContain(`turnpike: the turn waits for an answer; to go on: turnpike resume ${sessionId}\n`);
+    expect(screen(run)).toContain(
+      `): \nturnpike: the turn waits for an answer; to go on: turnpike resume ${sessionId}\n`,
+    );
 
     await using resume = cli.startAtTerminal(["resume", sessionId]);
     await asks(resume);
