@@ -92,7 +92,9 @@ test("[REST2] [ERR3] wrong types and unknown fields are invalid_request, and are
     ["POST", "sessions", { model: null }, ["model"]],
     ["POST", "sessions", [], [""]],
     ["POST", "sessions", null, [""]],
-    ["POST", "sessions", { permissions: {} }, [""]],
+    ["POST", "sessions", { permissions: { write: "maybe" } }, ["permissions.write"]],
+    ["POST", "sessions", { tools: [{ name: "a b" }] }, ["tools.0.description", "tools.0.input_schema", "tools.0.name"]],
+    ["POST", "sessions", { budget: { pages: 1 } }, ["budget"]],
     ["PATCH", `sessions/${session_id}`, { status: "idle" }, [""]],
     ["PATCH", `sessions/${session_id}`, { metadata: { a: 1 }, model: 5 }, ["model"]],
     ["POST", `sessions/${session_id}/turns`, {}, ["user_input"]],
@@ -100,6 +102,9 @@ test("[REST2] [ERR3] wrong types and unknown fields are invalid_request, and are
     ["POST", `sessions/${session_id}/turns`, { user_input: "x", on_busy: "wait" }, ["on_busy"]],
     ["POST", `sessions/${session_id}/turns`, { user_input: "x", force_complex: "yes" }, ["force_complex"]],
     ["POST", `sessions/${session_id}/cancel`, { turn_id: "x" }, ["turn_id"]],
+    ["POST", `sessions/${session_id}/inputs/x`, { answer: "x" }, ["", "response"]],
+    ["POST", `sessions/${session_id}/inputs/x/link`, { expires_in_seconds: -1 }, ["expires_in_seconds"]],
+    ["POST", `sessions/${session_id}/tool_results/x`, { content: null, is_error: 1 }, ["content", "is_error"]],
   ];
   for (const [method, path, json, paths] of bad) {
     const body = problem.parse(await (await ask(method, path, { json })).json());
