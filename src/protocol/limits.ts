@@ -124,8 +124,8 @@ export const CATCH_UP_SILENT_MS = 5_000;
 export const ACK_EVERY_BYTES = 256 * 1024;
 export const ACK_EVERY_MS = 1_000;
 
-/** The one line in which a process says what it wants of another that holds a session: at most what it says over REST. */
-export const DOOR_REQUEST_MAX_BYTES = JSON_MAX_BYTES;
+/** The one line in which a process says what it wants of another that holds a session: a body of REST, and whose it is. */
+export const DOOR_REQUEST_MAX_BYTES = JSON_MAX_BYTES + 1_024;
 /** Processes of one machine say it at once. */
 export const DOOR_REQUEST_TIMEOUT_MS = 5_000;
 

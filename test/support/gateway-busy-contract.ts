@@ -89,17 +89,26 @@ export function testBusyGateway(withSession: WithSession) {
 
     test("[TURN23] [REST20] [WAIT2] is steered: whoever does that has the turn that runs, from its beginning", () =>
       withSession(async (gateway, id) => {
-        let others: Promise<[Event[], unknown]> | null = null;
+        const on_busy = "steer";
+        const isSteered = ({ data }: Event) => "status" in data && data.status === "steered";
+        let query: Promise<unknown> | null = null;
+        let others: Promise<Event[]> | null = null;
+        const steer = async () => {
+          const events: Event[] = [];
+          for await (const event of gateway.execute(id, { user_input: STEERABLE.user_input, on_busy })) {
+            events.push(event);
+            // It goes on: whoever joins next is in time, and has its end.
+            if (isSteered(event)) query ??= gateway.runQuery(id, { user_input: "Say 'steered'", on_busy });
+          }
+          return events;
+        };
         const running = await whileRunning(gateway, id, STEERABLE, async () => {
-          others = Promise.all([
-            collect(gateway.execute(id, { user_input: "Say 'steered'", on_busy: "steer" })),
-            gateway.runQuery(id, { user_input: "Say 'steered'", on_busy: "steer" }),
-          ]);
+          others = steer();
         });
-        const [steering, result] = (await others) ?? [];
-        expect(entriesOf(steering ?? [])).toEqual(entriesOf(running));
-        const steered = running.filter(({ data }) => "status" in data && data.status === "steered");
-        expect(steered).toMatchObject(Array(2).fill({ data: { text: "Say 'steered'" } }));
+        expect(entriesOf((await others) ?? [])).toEqual(entriesOf(running));
+        const result = await query;
+        const steered = running.filter(isSteered);
+        expect(steered).toMatchObject([STEERABLE.user_input, "Say 'steered'"].map((text) => ({ data: { text } })));
         expect(result).toMatchObject({ status: "complete", turn_id: running[0]?.turn_id });
         expect(await gateway.resumeSession(id)).toMatchObject({ status: "idle", queued_turns: [] });
         const { response_text } = await gateway.runQuery(id, { user_input: "Say 'idle'", on_busy: "steer" });
