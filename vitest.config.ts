@@ -16,7 +16,10 @@ export default defineConfig({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
               // One token makes the requests of many tests; those of the limit have a limiter of their own.
-              ratelimits: { RATE_LIMITER: { namespace_id: "1001", simple: { limit: 1_000_000, period: 60 } } },
+              ratelimits: {
+                RATE_LIMITER: { namespace_id: "1001", simple: { limit: 1_000_000, period: 60 } },
+                SMALL_RATE_LIMITER: { namespace_id: "1002", simple: { limit: 2, period: 60 } },
+              },
               bindings: {
                 GATEWAY_TOKEN: "test-admin-token",
                 // Sessions that name no model get the demo; any other model is the scripted server's.

@@ -90,7 +90,13 @@ export async function readAnswer<T>(answer: z.ZodType<T>, response: Response): P
 /** The error of an answer: the gateway's own, or `unavailable` for whatever else stands at the address. */
 export async function readError(response: Response): Promise<GatewayError> {
   const parsed = problem.safeParse(await readJson(response));
-  return parsed.success ? fromProblem(parsed.data) : notAGateway(response.status);
+  return parsed.success ? fromProblem(parsed.data, retryAfterOf(response)) : notAGateway(response.status);
+}
+
+/** Seconds, as the gateway says it; a proxy may also say a date. */
+function retryAfterOf({ headers }: Response): number | undefined {
+  const text = headers.get("retry-after");
+  return text !== null && /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
 /** The bytes of a successful answer. @throws GatewayError `unavailable` if they break off */

@@ -79,7 +79,7 @@ async function inSeat<T>(
 }
 
 function tooMany(max: number): GatewayError {
-  return new GatewayError("rate_limited", `A user may have ${max} sessions. Delete one, or ask for more.`);
+  return new GatewayError("rate_limited", `A user has ${max} sessions at most. Delete one, or ask for more.`);
 }
 
 /**

@@ -66,7 +66,7 @@ export class TurnLease {
     if (taken) return;
     this.#lease = null;
     this.settle();
-    const detail = `A user may have ${max} turns running at once. Try again when one has ended.`;
+    const detail = `At most ${max} of a user's turns run at once. Try again when one has ended.`;
     throw new GatewayError("rate_limited", detail, undefined, TURNS_RETRY_AFTER_SECONDS);
   }
 

@@ -20,6 +20,17 @@ test("[ERR6] an error is rebuilt from the problem that the gateway sent", async 
   await expect(gateway.createSession()).rejects.toEqual(sent);
 });
 
+test("[LIMIT1] [ERR6] an error says when to come back, as the gateway said it", async () => {
+  const sent = new GatewayError("rate_limited", "No.", undefined, 60);
+  await using server = await serveHttp((_request, response) => {
+    response
+      .writeHead(sent.status, { "content-type": "application/problem+json", "retry-after": "60" })
+      .end(JSON.stringify(toProblem(sent)));
+  });
+  const gateway = new ExternalGateway({ ...server, token: "t" });
+  await expect(gateway.createSession()).rejects.toMatchObject({ code: "rate_limited", retryAfterSeconds: 60 });
+});
+
 test("[CLI3] an answer that is not a gateway's is `unavailable`, with its status", async () => {
   await using server = await serveHttp((request, response) => {
     response.writeHead(request.method === "POST" ? 502 : 200, { "content-type": "text/html" }).end("<h1>proxy</h1>");

@@ -91,7 +91,10 @@ describe("the turns of a user at once", () => {
     });
     expect(response.status).toBe(429);
     expect(response.headers.get("retry-after")).toBe(String(TURNS_RETRY_AFTER_SECONDS));
-    expect(await response.json()).toMatchObject({ code: "rate_limited", detail: expect.stringContaining("2 turns") });
+    expect(await response.json()).toMatchObject({
+      code: "rate_limited",
+      detail: expect.stringContaining("At most 2 "),
+    });
     const socket = await third.socket();
     socket.send({ type: "execute", data: { user_input: WAIT }, id: 1 });
     expect((await socket.control("error", 1)).data.code).toBe("rate_limited");
