@@ -21,7 +21,7 @@ function readJson(file: string): unknown {
 const KILLS = { gateway: 10, "in-process": 5 };
 
 test.for(["gateway", "in-process"] as const)(
-  "[CHAOS1, CHAOS2] whatever is killed on the %s host, the logs, the clients and the files agree",
+  "[CHAOS1, CHAOS2, CHAOS6] whatever is killed on the %s host, the logs, the clients and the files agree",
   { concurrent: true },
   async (host, { expect }) => {
     const { code, stdout, stderr } = await node(
@@ -34,13 +34,26 @@ test.for(["gateway", "in-process"] as const)(
     // What it says of itself is what it did: kills, most of them in the middle of something, and each session checked.
     const figure = (what: string) => Number(new RegExp(`^ *${what} +([0-9]+)`, "m").exec(stdout)?.[1] ?? 0);
     expect(figure("with the demo model: kills")).toBeGreaterThanOrEqual(KILLS[host]);
-    const phases = ["model call", "text", "thinking", "call open", "call started", "call uploaded", "call applying"];
+    const phases = [
+      "model call",
+      "text",
+      "thinking",
+      "call open",
+      "call started",
+      "call uploaded",
+      "call applying",
+      "waiting",
+    ];
     const inTurns = phases.map((phase) => figure(`sessions found in: ${phase}`)).reduce((sum, count) => sum + count);
     expect(inTurns).toBeGreaterThanOrEqual(KILLS[host]);
     expect(figure("sessions that were checked")).toBeGreaterThanOrEqual(4);
     expect(figure("messages that interrupt a turn")).toBeGreaterThanOrEqual(1);
     expect(figure("messages that steer one")).toBeGreaterThanOrEqual(1);
     expect(figure("turns that an answer called cancelled")).toBeGreaterThanOrEqual(1);
+    expect(figure("sessions that wait for people and clients")).toBeGreaterThanOrEqual(2);
+    expect(figure("what they asked for, and who settled it")).toBeGreaterThanOrEqual(5);
+    expect(figure("replies, and what was said to them")).toBeGreaterThanOrEqual(5);
+    expect(figure("sessions found in: waiting")).toBeGreaterThanOrEqual(1);
     expect(figure("reconnects")).toBeGreaterThanOrEqual(KILLS[host]);
     expect(figure("times that a turn had to go on")).toBeGreaterThanOrEqual(KILLS[host]);
     if (host === "in-process") expect(stdout).toMatch(/^ *the limit +holds$/m);

@@ -57,7 +57,7 @@ async function sessionsLeft(): Promise<unknown[]> {
 }
 
 describe("turnpike parity", () => {
-  test("[PARITY1] [PARITY8] [PARITY9] [PARITY11] [TURN1] [EVENT1] by itself: every path brings the same, of every type", async () => {
+  test("[PARITY1] [PARITY8] [PARITY9] [PARITY11] [PARITY12] [TURN1] [EVENT1] by itself: every path brings the same, of every type", async () => {
     const own = join(folder, "t");
     mkdirSync(own);
     const { code, stdout, stderr } = await parity([], { TMPDIR: own });

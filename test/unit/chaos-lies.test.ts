@@ -35,7 +35,7 @@ describe.concurrent("what a gateway answers", () => {
     ["late", ["text", "text", "thinking", "text"], /was acknowledged, and the log says/],
     ["permissions", ["tools", "tools"], /is to ask for approval, and asks for nothing/],
   ];
-  test.for(LIES)("[CHAOS1] is found not to be true: %s", async ([lie, scenarios, told], { expect }) => {
+  test.for(LIES)("[CHAOS1] [CHAOS6] is found not to be true: %s", async ([lie, scenarios, told], { expect }) => {
     const [first] = await violationsOf(lie, scenarios);
     expect(first).toMatch(told);
   });

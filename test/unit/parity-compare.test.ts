@@ -69,7 +69,7 @@ describe("events", () => {
     );
   });
 
-  test("[PARITY2] [ASK11] what is asked is compared, but for its ids, its deadline and who answered", () => {
+  test("[PARITY2] [PARITY12] what is asked is compared, but for its ids, its deadline and who answered", () => {
     const asking = (letter: string, response = "blue") => {
       const place = circumstances(letter);
       return observed(letter, tell(askedQuestion(place, response), place));
