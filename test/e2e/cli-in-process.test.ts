@@ -168,6 +168,7 @@ describe("what a turn asks for without a terminal", () => {
     ]);
     expect(asked.stderr).toContain("nobody answered in time: deny\n");
     expect(allowed.stderr).toContain("Created a.txt");
+    expect(link).toMatchObject({ code: 2, stderr: expect.stringContaining("turnpike link is for a gateway") });
     expect(wrong).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^turnpike: GATEWAY_PERMISSIONS is not valid/),

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { session } from "../../src/protocol/rest.ts";
 import { type GatewayProcess, startGateway } from "../support/gateway-process.ts";
 import { copyProject } from "../support/project-copy.ts";
 import { RunningProcess, runProcess } from "../support/run-process.ts";
@@ -45,7 +46,9 @@ describe("npm start that cannot start", () => {
     ["ANTHROPIC_API_KEY=x\n", ".dev.vars names no GATEWAY_TOKEN. Add this line to it: GATEWAY_TOKEN=tp_"],
     ["GATEWAY_TOKEN=\n", ".dev.vars names no GATEWAY_TOKEN."],
     ["GATEWAY_TOKEN='a b'\n", "GATEWAY_TOKEN must consist of visible ASCII characters."],
-  ])("[START5] a .dev.vars with %j is told in one line and left as it is", async (text, message) => {
+    ["GATEWAY_TOKEN=x\nGATEWAY_PERMISSIONS={}x\n", "GATEWAY_PERMISSIONS is not valid: "],
+    ["GATEWAY_TOKEN=x\nGATEWAY_MAX_TURNS=none\n", "GATEWAY_MAX_TURNS is not valid: "],
+  ])("[START5] [START9] a .dev.vars with %j is told in one line and left as it is", async (text, message) => {
     writeFileSync(devVars, text);
     const { code, stderr } = await start(["--port", "0"]);
     expect(code).toBe(2);
@@ -116,9 +119,15 @@ describe("npm start", () => {
 });
 
 describe("the settings of npm start", () => {
-  test("[START4] the environment goes before .dev.vars, and no command line shows a secret", async () => {
-    writeFileSync(devVars, "GATEWAY_TOKEN=tp_from_file\nGATEWAY_MODEL=claude-from-file\nANTHROPIC_API_KEY=sk-file\n");
-    const env = { GATEWAY_TOKEN: "tp_from_environment", GATEWAY_MODEL: "demo" };
+  test("[START4] [START9] the environment goes before .dev.vars, and no command line shows a secret", async () => {
+    const lines = ["GATEWAY_TOKEN=tp_from_file", "GATEWAY_MODEL=claude-from-file", "ANTHROPIC_API_KEY=sk-file"];
+    writeFileSync(devVars, `${lines.join("\n")}\nGATEWAY_MAX_SESSIONS=1\n`);
+    const env = {
+      GATEWAY_TOKEN: "tp_from_environment",
+      GATEWAY_MODEL: "demo",
+      GATEWAY_PERMISSIONS: '{"write":"deny"}',
+      GATEWAY_LINK_KEY: "tp_from_environment_too",
+    };
     await using gateway = await startGateway({ root, state, env });
     expect(await modelOf(gateway)).toMatchObject({ model: "demo" });
     expect(gateway.process.stdout).toContain("token    tp_from_environment\n");
@@ -127,6 +136,12 @@ describe("the settings of npm start", () => {
       (await fetch(sessions, { headers: { authorization: `Bearer ${token}` } })).status;
     expect(await statusOf("tp_from_environment")).toBe(200);
     expect(await statusOf("tp_from_file")).toBe(401);
+    const headers = { authorization: "Bearer tp_from_environment", "content-type": "application/json" };
+    const post = (path: string, body: string) => fetch(`${sessions}${path}`, { method: "POST", headers, body });
+    const { session_id } = session.parse(await (await post("", "{}")).json());
+    expect((await post("", "{}")).status).toBe(429);
+    expect((await post(`/${session_id}/turns?wait=true`, `{"user_input":"Write 'a' to a.txt"}`)).status).toBe(200);
+    expect((await fetch(`${sessions}/${session_id}/files/a.txt`, { headers })).status).toBe(404);
     const { stdout: processes } = await runProcess("ps", ["-A", "-o", "args"], { cwd: root });
     expect(processes).not.toMatch(/tp_from|sk-file/);
   });
