@@ -1,8 +1,9 @@
 import { describe, expect, inject, it } from "vitest";
 import { createAnthropicModel } from "../../src/models/anthropic.ts";
-import { event, failure, message, type Reply, text } from "../support/messages-script.ts";
+import { event, failure, message, type Reply, text, thinking } from "../support/messages-script.ts";
 import { scriptModel } from "../support/scripted-model.ts";
 import { readAll } from "./anthropic-scene.ts";
+import { assistant, createClaudeScene, dataOf, results, user } from "./claude-scene.ts";
 
 const clearing = { trigger: 100_000, keep: 3 };
 const EDITS = [
@@ -61,5 +62,33 @@ describe("results that the API is to clear", () => {
     const told = event({ type: "message_delta", delta: { stop_reason: "end_turn" }, usage: {}, context_management });
     const { ask } = await official([[...start, told, ...end]]);
     expect(await ask()).toContainEqual(expect.objectContaining({ context_management }));
+  });
+});
+
+describe("a session whose history the API refuses as too long", () => {
+  it("[ROOM10] [ROOM3] [ROOM4] has it summarised by the model, and goes on with the summary", async () => {
+    const long = "Many words. ".repeat(3_000);
+    const scene = await createClaudeScene([
+      message([thinking("Hm", "c2ln"), text(long)]),
+      failure(400, "invalid_request_error", "prompt is too long: 200001 tokens > 200000 maximum"),
+      message([thinking("Short", "c2ln"), text("They spoke.")]),
+      message([text("Hello.")]),
+      message([text("Again.")]),
+    ]);
+    await scene.run("Speak");
+    expect(await scene.run("Go on")).toMatchObject({ status: "complete", response_text: "Hello." });
+    const summary = await scene.claude.request(2);
+    expect(summary).not.toHaveProperty("tools");
+    expect(JSON.stringify(summary.messages)).toContain("User: Speak");
+    const first = user("Summary of the conversation so far:\nThey spoke.").content;
+    expect((await scene.claude.request(3)).messages).toEqual([results(...first, ...user("Go on").content)]);
+    await scene.run("And on");
+    expect((await scene.claude.request(4)).messages).toEqual([
+      results(...first, ...user("Go on").content),
+      assistant({ type: "text", text: "Hello." }),
+      user("And on"),
+    ]);
+    const told = dataOf(await scene.log(), "STATUS").map(({ status }) => status);
+    expect(told).toEqual(["processing", "processing", "retrying", "made_room", "processing"]);
   });
 });
