@@ -16,6 +16,10 @@ export const BLOCKS = [
   "delete",
   "safe",
   "unsafe",
+  "question",
+  "lamp",
+  "held lamp",
+  "denied",
 ] as const;
 export type BlockKind = (typeof BLOCKS)[number];
 
@@ -47,6 +51,12 @@ export function blockOf(kind: BlockKind, id: string): BlockSpec {
       return toolUse(id, "edit", { path, old_string: HEAD, new_string: `${HEAD}${id};` });
     case "delete":
       return toolUse(id, "delete", { path });
+    case "question":
+      return toolUse(id, "ask_user", { question: `${id}?` });
+    case "held lamp":
+      return toolUse(id, "held_lamp", {});
+    case "denied":
+      return toolUse(id, "glob", { pattern: "*" });
     default:
       return toolUse(id, kind, { id });
   }

@@ -23,6 +23,7 @@ export function checkSession({ story, world }: Played): void {
     active_turn: story.running?.turnId ?? null,
     queued_turns: story.queue.map(({ turnId }) => turnId),
   });
+  expect(described.pending_inputs).toEqual(story.pending);
   expect(storedSteers(world)).toEqual(story.steers);
   if (story.running !== null) checkNextStep(world, stored, story.running.turnId);
   if (!world.alive) return;
@@ -95,7 +96,7 @@ export function checkLog({ story, world }: Played, follower: LogFollower): void 
 
 /** All that a session which is at its end could still change. */
 export function everythingOf(world: SessionWorld): string {
-  const tables = ["events", "turns", "messages", "tool_calls", "steers", "files"];
+  const tables = ["events", "turns", "messages", "tool_calls", "inputs", "steers", "files"];
   const rows = tables.map((table) => world.sql.exec(`SELECT * FROM ${table}`));
   return JSON.stringify([world.sent.length, rows, world.file("f.txt")]);
 }

@@ -2,10 +2,10 @@ import { expect, vi } from "vitest";
 import type { ModelRequest } from "../../src/engine/ports.ts";
 import { stagedNamesOf } from "../../src/local/directory-redo.ts";
 import { GatewayError } from "../../src/protocol/errors.ts";
+import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
 import type { AcceptedTurn, Cancelled } from "../../src/protocol/rest.ts";
-import { nextWake } from "../../src/session/next-wake.ts";
 import type { Session } from "../../src/session/session.ts";
-import { deletingSince, writeMeta } from "../../src/session/settings.ts";
+import { deletingSince, type Settings, writeMeta } from "../../src/session/settings.ts";
 import { redosOf } from "../../src/session/transcript.ts";
 import { findTurn, isCancelled } from "../../src/session/turn-table.ts";
 import { type BlockKind, blockOf } from "./block-kinds.ts";
@@ -14,6 +14,7 @@ import { HeldFiles } from "./held-files.ts";
 import { HeldTools } from "./held-tools.ts";
 import { HostAlarm } from "./host-alarm.ts";
 import { PacedModel } from "./paced-model.ts";
+import { giveResult, sayAnswer } from "./play-answers.ts";
 import {
   checkLog,
   checkOutcome,
@@ -34,6 +35,13 @@ import type { DirectoryPlace } from "./workspace-directory.ts";
 /** A session that has not come to its end after so many timers never will. */
 const ENOUGH_TIMERS = 5_000;
 const MAX_CALLS = 4;
+/** What these sessions ask for: of people and of clients. */
+const LAMP = { name: "lamp", description: "A lamp", input_schema: { type: "object" } };
+const ASKING: Partial<Settings> = {
+  permissions: { delete: "ask", held_lamp: "ask", glob: "deny" },
+  tools: [LAMP, { ...LAMP, name: "held_lamp" }],
+  input_timeout_seconds: 300,
+};
 
 /** A session that is played upon, with everything around it that moves only when it is told to, and what is to be true of it. */
 export class SessionPlay {
@@ -65,7 +73,7 @@ export class SessionPlay {
     this.world = new SessionWorld({
       model: this.model,
       tools: this.tools.tools,
-      settings: { max_iterations: MAX_CALLS, fast_model: "quick" },
+      settings: { max_iterations: MAX_CALLS, fast_model: "quick", ...ASKING },
       beforeUpload: () => this.files.pass().then(() => passTicks(30)),
       beforeFinish: () => this.files.pass(),
       beforeStatement: () => this.#meetFault(),
@@ -144,6 +152,7 @@ export class SessionPlay {
     this.sync();
     const { story, world } = this;
     const { session } = world;
+    story.cancelling = story.running?.turnId ?? null;
     let isAnswered = false;
     const took = ({ turn_id }: Cancelled) => {
       this.sync();
@@ -159,6 +168,7 @@ export class SessionPlay {
       });
     this.#cancels.push({ session, isAnswered: () => isAnswered });
     this.sync();
+    story.cancelling = null;
     const { running } = story;
     if (running !== null) running.cancelled ||= isCancelled(world.sql, running.turnId);
   }
@@ -210,20 +220,22 @@ export class SessionPlay {
     this.files.next(() => put().catch((thrown: unknown) => void this.#faults.push(thrown)));
   }
 
+  async say(which: number, response: string): Promise<void> {
+    if (!(await this.#ready())) return;
+    this.sync();
+    sayAnswer(this, which, response);
+  }
+
+  async give(which: number, content: string): Promise<void> {
+    if (!(await this.#ready())) return;
+    this.sync();
+    giveResult(this, which, content);
+  }
+
   async alarm(): Promise<void> {
     if (!(await this.#ready())) return;
     this.sync();
-    this.#alarm.clear();
-    this.#alive(() => this.world.session.resume());
-    // An alarm whose process dies goes off again.
-    if (!this.world.alive) {
-      this.#alarm.set(Date.now());
-      return;
-    }
-    const { running, index, answers } = this.world.session;
-    const retries = { indexRetryAt: index.retryAt, stageSweepAt: null, inputDeadline: answers.deadline };
-    const next = nextWake({ running, ...retries }, Date.now());
-    if (next !== null) this.#alarm.set(next);
+    this.#alarm.goOff();
   }
 
   /** What the hosts do, each in its own way, when a session is deleted. */
@@ -263,7 +275,13 @@ export class SessionPlay {
     this.sync();
     const { running } = this.story;
     const row = running === null ? undefined : findTurn(this.world.sql, running.turnId);
-    return this.model.waits || this.tools.held || this.files.held || (row?.retry_at ?? 0) > Date.now();
+    return (
+      row?.status === "waiting" ||
+      this.model.waits ||
+      this.tools.held ||
+      this.files.held ||
+      (row?.retry_at ?? 0) > Date.now()
+    );
   }
 
   /** Takes what was stored since. */
@@ -301,6 +319,9 @@ export class SessionPlay {
     this.#client.receive();
     if (this.#place === null) expect([...story.contents]).toEqual([world.file("f.txt")]);
     if (story.busy) expect(this.#alarm.at, "when a busy session is woken").not.toBeNull();
+    // Only what somebody is asked may let a session sleep for longer.
+    const sleeps = story.running !== null && !story.running.cancelled && story.pending.length > 0;
+    if (story.busy && !sleeps) expect(this.#alarm.at).toBeLessThanOrEqual(Date.now() + HEARTBEAT_MS);
     checkSession(this);
   }
 
@@ -346,7 +367,8 @@ export class SessionPlay {
       if (this.#alarm.at !== null && this.#alarm.at <= Date.now()) await this.alarm();
       else if (vi.getTimerCount() > 0) vi.advanceTimersToNextTimer();
       else {
-        expect(this.story.faulty, "a session needs its heartbeat").toBe(true);
+        const waits = this.story.pending.length > 0;
+        expect(this.story.faulty || waits, "a session needs its heartbeat").toBe(true);
         vi.advanceTimersByTime(Math.max(0, (this.#alarm.at ?? 0) - Date.now()));
         await this.alarm();
       }

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { z } from "zod";
 import type { EndStatus, NewEvent } from "../../src/protocol/events.ts";
-import type { SubmitTurnBody } from "../../src/protocol/rest.ts";
+import type { PendingInput, SubmitTurnBody } from "../../src/protocol/rest.ts";
 
 export type OnBusy = NonNullable<SubmitTurnBody["on_busy"]>;
 
@@ -19,6 +19,11 @@ type Running = Waiting & {
   /** The same, as it was when its last calls were given up, which happens to several in one moment. */
   givenUpAt: number;
   modelCalls: number;
+  /** It waits, and nothing was settled since. */
+  waits: boolean;
+  /** What is asked of people for its calls, and of which calls it was answered that they may run. */
+  asked: Map<string, { inputId: string; kind: "approval" | "question" }>;
+  allowed: Set<string>;
 };
 
 /** What is stored of the running turn and not told in its log: the steps it took, and the calls that are being applied. */
@@ -59,8 +64,14 @@ export class SessionStory {
   faulty = false;
   /** The queued turn that is being taken out. */
   withdrawing: string | null = null;
+  /** The turn that is being cancelled: one that waits for somebody ends in the same moment. */
+  cancelling: string | null = null;
   /** What a client puts into the file; null where it removes it. */
   putting: string | null = null;
+  /** Everything that people were ever asked, in order, and what it came to. */
+  readonly inputs = new Map<string, { toolUseId: string; kind: "approval" | "question"; answers: (string | null)[] }>();
+  /** What each call of a client's tool came to; null while it has no result. */
+  readonly clientResults = new Map<string, string | null>();
   lastSeq = 0;
   /** Calls that may have taken effect although their result is an error. */
   readonly #inPart: boolean;
@@ -126,10 +137,26 @@ export class SessionStory {
       case "TOOL_CALL":
         running.calls.push(event.data);
         running.resumes = 0;
+        if (event.data.executor === "client") this.clientResults.set(event.data.id, null);
         break;
+      case "AUTH_REQUIRED": {
+        const { input_id, kind, tool_use_id } = event.data;
+        if (kind === "link") throw new Error("nobody asks for links");
+        this.inputs.set(input_id, { toolUseId: tool_use_id, kind, answers: [] });
+        running.asked.set(tool_use_id, { inputId: input_id, kind });
+        break;
+      }
       case "TOOL_RESULT": {
-        const call = running.calls.shift();
-        expect(event.data.tool_use_id, "results in the order of the calls").toBe(call?.id);
+        running.waits = false;
+        const { tool_use_id, content_preview } = event.data;
+        const at = running.calls.findIndex(({ id }) => id === tool_use_id);
+        const [call] = running.calls.splice(at, 1);
+        expect(call?.id, "the call of a result").toBe(tool_use_id);
+        running.asked.delete(tool_use_id);
+        if (this.clientResults.has(tool_use_id)) this.clientResults.set(tool_use_id, content_preview);
+        // What somebody's answer or the permissions closed has no part in what the host does.
+        if (call !== undefined && isSettled(call.name, event.data)) break;
+        expect(at, "results in the order of the calls").toBe(0);
         if (call !== undefined) {
           const resumes = Math.max(running.resumes, running.givenUpAt);
           this.#checkResult(call, event.data, resumes);
@@ -169,7 +196,18 @@ export class SessionStory {
 
   #takeStatusOf(running: Running, data: Extract<NewEvent, { type: "STATUS" }>["data"]): void {
     running.givenUpAt = 0;
-    if (data.status === "resumed") running.resumes++;
+    if (data.status === "resumed") {
+      expect(running.waits && !running.cancelled, "a start that finds a turn which waits").toBe(false);
+      running.resumes++;
+    }
+    if (data.status === "waiting") {
+      expect([...data.input_ids, ...(data.tool_use_ids ?? [])].toSorted(), "what a turn waits for").toEqual(
+        this.pending.map((one) => ("input_id" in one ? one.input_id : one.tool_use_id)).toSorted(),
+      );
+      running.waits = true;
+      running.resumes = 0;
+    }
+    if (data.status === "answered") this.#takeAnswer(running, data);
     if (data.status !== "steered") return;
     expect(running.calls, "calls before which a text joined").toEqual([]);
     const next = this.steers.shift();
@@ -177,6 +215,27 @@ export class SessionStory {
     const { mode } = this.#settle(data.text, [next === undefined ? "offered" : "steering"], "joined");
     expect(mode).toBe("steer");
     this.said.push({ text: data.text, turnId: running.turnId });
+  }
+
+  #takeAnswer(running: Running, { input_id, response }: { input_id: string; response: string | null }): void {
+    running.waits = false;
+    const input = this.inputs.get(input_id);
+    expect(input?.answers, "an answer, once").toEqual([]);
+    input?.answers.push(response);
+    const toolUseId = input?.toolUseId ?? "";
+    expect(running.asked.delete(toolUseId), "an answer to what is asked").toBe(true);
+    if (input?.kind === "approval" && response === "allow") running.allowed.add(toolUseId);
+  }
+
+  /** What is asked of somebody, in the order of the calls. */
+  get pending(): PendingInput[] {
+    const { running } = this;
+    return (running?.calls ?? []).flatMap(({ id, name }): PendingInput[] => {
+      const asked = running?.asked.get(id);
+      if (asked !== undefined) return [{ input_id: asked.inputId, kind: asked.kind }];
+      const isAsked = name === "lamp" || (name === "held_lamp" && running?.allowed.has(id) === true);
+      return isAsked ? [{ tool_use_id: id, kind: "tool" }] : [];
+    });
   }
 
   #settle(text: string, from: Fate[], to: Fate): Message {
@@ -226,15 +285,21 @@ export class SessionStory {
       resumesBefore: 0,
       givenUpAt: 0,
       modelCalls: 0,
+      waits: false,
+      asked: new Map(),
+      allowed: new Set(),
     };
     this.said.push({ text, turnId });
   }
 
   #end({ turnId, cancelled, calls }: Running, status: EndStatus): void {
     expect(calls, "calls without a result").toEqual([]);
+    const wasCancelled = cancelled || turnId === this.cancelling;
     // A fault of the gateway's own ends it as failed, cancelled or not.
     if (!this.faulty || status !== "failed")
-      expect(status === "cancelled", `${status}, where it was ${cancelled ? "" : "not "}cancelled`).toBe(cancelled);
+      expect(status === "cancelled", `${status}, where it was ${wasCancelled ? "" : "not "}cancelled`).toBe(
+        wasCancelled,
+      );
     if (status === "complete" && this.steers.length > 0) {
       expect(this.#hasCallsLeft(turnId), "a turn that is complete could have gone on").toBe(false);
     }
@@ -273,6 +338,12 @@ export class SessionStory {
     const after = [...this.contents].map((content) => changeBy(name, input, content));
     this.contents = new Set(result.is_error ? [...this.contents, ...after] : after);
   }
+}
+
+/** Whether somebody's answer, the time they had, or the permissions gave a call its result. */
+function isSettled(name: string, { content_preview }: Result): boolean {
+  if (["ask_user", "lamp", "held_lamp", "glob"].includes(name)) return true;
+  return content_preview.includes("did not allow") || content_preview.includes("Nobody allowed");
 }
 
 /** Whether the host was started again and again in a call, or once in one that may not run again. */

@@ -75,6 +75,7 @@ const anyAnswer = fc.record({
   // Most answers come whole.
   allowed: fc.oneof({ weight: 3, arbitrary: fc.constant(100) }, { weight: 1, arbitrary: fc.nat(12) }),
 });
+const anyResponse = fc.constantFrom("allow", "allow", "deny", "red");
 const FAILURES = {
   overloaded: new ModelError("overloaded_error", "", { status: 529 }),
   limited: new ModelError("rate_limit_error", "", { status: 429, retryAfterMs: 60_000 }),
@@ -100,6 +101,9 @@ const anything: fc.Arbitrary<Happening>[] = [
   ),
   happens("advance", fc.nat(12), (play, count) => play.model.advance(count)),
   happens("fail", anyFailure, (play, how) => play.model.end(how === "cut" ? "cut" : FAILURES[how])),
+  happens("say", fc.tuple(fc.nat(3), anyResponse), (play, [which, response]) => play.say(which, response)),
+  happens("say", fc.tuple(fc.nat(3), anyResponse), (play, [which, response]) => play.say(which, response)),
+  happens("give", fc.tuple(fc.nat(2), fc.constantFrom("on", "off")), (play, [which, what]) => play.give(which, what)),
   happens("release tools", nothing, (play) => play.tools.release()),
   happens("hold files", nothing, (play) => play.files.hold()),
   happens("release files", nothing, (play) => play.files.release()),
@@ -107,7 +111,7 @@ const anything: fc.Arbitrary<Happening>[] = [
   happens("withdraw", fc.nat(3), (play, which) => play.withdraw(which)),
   happens("put", fc.boolean(), (play, removed) => play.put(removed)),
   happens("alarm", nothing, (play) => play.alarm()),
-  happens("pass", fc.constantFrom(4, 1_000, 60_000, 130_000), (_, ms) => void vi.advanceTimersByTime(ms)),
+  happens("pass", fc.constantFrom(4, 1_000, 60_000, 130_000, 300_000), (_, ms) => void vi.advanceTimersByTime(ms)),
   happens("kill", nothing, (play) => play.kill()),
   happens("start", nothing, (play) => play.restart()),
   happens("die after", someStatements, (play, statements) => play.world.dieAfter(statements)),
@@ -149,7 +153,7 @@ async function playAll(kinds: fc.Arbitrary<Happening>[], openPlace: () => Direct
 }
 
 test(
-  "[TURN20] [TURN4] [TURN22] [TURN23] [TURN24] [TURN25] [TURN3] [TURN18] [IDEM1] [IDEM9] [TOOL2] [TOOL5] [TOOL14] [REST14] [LOG1] [SESSION14] whatever happens to a session, whenever, it has a next step, and nothing takes effect twice",
+  "[ASK8] [ASK10] [ASK12] [ASK13] [ASK14] [TURN20] [TURN4] [TURN22] [TURN23] [TURN24] [TURN25] [TURN3] [TURN18] [IDEM1] [IDEM9] [TOOL2] [TOOL5] [TOOL14] [REST14] [LOG1] [SESSION14] whatever happens to a session, whenever, it has a next step, and nothing takes effect twice",
   async () => {
     await playAll([...anything, ...anything, heldChange, putInUpload, putInUpload, deletion], () => null, 100);
   },
