@@ -35,10 +35,10 @@ export type Waits = {
   unanswered: number;
 };
 
-/** Every other session waits, in the next round of scenarios the others do. */
+/** Two of three sessions wait, in each round of scenarios others. */
 export function waitsOf(random: Random, number: number, scenarios: number): Waits | null {
   const round = Math.floor(number / scenarios);
-  return ((number % scenarios) + round) % 2 === 1 ? null : planWaits(random);
+  return ((number % scenarios) + round) % 3 === 1 ? null : planWaits(random);
 }
 
 /** @param mustEnd nobody is there to answer */
@@ -48,7 +48,7 @@ export function planWaits(random: Random, mustEnd = false): Waits {
   return {
     permissions: rules.permissions,
     asked: rules.asked,
-    timeoutSeconds: timed ? (mustEnd ? 1 : random.int(1, 3)) : null,
+    timeoutSeconds: timed ? (mustEnd ? 1 : random.int(1, 2)) : null,
     fallback: timed && random.chance(0.5) ? "allow" : "deny",
     unanswered: mustEnd ? 1 : timed ? 0.35 : 0,
   };
