@@ -1,12 +1,21 @@
 import { expect } from "vitest";
 import { GatewayError } from "../../src/protocol/errors.ts";
+import type { Settings } from "../../src/session/settings.ts";
 import { isCancelled } from "../../src/session/turn-table.ts";
 import type { SessionStory } from "./session-story.ts";
 import { ALICE, type SessionWorld } from "./session-world.ts";
 import { expectFault } from "./statement-fault.ts";
 
+/** What these sessions ask for: of people and of clients. */
+const LAMP = { name: "lamp", description: "A lamp", input_schema: { type: "object" } };
+export const ASKING: Partial<Settings> = {
+  permissions: { delete: "ask", held_lamp: "ask", glob: "deny" },
+  tools: [LAMP, { ...LAMP, name: "held_lamp" }],
+  input_timeout_seconds: 300,
+};
+
 /** A session that is played upon; `sync` lets its story take what was stored. */
-type Played = { story: SessionStory; world: SessionWorld; sync(): void };
+export type Played = { story: SessionStory; world: SessionWorld; sync(): void };
 
 /** Somebody answers something that was asked, the newest first, be it long settled. */
 export function sayAnswer(play: Played, which: number, response: string): void {

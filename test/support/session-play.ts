@@ -5,7 +5,7 @@ import { GatewayError } from "../../src/protocol/errors.ts";
 import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
 import type { AcceptedTurn, Cancelled } from "../../src/protocol/rest.ts";
 import type { Session } from "../../src/session/session.ts";
-import { deletingSince, type Settings, writeMeta } from "../../src/session/settings.ts";
+import { deletingSince, writeMeta } from "../../src/session/settings.ts";
 import { redosOf } from "../../src/session/transcript.ts";
 import { findTurn, isCancelled } from "../../src/session/turn-table.ts";
 import { type BlockKind, blockOf } from "./block-kinds.ts";
@@ -14,7 +14,8 @@ import { HeldFiles } from "./held-files.ts";
 import { HeldTools } from "./held-tools.ts";
 import { HostAlarm } from "./host-alarm.ts";
 import { PacedModel } from "./paced-model.ts";
-import { giveResult, sayAnswer } from "./play-answers.ts";
+import { ASKING, giveResult, sayAnswer } from "./play-answers.ts";
+import { withdrawTurn } from "./play-withdraw.ts";
 import {
   checkLog,
   checkOutcome,
@@ -35,14 +36,6 @@ import type { DirectoryPlace } from "./workspace-directory.ts";
 /** A session that has not come to its end after so many timers never will. */
 const ENOUGH_TIMERS = 5_000;
 const MAX_CALLS = 4;
-/** What these sessions ask for: of people and of clients. */
-const LAMP = { name: "lamp", description: "A lamp", input_schema: { type: "object" } };
-const ASKING: Partial<Settings> = {
-  permissions: { delete: "ask", held_lamp: "ask", glob: "deny" },
-  tools: [LAMP, { ...LAMP, name: "held_lamp" }],
-  input_timeout_seconds: 300,
-};
-
 /** A session that is played upon, with everything around it that moves only when it is told to, and what is to be true of it. */
 export class SessionPlay {
   readonly story: SessionStory;
@@ -177,26 +170,7 @@ export class SessionPlay {
   async withdraw(which: number): Promise<void> {
     if (!(await this.#ready())) return;
     this.sync();
-    const { story } = this;
-    const ids = [...story.queue.map(({ turnId }) => turnId), story.running?.turnId, [...story.ends.keys()].at(-1)];
-    const turnId = ids.filter((id) => id !== undefined)[which];
-    if (turnId === undefined) return;
-    const expected =
-      which < story.queue.length ? null : turnId === story.running?.turnId ? "session_busy" : "not_found";
-    story.withdrawing = turnId;
-    let code: string | null = null;
-    try {
-      this.world.session.withdraw(turnId);
-    } catch (thrown) {
-      if (thrown instanceof GatewayError) code = thrown.code;
-      else expectFault(thrown);
-      if (code === null) return;
-    } finally {
-      this.sync();
-      story.withdrawing = null;
-    }
-    expect(code, "the answer to a withdrawal").toBe(expected);
-    if (code === null) expect(story.ends.get(turnId)).toBe("cancelled");
+    withdrawTurn(this, which);
   }
 
   /** A client puts the file, or removes it. Others than the session's own clients do not change a directory here. */
