@@ -6,6 +6,8 @@ import type { Session } from "./session.ts";
 /** A little less than a heartbeat, so that each of them renews. */
 const RENEW_MS = HEARTBEAT_MS / 2;
 
+type Holder = Pick<Session, "running"> & { settings: Pick<Session["settings"], "session_id" | "user_id"> };
+
 type Lease = { session_id: string; user_id: string; lease_id: string };
 
 /** The register of what runs, which no single object can keep; see `catalog/turn-leases.ts`. */
@@ -20,7 +22,7 @@ export type TurnLeaseOptions = {
   max: number | null;
   register: LeaseRegister;
   /** Null where there is none, or no longer. */
-  session(): Session | null;
+  session(): Holder | null;
   now(): number;
 };
 
@@ -98,6 +100,6 @@ export class TurnLease {
   }
 }
 
-function newLease({ settings: { session_id, user_id } }: Session): Lease {
+function newLease({ settings: { session_id, user_id } }: Holder): Lease {
   return { session_id, user_id, lease_id: crypto.randomUUID() };
 }

@@ -1,0 +1,137 @@
+import fc from "fast-check";
+import { expect, test, vi } from "vitest";
+import { GatewayError } from "../../src/protocol/errors.ts";
+import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
+import { type LeaseRegister, TurnLease } from "../../src/session/turn-lease.ts";
+
+const MAX = 2;
+const SESSIONS = [0, 1, 2, 3];
+
+type Command = { session: number; do: "message" | "end" | "wait" | "answer" | "heartbeat" | "refused" };
+
+const anyCommand = fc.record<Command>({
+  session: fc.constantFrom(...SESSIONS),
+  do: fc.constantFrom("message", "message", "message", "end", "end", "wait", "answer", "heartbeat", "refused"),
+});
+
+/** The register of one user, each call of which takes effect when the scheduler says so. */
+function createRegister(scheduler: fc.Scheduler) {
+  const rows = new Map<string, string>();
+  const register: LeaseRegister = {
+    async take({ session_id, lease_id }, max) {
+      await scheduler.schedule(Promise.resolve(), "take");
+      const others = [...rows.keys()].filter((id) => id !== session_id).length;
+      if (!rows.has(session_id) && others >= max) return false;
+      rows.set(session_id, lease_id);
+      return true;
+    },
+    async renew({ session_id, lease_id }) {
+      await scheduler.schedule(Promise.resolve(), "renew");
+      rows.set(session_id, lease_id);
+    },
+    async giveBack({ session_id, lease_id }) {
+      await scheduler.schedule(Promise.resolve(), "give back");
+      if (rows.get(session_id) === lease_id) rows.delete(session_id);
+    },
+  };
+  return { rows, register };
+}
+
+test("[LIMIT4] [LIMIT6] [LIMIT7] in any order of calls, whoever runs has a lease, and at rest nobody else", async () => {
+  const anyRun = fc.tuple(fc.scheduler(), fc.array(anyCommand, { minLength: 1, maxLength: 30 }));
+  await fc.assert(
+    fc.asyncProperty(anyRun, async ([scheduler, commands]) => {
+      const { rows, register } = createRegister(scheduler);
+      let now = 0;
+      const sessions = SESSIONS.map((i) => {
+        const holder = { running: false, settings: { session_id: `session_${i}`, user_id: "alice" } };
+        const lease = new TurnLease({ max: MAX, register, session: () => holder, now: () => now });
+        return { holder, lease, asking: false, waits: false, byMessage: false };
+      });
+      const starts: Promise<void>[] = [];
+      const run = ({ session, do: what }: Command) => {
+        const one = sessions[session];
+        if (one === undefined) return;
+        const { holder, lease } = one;
+        const start = async () => {
+          try {
+            await lease.take();
+            if (what === "message") Object.assign(one, { byMessage: true, waits: false });
+            if (what === "message") holder.running = true;
+            lease.settle();
+          } catch (thrown) {
+            expect(thrown).toBeInstanceOf(GatewayError);
+          } finally {
+            one.asking = false;
+          }
+        };
+        if ((what === "message" || what === "refused") && !holder.running && !one.asking && !one.waits) {
+          one.asking = true;
+          starts.push(start());
+        } else if ((what === "end" || what === "wait") && holder.running) {
+          Object.assign(one, { byMessage: false, waits: what === "wait" });
+          holder.running = false;
+          lease.follow();
+        } else if (what === "answer" && one.waits) {
+          one.waits = false;
+          holder.running = true;
+          lease.follow();
+        } else if (what === "heartbeat") {
+          now += HEARTBEAT_MS;
+          for (const other of sessions) other.lease.follow();
+        }
+      };
+      const check = () => {
+        const started = sessions.filter(({ byMessage }) => byMessage);
+        for (const { holder } of started) expect(rows.has(holder.settings.session_id)).toBe(true);
+        expect(started.length).toBeLessThanOrEqual(MAX);
+      };
+      for (const command of commands) {
+        run(command);
+        // What was begun may be done now or after what comes next.
+        if (scheduler.count() > 1) await scheduler.waitOne();
+        check();
+      }
+      await scheduler.waitIdle();
+      await Promise.all(starts);
+      await scheduler.waitIdle();
+      check();
+      const running = sessions.filter(({ holder }) => holder.running);
+      expect([...rows.keys()].sort()).toEqual(running.map(({ holder }) => holder.settings.session_id).sort());
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("[LIMIT4] [LIMIT7] what could not be taken or given back is taken and given back the next time", async () => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  const calls: string[] = [];
+  let broken = true;
+  const say = async (call: string) => {
+    calls.push(call);
+    if (broken) throw new Error("broken by a test");
+  };
+  const register: LeaseRegister = {
+    take: () => say("take").then(() => true),
+    renew: () => say("renew"),
+    giveBack: () => say("give back"),
+  };
+  const holder = { running: false, settings: { session_id: "session", user_id: "alice" } };
+  let now = 0;
+  const lease = new TurnLease({ max: MAX, register, session: () => holder, now: () => now });
+  await expect(lease.take()).rejects.toMatchObject({ code: "unavailable" });
+  // It may have been taken all the same.
+  await vi.waitFor(() => expect(calls).toEqual(["take", "give back"]));
+  holder.running = true;
+  lease.follow();
+  await vi.waitFor(() => expect(calls.at(-1)).toBe("renew"));
+  broken = false;
+  lease.follow();
+  now += HEARTBEAT_MS;
+  lease.follow();
+  await vi.waitFor(() => expect(calls).toEqual(["take", "give back", "renew", "renew"]));
+  holder.running = false;
+  lease.follow();
+  await vi.waitFor(() => expect(calls.at(-1)).toBe("give back"));
+  vi.restoreAllMocks();
+});
