@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, utimesSync
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test, vi } from "vitest";
-import { cancelThroughDoor } from "../../src/local/visit-door.ts";
 import { Home } from "../../src/local/home.ts";
 import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 import { LocalSession } from "../../src/local/local-session.ts";
@@ -10,6 +9,7 @@ import { openNodeSql } from "../../src/local/node-sql.ts";
 import { SessionClaim } from "../../src/local/session-claim.ts";
 import { SessionIndex } from "../../src/local/session-index.ts";
 import { readStored } from "../../src/local/stored-session.ts";
+import { cancelThroughDoor } from "../../src/local/visit-door.ts";
 import { createModels } from "../../src/models/models.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import { parseGatewaySettings } from "../../src/protocol/gateway-settings.ts";
