@@ -231,41 +231,44 @@ describe("a summary", () => {
     expect(madeRoom(world)).toEqual([]);
   });
 
-  test("[ROOM7] is stored once, whatever statement the process dies at, and what was cleared is", async () => {
-    /** Two turns, and a third in which the process dies after so many statements. */
-    const play = async (statements: number) => {
-      const { world, model } = create({ room: FIXED + 1_800 });
-      await world.run(says(1, 900, 900, 900, 900));
-      await world.run(says(900));
-      const submit = () => world.session.submit(ALICE, { user_input: input }, "key").turn_id;
-      world.dieAfter(statements);
-      try {
-        const turn = submit();
-        await Promise.race([
-          world.until(({ type, turn_id }) => type === "ITERATION_END" && turn_id === turn),
-          world.died(),
-        ]);
-      } catch (thrown) {
-        expect(thrown).toHaveProperty("name", "Killed");
+  test.for([{ known: true }, { known: false }])(
+    "[ROOM7] is stored once, whatever statement the process dies at (what fits is known: $known)",
+    async ({ known }) => {
+      /** Two turns, and a third in which the process dies after so many statements. */
+      const play = async (statements: number) => {
+        const { world, model } = create({ room: FIXED + 1_800, known });
+        await world.run(says(1, 900, 900, 900, 900));
+        await world.run(says(900));
+        const submit = () => world.session.submit(ALICE, { user_input: input }, "key").turn_id;
+        world.dieAfter(statements);
+        try {
+          const turn = submit();
+          await Promise.race([
+            world.until(({ type, turn_id }) => type === "ITERATION_END" && turn_id === turn),
+            world.died(),
+          ]);
+        } catch (thrown) {
+          expect(thrown).toHaveProperty("name", "Killed");
+        }
+        const died = !world.alive;
+        if (died) world.start();
+        else world.dieAfter(Number.POSITIVE_INFINITY);
+        await world.ended(submit());
+        return { world, died, rooms: madeRoom(world), texts: textsOf(model.steps.at(-1)).length };
+      };
+      const { rooms, texts } = await play(Number.POSITIVE_INFINITY);
+      expect(rooms).toEqual([
+        { status: "made_room", by: "gateway", cleared_results: 2 },
+        { status: "made_room", by: "gateway", summarised_turns: 1 },
+      ]);
+      for (let at = 0, died = true; died; at++) {
+        const killed = await play(at);
+        expect(killed).toMatchObject({ rooms, texts });
+        expect(endsOf(killed.world)).toEqual(["complete", "complete", "complete"]);
+        died = killed.died;
       }
-      const died = !world.alive;
-      if (died) world.start();
-      else world.dieAfter(Number.POSITIVE_INFINITY);
-      await world.ended(submit());
-      return { world, died, rooms: madeRoom(world), texts: textsOf(model.steps.at(-1)).length };
-    };
-    const { rooms, texts } = await play(Number.POSITIVE_INFINITY);
-    expect(rooms).toEqual([
-      { status: "made_room", by: "gateway", cleared_results: 2 },
-      { status: "made_room", by: "gateway", summarised_turns: 1 },
-    ]);
-    for (let at = 0, died = true; died; at++) {
-      const killed = await play(at);
-      expect(killed).toMatchObject({ rooms, texts });
-      expect(endsOf(killed.world)).toEqual(["complete", "complete", "complete"]);
-      died = killed.died;
-    }
-  });
+    },
+  );
 });
 
 test("[ROOM8] what a model's server cleared is told when it is more than before", async () => {
