@@ -10,7 +10,7 @@ export type AskedCall = {
 };
 
 /** Whether the call can be run by nobody but whoever has yet to answer. */
-export function isHeld({ call, asked, answered, result }: AskedCall): boolean {
+function isHeld({ call, asked, answered, result }: AskedCall): boolean {
   if (result !== null) return false;
   if (asked !== null && answered === null) return true;
   return call.data.executor === "client";
