@@ -85,7 +85,7 @@ describe("the next request", () => {
       max_tokens: 32_000,
       cache_control: { type: "ephemeral" },
       system: expect.stringMatching(/\n\nAnswer in rhymes\.$/),
-      tools: ["read", "write", "edit", "list", "glob", "grep", "delete", "wait"].map((name) => ({ name })),
+      tools: ["read", "write", "edit", "list", "glob", "grep", "delete", "wait", "ask_user"].map((name) => ({ name })),
       thinking: { type: "adaptive", display: "summarized" },
     });
 
