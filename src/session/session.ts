@@ -2,10 +2,10 @@ import { Aborted } from "../engine/abortable.ts";
 import { nextStep } from "../engine/next-step.ts";
 import type { Host, Model, Sql, Workspace } from "../engine/ports.ts";
 import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
-import { GatewayError, notFound } from "../protocol/errors.ts";
+import { notFound } from "../protocol/errors.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import type { AnsweredInput, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
-import { HEARTBEAT_MS, PAGE_MAX_CHARS } from "../protocol/limits.ts";
+import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
 import {
   type AcceptedTurn,
@@ -29,8 +29,9 @@ import { viewSession } from "./session-view.ts";
 import { readSettings, type Settings, titleFrom, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
 import type { TurnCallsOptions } from "./turn-calls.ts";
+import { pageOfTurns } from "./turn-pages.ts";
 import { TurnQueue } from "./turn-queue.ts";
-import { findTurn, type TurnRow, turnsBefore } from "./turn-table.ts";
+import { findTurn, type TurnRow } from "./turn-table.ts";
 import { viewTurn } from "./turn-view.ts";
 
 export type SessionDeps = {
@@ -225,22 +226,9 @@ export class Session {
   }
 
   /** Newest first; the cursor is the last turn's id. A page ends early where its turns are large. */
-  turns({ limit, cursor }: PageRequest): TurnPage {
+  turns(page: PageRequest): TurnPage {
     const { sql, host } = this.#deps;
-    if (cursor !== null && findTurn(sql, cursor) === undefined) {
-      throw new GatewayError("bad_cursor", "The cursor is malformed.");
-    }
-    const turns: Turn[] = [];
-    let chars = 0;
-    for (const row of turnsBefore(sql, cursor)) {
-      if (turns.length === limit || chars > PAGE_MAX_CHARS) {
-        return { turns, next_cursor: turns.at(-1)?.turn_id ?? null };
-      }
-      const turn = this.#viewTurn(row, host.now());
-      chars += JSON.stringify(turn).length;
-      turns.push(turn);
-    }
-    return { turns, next_cursor: null };
+    return pageOfTurns(sql, page, (row) => this.#viewTurn(row, host.now()));
   }
 
   /**
@@ -248,6 +236,7 @@ export class Session {
    * is left alone.
    */
   resume(): void {
+    if (this.#stopped) return;
     this.answers.settleExpired();
     this.#drive();
     this.follow();

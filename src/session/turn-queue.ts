@@ -5,6 +5,7 @@ import { NO_USAGE } from "../protocol/events.ts";
 import { canonicalJson } from "../protocol/json.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { type AcceptedTurn, requireInput, type SubmitTurnBody } from "../protocol/rest.ts";
+import { CountedStarts } from "./counted-starts.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
 import { findKept, type KeptRequest, keepRequest } from "./idempotency.ts";
 import { iterationEnd } from "./iteration-end.ts";
@@ -46,11 +47,11 @@ export class TurnQueue {
   readonly #options: TurnQueueOptions;
   #active: OpenTurn | null;
   #queued: OpenTurn[];
-  /** The turn of which a start was counted. */
-  #recovered: string | null = null;
+  readonly #starts: CountedStarts;
 
   constructor(options: TurnQueueOptions) {
     this.#options = options;
+    this.#starts = new CountedStarts(options);
     const open = openTurns(options.sql);
     this.#active = open.find(({ status }) => status !== "queued") ?? null;
     this.#queued = open.filter(({ status }) => status === "queued");
@@ -198,29 +199,12 @@ export class TurnQueue {
 
   /** Before a turn that lost its loop gets another: the blocks of its last step are discarded, and the start is counted. */
   recover(): void {
-    if (this.#active === null) return;
-    const { sql, log, now, onStart } = this.#options;
-    const turn = this.#stored(this.#active);
-    // A turn that waits to ask the model again does nothing that could have ended the host, however long it waits.
-    const waits = turn.retry_at !== null && turn.retry_at > now();
-    log.commit(
-      (writer) => {
-        const discard = writer.discardBlocks(turn.first_seq ?? 1);
-        writer.append({ type: "STATUS", data: { status: "resumed", discard } }, turn.turn_id);
-        updateTurn(sql, turn.turn_id, waits ? {} : { starts: turn.starts + 1 });
-        return onStart(requestOf(turn).user_input);
-      },
-      (started) => started(),
-    );
-    this.#recovered = waits ? null : turn.turn_id;
+    if (this.#active !== null) this.#starts.recover(this.#stored(this.#active));
   }
 
   /** Takes the count of a start back: what is left here in order was no crash, and is no sign of one to come. */
   forgiveStart(): void {
-    if (this.#active === null || this.#active.turn_id !== this.#recovered) return;
-    const { starts } = this.#stored(this.#active);
-    if (starts > 0) updateTurn(this.#options.sql, this.#active.turn_id, { starts: starts - 1 });
-    this.#recovered = null;
+    if (this.#active !== null) this.#starts.forgive(this.#stored(this.#active));
   }
 
   /** The message has a turn of its own. The one that runs is cancelled for a turn that is to be the first. */
@@ -230,7 +214,8 @@ export class TurnQueue {
     const answer = this.#accepted(turn);
     log.commit(
       (writer) => {
-        wakeSoon();
+        // A turn that starts wakes the session itself.
+        if (place !== "now") wakeSoon();
         this.#keep(message, { turn_id: turn.turn_id, steer: null });
         const { row, started } = place === "now" ? this.#start(writer, turn) : { row: {}, started: () => {} };
         insertTurn(sql, { ...turn, ...row });
