@@ -29,6 +29,8 @@ class TurnReader {
   /** The blocks of which it is not known yet whether their steps were kept. */
   #pending: BlockEvent[] = [];
   readonly #calls = new AskedCalls();
+  /** That a turn which waited was resumed, which only one is that was cancelled. */
+  #resumed: Event | null = null;
   /** Whether it was said to wait, and has not been seen to go on. */
   #waits = false;
   #attempt = 1;
@@ -85,6 +87,9 @@ class TurnReader {
         break;
       case "ITERATION_END": {
         this.#keep(event);
+        if (this.#resumed !== null && event.data.status !== "cancelled") {
+          this.#say(this.#resumed, "comes while the turn waits");
+        }
         const failed = before?.type === "ERROR" && before.seq === event.seq - 1;
         if (failed !== (event.data.status === "failed")) {
           this.#say(event, `is ${event.data.status} ${failed ? "after an" : "without an"} ERROR`);
@@ -202,10 +207,13 @@ class TurnReader {
   #takeWhileWaiting(event: Event): void {
     const closed = event.type === "TOOL_RESULT" ? this.#calls.of(event.data.tool_use_id) : null;
     if (isStatus(event, "answered") || (closed !== null && isClosedByAnswer(closed))) return;
-    this.#waits = false;
-    // Its end closes what is open.
-    const ends = event.type === "TOOL_RESULT" && event.data.is_error;
-    if (this.#calls.isBlocked && !ends) this.#say(event, "comes while the turn waits");
+    if (!this.#calls.isBlocked) {
+      this.#waits = false;
+      return;
+    }
+    // A cancel ends it, and closes what is open; one that was killed in between is resumed to be ended.
+    if (isStatus(event, "resumed")) this.#resumed = event;
+    else if (event.type !== "TOOL_RESULT" || !event.data.is_error) this.#say(event, "comes while the turn waits");
   }
 
   #takeResult(result: EventOf<"TOOL_RESULT">): void {
