@@ -41,6 +41,9 @@ const title = text().max(TITLE_MAX_CHARS);
 const system = text().max(SYSTEM_MAX_CHARS);
 const maxIterations = z.int().min(1).max(MAX_ITERATIONS_MAX);
 
+/** The session's permissions count for more than the gateway's, where they are looser: an admin may say so. */
+const loosenPermissions = z.boolean();
+
 /** How the session asks people: how long they have, and what becomes of a call that nobody decides on. */
 const asking = {
   input_timeout_seconds: z.int().min(1).max(INPUT_TIMEOUT_MAX_SECONDS).optional(),
@@ -54,6 +57,7 @@ export const createSessionBody = z.strictObject({
   fast_model: modelName.optional(),
   system: system.optional(),
   permissions: permissions.optional(),
+  loosen_permissions: loosenPermissions.optional(),
   ...asking,
   tools: clientTools.optional(),
   budget: budget.optional(),
@@ -70,6 +74,7 @@ export const patchSessionBody = z.strictObject({
   fast_model: modelName.nullable().optional(),
   system: system.nullable().optional(),
   permissions: permissions.optional(),
+  loosen_permissions: loosenPermissions.optional(),
   ...asking,
   budget: budget.nullable().optional(),
 });

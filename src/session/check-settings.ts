@@ -9,22 +9,31 @@ import { createToolRegistry } from "../tools/registry.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * Whether what is asked for a session's permissions counts for more than the gateway's, which an admin alone may ask.
+ * Whether what is asked for a session's permissions counts for more than the gateway's. An admin alone may ask for that,
+ * and has to say so, so that nobody loosens by mistake what is there to hold.
  *
  * @throws GatewayError `forbidden`
  */
 export function loosens(
   asking: Principal,
-  { permissions, input_default }: Pick<CreateSessionBody, "permissions" | "input_default">,
+  {
+    permissions,
+    input_default,
+    loosen_permissions = false,
+  }: Pick<CreateSessionBody, "permissions" | "input_default" | "loosen_permissions">,
   gateway: GatewaySettings,
   tools: readonly RuledTool[],
 ): boolean {
   const tool = permissions === undefined ? null : loosenedBy(tools, gateway.permissions, permissions);
   const looserDefault = input_default === "allow" && gateway.inputDefault === "deny";
+  if (loosen_permissions && !isAdmin(asking)) {
+    throw new GatewayError("forbidden", "Only an admin may loosen what the gateway says.");
+  }
   if (tool === null && !looserDefault) return false;
-  if (isAdmin(asking)) return true;
+  if (loosen_permissions) return true;
   const what = tool === null ? "what becomes of calls that nobody decides on" : `the permission of ${tool}`;
-  throw new GatewayError("forbidden", `A session can only tighten what the gateway says, and this loosens ${what}.`);
+  const how = isAdmin(asking) ? " To do so for this session, say loosen_permissions: true." : "";
+  throw new GatewayError("forbidden", `A session can only tighten what the gateway says; this loosens ${what}.${how}`);
 }
 
 /** The names of clients' tools must be free. @throws GatewayError `invalid_request` */
@@ -53,14 +62,17 @@ export function patchSettings(
   body: PatchSessionBody,
   gateway: GatewaySettings,
 ): Settings {
-  const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+  const { loosen_permissions, ...fields } = body;
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
   const { loosened: _, ...kept } = before;
   const after: Settings = { ...kept, ...given };
   // Whoever renames a session has no part in a price that is no longer there.
   const asksForCost = body.budget !== undefined || body.model !== undefined || body.fast_model !== undefined;
   if (asksForCost) checkBudget(after, gateway);
-  const touched = body.permissions !== undefined || body.input_default !== undefined;
+  const touched = [body.permissions, body.input_default, loosen_permissions].some((value) => value !== undefined);
   const tools = createToolRegistry(undefined, before.tools).ruled();
-  const loosened = touched ? loosens(asking, after, gateway, tools) : before.loosened === true;
+  const loosened = touched
+    ? loosens(asking, { ...after, loosen_permissions }, gateway, tools)
+    : before.loosened === true;
   return loosened ? { ...after, loosened: true } : after;
 }

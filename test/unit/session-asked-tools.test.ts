@@ -167,10 +167,13 @@ describe("what a session may say", () => {
   const world = () => new AskingWorld([], { permissions: {} });
 
   test.for([[{ write: "allow" }], [{ edit: "allow" }], [{ "*": "ask" }], [{ "r*": "allow" }]] as const)(
-    "[ASK4] %o is looser than the gateway's, which only an admin may say",
+    "[ASK4] %o is looser than the gateway's, which only an admin may say, and has to",
     ([permissions]) => {
       expect(() => loosens(ALICE, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
-      expect(loosens(ROOT, { permissions }, gateway, ruled)).toBe(true);
+      expect(() => loosens(ROOT, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
+      const said = { permissions, loosen_permissions: true };
+      expect(() => loosens(ALICE, said, gateway, ruled)).toThrow(code("forbidden"));
+      expect(loosens(ROOT, said, gateway, ruled)).toBe(true);
     },
   );
 
@@ -182,5 +185,8 @@ describe("what a session may say", () => {
     expect(() => patchSettings(ALICE, settings, { input_default: "deny" }, gateway)).toThrow(code("forbidden"));
     expect(patchSettings(ALICE, settings, { permissions: { write: "ask" } }, gateway)).not.toHaveProperty("loosened");
     expect(patchSettings(ALICE, settings, { title: "x" }, gateway)).toHaveProperty("loosened", true);
+    const said = patchSettings(ROOT, settings, { permissions: { write: "allow" }, loosen_permissions: true }, gateway);
+    expect(said).toMatchObject({ permissions: { write: "allow" }, loosened: true });
+    expect(said).not.toHaveProperty("loosen_permissions");
   });
 });

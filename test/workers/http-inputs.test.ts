@@ -170,15 +170,21 @@ test("[ASK13] [ASK4] an admin may say that nobody's answer allows; others may no
   expect(await codeOf(await ask("POST", "sessions", { json: loose }))).toBe("forbidden");
   const gateway = { env: { GATEWAY_PERMISSIONS: '{"write":"ask","delete":"deny"}' } };
   for (const permissions of [{ write: "allow" }, { delete: "ask" }, { "*": "allow" }]) {
+    const said = { permissions, loosen_permissions: true };
     expect(await codeOf(await ask("POST", "sessions", { json: { permissions }, ...gateway }))).toBe("forbidden");
-    expect((await ask("POST", "sessions", { json: { permissions }, ...gateway, token: ADMIN_TOKEN })).status).toBe(201);
+    expect(await codeOf(await ask("POST", "sessions", { json: said, ...gateway }))).toBe("forbidden");
+    const admin = { ...gateway, token: ADMIN_TOKEN };
+    expect(await codeOf(await ask("POST", "sessions", { json: { permissions }, ...admin }))).toBe("forbidden");
+    expect((await ask("POST", "sessions", { json: said, ...admin })).status).toBe(201);
   }
   expect((await ask("POST", "sessions", { json: { permissions: { write: "deny" } }, ...gateway })).status).toBe(201);
 
   const { session_id } = await newSession({ json: ASKING });
   const patched = await ask("PATCH", `sessions/${session_id}`, { json: { input_default: "allow" } });
   expect(await codeOf(patched)).toBe("forbidden");
-  const { path, inputId, ...waiting } = await newWaiting(loose, WRITE, { token: ADMIN_TOKEN });
+  const { path, inputId, ...waiting } = await newWaiting({ ...loose, loosen_permissions: true }, WRITE, {
+    token: ADMIN_TOKEN,
+  });
   const token = ADMIN_TOKEN;
   clock.putForward(60_000);
   await runDurableObjectAlarm(stubOf(waiting.session_id));
