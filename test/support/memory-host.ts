@@ -47,7 +47,10 @@ export class MemoryHost implements ChaosHost {
     const session = world.session.describe();
     this.#worlds.set(session.session_id, world);
     // Its alarm.
-    this.#alarms.set(session.session_id, setInterval(() => world.session.resume(), ALARM_MS));
+    this.#alarms.set(
+      session.session_id,
+      setInterval(() => world.session.resume(), ALARM_MS),
+    );
     return session;
   }
 
