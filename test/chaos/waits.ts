@@ -55,7 +55,9 @@ export function planWaits(random: Random, mustEnd = false): Waits {
 }
 
 /** What a session is created with, so that it waits as it is to. */
-export function waitingBody(waits: Waits | null): Pick<CreateSessionBody, "permissions" | "tools"> {
+export function waitingBody(
+  waits: Waits | null,
+): Pick<CreateSessionBody, "permissions" | "tools" | "input_timeout_seconds" | "input_default" | "loosen_permissions"> {
   if (waits === null) return {};
   const { permissions, timeoutSeconds, fallback } = waits;
   const tool: ClientTool = {
@@ -64,6 +66,9 @@ export function waitingBody(waits: Waits | null): Pick<CreateSessionBody, "permi
     input_schema: { type: "object", properties: { of: { type: "string" } } },
     ...(timeoutSeconds === null ? {} : { timeout_seconds: timeoutSeconds }),
   };
-  const timed = timeoutSeconds === null ? {} : { input_timeout_seconds: timeoutSeconds, input_default: fallback };
+  // The run has an admin's token.
+  const loose = fallback === "allow" ? { loosen_permissions: true } : {};
+  const timed =
+    timeoutSeconds === null ? {} : { input_timeout_seconds: timeoutSeconds, input_default: fallback, ...loose };
   return { permissions, tools: [tool], ...timed };
 }

@@ -99,7 +99,9 @@ describe("a stream that breaks off", () => {
     const discard = [seq - 1, seq];
     expect(discarding?.data).toEqual({ status: "retrying", attempt: 2, code, delay_seconds: 0.25, discard });
     expect(dataOf(log, "TEXT").map((data) => data.text)).toEqual(["", "Whole."]);
-    expect(endOf(log)).toMatchObject({ status: "complete", stop_reason: "end_turn", usage: USAGE });
+    // What the dropped attempt used, as far as it was told, is paid for too.
+    const usage = { ...USAGE, input_tokens: USAGE.input_tokens + 10, output_tokens: USAGE.output_tokens + 1 };
+    expect(endOf(log)).toMatchObject({ status: "complete", stop_reason: "end_turn", usage });
   });
 
   it.each([
@@ -196,7 +198,8 @@ describe("the wait before the next attempt", () => {
     expect(dataOf(log, "ERROR")).toEqual([
       { message: message6, error: message6, code: "cut", retryable: true, discard: [dropped] },
     ]);
-    expect(endOf(log)).toMatchObject({ status: "failed", stop_reason: null, usage: { input_tokens: 0 } });
+    // Two of the six got so far as to be told what they used.
+    expect(endOf(log)).toMatchObject({ status: "failed", stop_reason: null, usage: { input_tokens: 20 } });
 
     expect(await scene.run("Again")).toMatchObject({ status: "complete" });
     expect((await scene.claude.request(6)).messages).toEqual([

@@ -178,7 +178,8 @@ test("[WS9] an ack has no answer", async () => {
 test("[WS14] [LOG7] a client that falls too far behind is closed with 1013, and comes back with its cursor", async () => {
   // Three blocks of 600,000 characters, each of three bytes: over 4 MiB.
   const reply = message([text("漢".repeat(590_000), 200_000)]);
-  const scene = await createClaudeScene([reply, reply, reply]);
+  // A model whose window nobody knows is sent all of it.
+  const scene = await createClaudeScene([reply, reply, reply], { model: `unknown-${crypto.randomUUID()}` });
   for (const _ of [1, 2, 3]) await scene.run("Go");
   const [silent, late, prompt] = [
     await scene.socket({ after: "0" }),
