@@ -99,6 +99,8 @@ export function nextStep(state: TurnState, now: number): NextStep {
   const [first] = open;
   // One that waits holds back those after it, as one that changes something does.
   if (first?.call.waits === true) return { do: "wait_for_answers" };
+  // Other limits are used up by calls of the model alone.
+  if (first !== undefined && state.overBudget?.limit === "seconds") return exceed(state.overBudget, last);
   if (first !== undefined) return { do: "run_tools", calls: batchFrom(first.index, last?.calls ?? []) };
 
   const paused = last !== null && last.stopReason === "pause_turn";
@@ -108,9 +110,7 @@ export function nextStep(state: TurnState, now: number): NextStep {
   const mayJoin = mayGoOn && state.overBudget === null;
   if (answered && (state.steered === "none" || !mayJoin)) return finish("complete", last);
   if (!mayGoOn) return finish("max_iterations", last ?? {});
-  if (state.overBudget !== null) {
-    return finish("budget_exceeded", { stopReason: last?.stopReason ?? null, stopDetails: { ...state.overBudget } });
-  }
+  if (state.overBudget !== null) return exceed(state.overBudget, last);
   // A paused message goes back last, so what was said meanwhile waits until it has gone on.
   if (state.steered === "waiting" && !paused) return { do: "steer" };
   if (state.retryAt !== null && state.retryAt > now) return { do: "wait", until: state.retryAt };
@@ -125,6 +125,10 @@ function batchFrom(first: number, calls: CallState[]): number[] {
     .findIndex(({ readOnly, status, waits }) => !readOnly || waits || status === "closed");
   const end = length === -1 ? calls.length : first + Math.max(length, 1);
   return Array.from({ length: end - first }, (_, i) => first + i);
+}
+
+function exceed(limit: NonNullable<TurnState["overBudget"]>, last: TurnState["last"]): NextStep {
+  return finish("budget_exceeded", { stopReason: last?.stopReason ?? null, stopDetails: { ...limit } });
 }
 
 function finish(status: EndStatus, details: Partial<Omit<TurnEnd, "status">> = {}): NextStep {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { INPUT_TIMEOUT_MAX_SECONDS, INPUT_TIMEOUT_SECONDS } from "./limits.ts";
+import { INPUT_TIMEOUT_MAX_SECONDS } from "./limits.ts";
 import { permissions } from "./permissions.ts";
 import { prices } from "./prices.ts";
 
@@ -40,7 +40,7 @@ const MOST = 1_000_000;
 const gatewaySettings = z.object({
   GATEWAY_PERMISSIONS: jsonText.pipe(permissions).default({}),
   GATEWAY_PRICES: jsonText.pipe(prices).default({}),
-  GATEWAY_INPUT_TIMEOUT_SECONDS: wholeNumber(INPUT_TIMEOUT_MAX_SECONDS).default(INPUT_TIMEOUT_SECONDS),
+  GATEWAY_INPUT_TIMEOUT_SECONDS: wholeNumber(INPUT_TIMEOUT_MAX_SECONDS).nullable().default(null),
   GATEWAY_INPUT_DEFAULT: z.enum(["deny", "allow"]).default("deny"),
   GATEWAY_MAX_SESSIONS: wholeNumber(MOST).nullable().default(null),
   GATEWAY_MAX_TURNS: wholeNumber(MOST).nullable().default(null),
@@ -52,6 +52,16 @@ export type GatewaySettings = ReturnType<typeof parseGatewaySettings>;
 /** A variable of the gateway's environment does not say what it should. It is refused, since to pass it over would loosen something. */
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
+}
+
+/** The settings, or why there are none that anything may be done by. */
+export function readGatewaySettings(variables: GatewayVariables): { settings: GatewaySettings; fault: string | null } {
+  try {
+    return { settings: parseGatewaySettings(variables), fault: null };
+  } catch (thrown) {
+    if (!(thrown instanceof SettingsError)) throw thrown;
+    return { settings: parseGatewaySettings({}), fault: thrown.message };
+  }
 }
 
 /** @throws SettingsError that names the variable and not what it holds */

@@ -12,13 +12,17 @@ const price = z.strictObject({
   cache_write: dollars.optional(),
 });
 
-/** Prices by the name of a model, or by a pattern in which `*` stands for any characters. The first that fits counts. */
+/**
+ * Prices by the name of a model, or by a pattern in which `*` stands for any characters. A model's own name counts for
+ * more than patterns, of which the first that fits counts.
+ */
 export const prices = z.record(z.string().min(1), price);
 export type Prices = z.infer<typeof prices>;
 
 /** What was used of a model costs, in US dollars; null where it has no price. */
 export function costOf(all: Prices, model: string, usage: Usage): number | null {
-  const found = Object.entries(all).find(([pattern]) => matchesName(pattern, model))?.[1];
+  const own = Object.hasOwn(all, model) ? all[model] : undefined;
+  const found = own ?? Object.entries(all).find(([pattern]) => matchesName(pattern, model))?.[1];
   if (found === undefined) return null;
   const { input, output, cache_read = input, cache_write = input } = found;
   const sum =

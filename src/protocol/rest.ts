@@ -75,7 +75,8 @@ export const patchSessionBody = z.strictObject({
   system: system.nullable().optional(),
   permissions: permissions.optional(),
   loosen_permissions: loosenPermissions.optional(),
-  ...asking,
+  input_timeout_seconds: asking.input_timeout_seconds.unwrap().nullable().optional(),
+  input_default: asking.input_default.unwrap().nullable().optional(),
   budget: budget.nullable().optional(),
 });
 export type PatchSessionBody = z.infer<typeof patchSessionBody>;

@@ -3,10 +3,10 @@ import { NO_USAGE } from "../protocol/events.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import { loosenedBy, type RuledTool } from "../protocol/permissions.ts";
 import { costOf } from "../protocol/prices.ts";
-import { isAdmin, type Principal } from "../protocol/principal.ts";
+import { isAdmin, type Principal, requireScope } from "../protocol/principal.ts";
 import type { CreateSessionBody, PatchSessionBody } from "../protocol/rest.ts";
 import { createToolRegistry } from "../tools/registry.ts";
-import type { Settings } from "./settings.ts";
+import { approvalTimeout, inputDefault, type Settings } from "./settings.ts";
 
 /**
  * Whether what is asked for a session's permissions counts for more than the gateway's. An admin alone may ask for that,
@@ -19,17 +19,21 @@ export function loosens(
   {
     permissions,
     input_default,
+    input_timeout_seconds,
     loosen_permissions = false,
-  }: Pick<CreateSessionBody, "permissions" | "input_default" | "loosen_permissions">,
+  }: Pick<CreateSessionBody, "permissions" | "input_default" | "input_timeout_seconds" | "loosen_permissions">,
   gateway: GatewaySettings,
   tools: readonly RuledTool[],
 ): boolean {
   const tool = permissions === undefined ? null : loosenedBy(tools, gateway.permissions, permissions);
-  const looserDefault = input_default === "allow" && gateway.inputDefault === "deny";
+  const said = { input_default, input_timeout_seconds };
+  const isLooser =
+    (input_default !== undefined && inputDefault(said, gateway) !== input_default) ||
+    (input_timeout_seconds !== undefined && approvalTimeout(said, gateway) !== input_timeout_seconds);
   if (loosen_permissions && !isAdmin(asking)) {
     throw new GatewayError("forbidden", "Only an admin may loosen what the gateway says.");
   }
-  if (tool === null && !looserDefault) return false;
+  if (tool === null && !isLooser) return false;
   if (loosen_permissions) return true;
   const what = tool === null ? "what becomes of calls that nobody decides on" : `the permission of ${tool}`;
   const how = isAdmin(asking) ? " To do so for this session, say loosen_permissions: true." : "";
@@ -63,16 +67,29 @@ export function patchSettings(
   gateway: GatewaySettings,
 ): Settings {
   const { loosen_permissions, ...fields } = body;
+  const touched = [body.permissions, body.input_default, body.input_timeout_seconds, loosen_permissions];
+  const touches = touched.some((value) => value !== undefined);
+  // Who may not decide on a call may not take the question away either.
+  if (touches) requireScope(asking, "approve");
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
   const { loosened: _, ...kept } = before;
-  const after: Settings = { ...kept, ...given };
+  const after: Settings = {
+    ...kept,
+    ...given,
+    input_default: cleared(body.input_default, before.input_default),
+    input_timeout_seconds: cleared(body.input_timeout_seconds, before.input_timeout_seconds),
+  };
   // Whoever renames a session has no part in a price that is no longer there.
   const asksForCost = body.budget !== undefined || body.model !== undefined || body.fast_model !== undefined;
   if (asksForCost) checkBudget(after, gateway);
-  const touched = [body.permissions, body.input_default, loosen_permissions].some((value) => value !== undefined);
   const tools = createToolRegistry(undefined, before.tools).ruled();
-  const loosened = touched
+  const loosened = touches
     ? loosens(asking, { ...after, loosen_permissions }, gateway, tools)
     : before.loosened === true;
   return loosened ? { ...after, loosened: true } : after;
+}
+
+/** A field after a PATCH: null takes it away. */
+function cleared<T>(given: T | null | undefined, before: T | undefined): T | undefined {
+  return given === undefined ? before : (given ?? undefined);
 }

@@ -1,6 +1,4 @@
-import type { Host, Sql } from "../engine/ports.ts";
 import { createModels } from "../models/models.ts";
-import { parseGatewaySettings } from "../protocol/gateway-settings.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { R2Workspace } from "../workspace/r2-workspace.ts";
 import { DEADLINES } from "./deadlines.ts";
@@ -9,7 +7,10 @@ import type { SessionDeps } from "./session.ts";
 import { spaceOf } from "./settings.ts";
 
 /** What a session needs, from the Worker's bindings and the object that holds it. */
-export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): SessionDeps {
+export function createSessionDeps(
+  env: Cloudflare.Env,
+  { sql, host, gateway }: Pick<SessionDeps, "sql" | "host" | "gateway">,
+): SessionDeps {
   return {
     sql,
     host,
@@ -20,6 +21,6 @@ export function createSessionDeps(env: Cloudflare.Env, sql: Sql, host: Host): Se
     deadlines: DEADLINES,
     random: () => Math.random(),
     newId,
-    gateway: parseGatewaySettings(env),
+    gateway,
   };
 }

@@ -5,6 +5,7 @@ import { createTurnLeases } from "../catalog/turn-leases.ts";
 import type { Host, Sql } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
+import { readGatewaySettings } from "../protocol/gateway-settings.ts";
 import type { ToolResultBody } from "../protocol/inputs.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
@@ -54,6 +55,8 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   readonly #files: ObjectFiles;
   readonly #lease: TurnLease;
   readonly #admission: Admission;
+  /** Why nothing may be done: the gateway's variables do not say what they should. */
+  readonly #fault: string | null;
   /** Null while there is no session, and as soon as it is being deleted. */
   #session: Session | null = null;
 
@@ -71,7 +74,9 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       broadcast: (event) => this.#sockets.broadcast(event),
       index: (summary, version, usage) => catalogCall(indexSession(env.CATALOG, summary, version, usage)),
     };
-    this.#deps = { ...createSessionDeps(env, this.#sql, host), onChange: () => this.#lease.follow() };
+    const { settings: gateway, fault } = readGatewaySettings(env);
+    this.#fault = fault;
+    this.#deps = { ...createSessionDeps(env, { sql: this.#sql, host, gateway }), onChange: () => this.#lease.follow() };
     this.#spaces = new SpaceKeeper({
       ...clock,
       sql: this.#sql,
@@ -105,7 +110,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_FRAME, PONG_FRAME));
     void state.blockConcurrencyWhile(async () => {
       await this.#alarm.load();
-      if (!hasTables(this.#sql) || deletingSince(this.#sql) !== null) return;
+      if (fault !== null || !hasTables(this.#sql) || deletingSince(this.#sql) !== null) return;
       this.#session = Session.open(this.#deps);
       try {
         this.#session?.resume();
@@ -119,6 +124,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
 
   create(asking: Principal, settings: CreateSession) {
     return answer(async () => {
+      this.#refuseFault();
       if (this.#session !== null) return this.#listed(asking);
       if (hasTables(this.#sql) || !maySee(asking, settings.user_id)) throw notFound();
       const { workspace_from, ...rest } = settings;
@@ -274,6 +280,12 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   /** Does what is due and says when the next thing is. Never awaits a turn and never throws. */
   override async alarm(): Promise<void> {
     this.#alarm.fired();
+    if (this.#fault !== null) {
+      // What is due waits until somebody has mended the variables, which gives a new object.
+      console.error("alarm:", this.#fault);
+      this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
+      return;
+    }
     try {
       if (this.#session !== null) this.#housekeep(this.#session);
       else if (hasTables(this.#sql)) await this.#deletion.goOn();
@@ -319,8 +331,14 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     return session.describe();
   }
 
+  /** @throws GatewayError `unavailable` */
+  #refuseFault(): void {
+    if (this.#fault !== null) throw new GatewayError("unavailable", "The gateway is not set up correctly.");
+  }
+
   /** @throws GatewayError `not_found` also for sessions that are someone else's */
   #mine(asking: Principal): Session {
+    this.#refuseFault();
     if (this.#session === null) throw notFound();
     this.#session.authorize(asking);
     return this.#session;

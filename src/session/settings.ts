@@ -5,7 +5,7 @@ import { clientTools } from "../protocol/client-tools.ts";
 import { metadata } from "../protocol/events.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
-import { DERIVED_TITLE_CHARS } from "../protocol/limits.ts";
+import { DERIVED_TITLE_CHARS, INPUT_TIMEOUT_SECONDS } from "../protocol/limits.ts";
 import { workspaceDirOf } from "../protocol/paths.ts";
 import { type PermissionRules, permissions } from "../protocol/permissions.ts";
 
@@ -66,6 +66,21 @@ export function inputDefault(
 ): "allow" | "deny" {
   if (loosened === true) return input_default ?? gateway.inputDefault;
   return input_default === "deny" ? "deny" : gateway.inputDefault;
+}
+
+/**
+ * How long people have to decide on a call, in seconds. What the gateway says is held to, as with permissions: where
+ * nobody's answer is a denial a session may give them less time, where it allows the call, more.
+ */
+export function approvalTimeout(
+  settings: Pick<Settings, "input_timeout_seconds" | "input_default" | "loosened">,
+  gateway: Pick<GatewaySettings, "inputDefault" | "inputTimeoutSeconds">,
+): number {
+  const { input_timeout_seconds: own, loosened } = settings;
+  const ofGateway = gateway.inputTimeoutSeconds;
+  if (own === undefined || loosened === true) return own ?? ofGateway ?? INPUT_TIMEOUT_SECONDS;
+  if (inputDefault(settings, gateway) === "allow") return Math.max(own, ofGateway ?? INPUT_TIMEOUT_SECONDS);
+  return ofGateway === null ? own : Math.min(own, ofGateway);
 }
 
 /** What the session shows as its `workspace_dir`. */

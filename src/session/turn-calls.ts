@@ -5,10 +5,11 @@ import type { Step, ToolOutcome, ToolUse } from "../engine/turn-store.ts";
 import { toTimestamp } from "../protocol/events.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import type { Json } from "../protocol/json.ts";
+import { INPUT_TIMEOUT_SECONDS } from "../protocol/limits.ts";
 import { approvalMessage, needOf } from "./call-need.ts";
 import type { EventLog, LogWriter } from "./event-log.ts";
 import { findToolInput, type InputRow, insertInput } from "./input-table.ts";
-import { inputDefault, permissionRules, type Settings } from "./settings.ts";
+import { approvalTimeout, inputDefault, permissionRules, type Settings } from "./settings.ts";
 import { openStage } from "./stages.ts";
 import {
   type CallPlace,
@@ -116,7 +117,9 @@ export class TurnCalls {
     const tool = tools.get(use.name);
     const ofTool = tool !== undefined && kind === "tool" && "timeoutSeconds" in tool ? tool.timeoutSeconds : null;
     const asked_at = now();
-    const expires_at = asked_at + 1_000 * (ofTool ?? input_timeout_seconds ?? gateway.inputTimeoutSeconds);
+    const usual = input_timeout_seconds ?? gateway.inputTimeoutSeconds ?? INPUT_TIMEOUT_SECONDS;
+    const seconds = kind === "approval" ? approvalTimeout(settings(), gateway) : (ofTool ?? usual);
+    const expires_at = asked_at + 1_000 * seconds;
     const fallback = kind === "approval" ? inputDefault(settings(), gateway) : null;
     const input_id = newInputId();
     insertInput(sql, { message_id: messageId, position, kind, input_id, asked_at, expires_at, fallback });

@@ -19,7 +19,7 @@ import { currentFile, listFiles } from "../../src/workspace/file-table.ts";
 import { TableWorkspace } from "./table-workspace.ts";
 import type { DirectoryPlace } from "./workspace-directory.ts";
 
-export const ALICE: Principal = { user_id: "alice", scopes: ["read", "write"] };
+export const ALICE: Principal = { user_id: "alice", scopes: ["read", "write", "approve"] };
 
 const ulid = monotonicFactory();
 

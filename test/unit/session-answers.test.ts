@@ -158,7 +158,7 @@ describe("a call that must be allowed", () => {
   test("[ASK5] permissions that change count for later messages", async () => {
     const world = new AskingWorld([[writeTo("a")], [writeTo("b")], [writeTo("c")]]);
     const turnId = await world.ask();
-    world.session.patch({ user_id: "alice", scopes: ["write"] }, { permissions: {} });
+    world.session.patch({ user_id: "alice", scopes: ["approve"] }, { permissions: {} });
     expect(world.pending).toEqual(["a"]);
     world.say("a", "allow");
     await world.done(turnId);

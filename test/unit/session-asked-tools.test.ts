@@ -17,7 +17,7 @@ afterEach(() => {
 });
 
 const code = (expected: string) => expect.objectContaining({ name: "GatewayError", code: expected });
-const ROOT = { user_id: "root", scopes: ["read" as const, "write" as const, "admin" as const] };
+const ROOT = { user_id: "root", scopes: ["read" as const, "write" as const, "approve" as const, "admin" as const] };
 
 /** What the model was told of a call. */
 function toldOf({ model }: AskingWorld, toolUseId: string): unknown {
@@ -188,5 +188,18 @@ describe("what a session may say", () => {
     const said = patchSettings(ROOT, settings, { permissions: { write: "allow" }, loosen_permissions: true }, gateway);
     expect(said).toMatchObject({ permissions: { write: "allow" }, loosened: true });
     expect(said).not.toHaveProperty("loosen_permissions");
+  });
+
+  test("[SESSION10] what is asked of whom is changed by those who may decide", () => {
+    const { settings } = world().session;
+    const writer = { user_id: "alice", scopes: ["read" as const, "write" as const] };
+    for (const body of [{ permissions: {} }, { input_default: "deny" as const }, { input_timeout_seconds: 60 }]) {
+      expect(() => patchSettings(writer, settings, body, gateway)).toThrow(code("forbidden"));
+    }
+    expect(patchSettings(writer, settings, { title: "x" }, gateway)).toMatchObject({ title: "x" });
+    const asked = patchSettings(ALICE, settings, { input_default: "deny", input_timeout_seconds: 60 }, gateway);
+    expect(asked).toMatchObject({ input_default: "deny", input_timeout_seconds: 60 });
+    const cleared = patchSettings(ALICE, asked, { input_default: null, input_timeout_seconds: null }, gateway);
+    expect([cleared.input_default, cleared.input_timeout_seconds]).toEqual([undefined, undefined]);
   });
 });

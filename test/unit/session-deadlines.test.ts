@@ -46,7 +46,10 @@ describe("a deadline", () => {
     const settings = { input_timeout_seconds: 60, input_default: "allow" as const };
     const gateway = { GATEWAY_INPUT_DEFAULT: "allow", GATEWAY_INPUT_TIMEOUT_SECONDS: "120" };
     for (const [options, seconds] of [
-      [{ settings, gateway }, 60],
+      // Where nobody's answer allows, a session may give people more time than the gateway does, and no less.
+      [{ settings, gateway }, 120],
+      [{ settings: { ...settings, input_timeout_seconds: 180 }, gateway }, 180],
+      [{ settings: { ...settings, loosened: true as const }, gateway }, 60],
       [{ gateway }, 120],
     ] as const) {
       const world = new AskingWorld([[writeTo("a")]], options);
@@ -72,6 +75,23 @@ describe("a deadline", () => {
     await loosened.ask();
     expect(loosened.session.answers.input(loosened.inputOf("a")).default).toBe("allow");
   });
+
+  test.for([
+    [60, undefined, 60],
+    [180, undefined, 180],
+    [60, "120", 60],
+    [180, "120", 120],
+  ] as const)(
+    "[ASK4] [ASK13] %d s of a session and %s of the gateway are %d where nobody's answer denies",
+    async (times) => {
+      const [input_timeout_seconds, GATEWAY_INPUT_TIMEOUT_SECONDS, seconds] = times;
+      const gateway = { GATEWAY_INPUT_TIMEOUT_SECONDS };
+      const world = new AskingWorld([[writeTo("a")]], { settings: { input_timeout_seconds }, gateway });
+      await world.ask();
+      const { expires_at } = world.session.answers.input(world.inputOf("a"));
+      expect(Date.parse(expires_at) - Date.now()).toBe(seconds * 1_000);
+    },
+  );
 
   test("[ASK12] [ASK13] an answer after the deadline is too late, whether anybody noticed it or not", async () => {
     const world = new AskingWorld([[writeTo("a")]]);

@@ -1,7 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { answeredInput, takenToolResult } from "../../src/protocol/inputs.ts";
 import { INPUT_TIMEOUT_SECONDS, TOOL_RESULT_MAX_CHARS } from "../../src/protocol/limits.ts";
 import { spacePrefix } from "../../src/workspace/space-blobs.ts";
@@ -335,4 +335,22 @@ test("[WS12] [WS5] a socket whose object slept while its turn waited hears of th
   await evictDurableObject(stubOf(session_id));
   await read(await answerInput(path, asked.type === "AUTH_REQUIRED" ? asked.data.input_id : "", "deny"));
   expect(await socket.control("query_complete", 1)).toMatchObject({ data: { status: "complete", tool_calls: 1 } });
+});
+
+test("[REST21] [ASK10] variables that are not valid stop a session, and what is due waits until they are mended", async () => {
+  const { session_id, path, inputId } = await newWaiting({ ...ASKING, input_timeout_seconds: 3_600 }, WRITE);
+  await evictDurableObject(stubOf(session_id));
+  Reflect.set(env, "GATEWAY_PERMISSIONS", "not json");
+  onTestFinished(() => void Reflect.deleteProperty(env, "GATEWAY_PERMISSIONS"));
+  // An alarm whose object cannot begin would be tried six times and then be dropped by the platform.
+  for (const _ of [1, 2]) {
+    expect(await runDurableObjectAlarm(stubOf(session_id))).toBe(true);
+    expect(await alarmOf(session_id)).not.toBeNull();
+  }
+  expect(await stubOf(session_id).describe(ADMIN)).toMatchObject({ ok: false, problem: { code: "unavailable" } });
+  Reflect.deleteProperty(env, "GATEWAY_PERMISSIONS");
+  await evictDurableObject(stubOf(session_id));
+  expect((await answerInput(path, inputId, "allow")).status).toBe(200);
+  await untilIdle(session_id);
+  expect(await contentOf(path, "a.txt")).toBe("new");
 });
