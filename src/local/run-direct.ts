@@ -160,7 +160,7 @@ function settingsOf({ workspaceDir, models, model, gateway = {} }: DirectOptions
     session_id: newId("session"),
     ...sessionFields(LOCAL_USER, defaults, {}),
     input_timeout_seconds: 0,
-    loosened: true,
+    loosened: { asking: true },
     space_id: null,
     directory: workspaceDir ?? directory.root,
     created_at: now(),

@@ -29,26 +29,33 @@ export function stricter(a: Decision, b: Decision): Decision {
   return STRICTNESS[a] >= STRICTNESS[b] ? a : b;
 }
 
-/** Whether a call of a tool runs. Where no rule says anything it does. */
+/**
+ * Whether a call of a tool runs. Where no rule says anything it does. The rule for a tool that does the same holds too,
+ * where it is the stricter one and there is none by the tool's own name: who wants to be asked before anything is written
+ * need not know all the tools that write.
+ */
 export function decide(tool: RuledTool, { gateway, session, loosened }: PermissionRules): Decision {
-  const ofGateway = decisionOf(tool, gateway) ?? "allow";
-  const ofSession = decisionOf(tool, session);
-  if (ofSession === null) return ofGateway;
+  const own = join(ruleFor(gateway, tool.name), ruleFor(session, tool.name), loosened) ?? "allow";
+  if (loosened && ownRule(session, tool.name) !== null) return own;
+  const shared = join(sharedRule(gateway, tool), sharedRule(session, tool), loosened);
+  return shared === null ? own : stricter(own, shared);
+}
+
+function join(ofGateway: Decision | null, ofSession: Decision | null, loosened: boolean): Decision | null {
+  if (ofGateway === null || ofSession === null) return ofSession ?? ofGateway;
   return loosened ? ofSession : stricter(ofGateway, ofSession);
 }
 
-/**
- * What one set of rules says of a tool; null where it says nothing. A tool's own name counts for more than patterns,
- * among which the strictest counts. The rule for a tool that does the same holds too where the tool has none of its own:
- * who wants to be asked before anything is written need not know all the tools that write.
- */
-function decisionOf({ name, also }: RuledTool, rules: Permissions): Decision | null {
+/** What one set of rules says of a name. The name itself counts for more than patterns, of which the strictest counts. */
+function ruleFor(rules: Permissions, name: string): Decision | null {
   const own = ownRule(rules, name);
   if (own !== null) return own;
   const matching = Object.entries(rules).flatMap(([pattern, rule]) => (matchesName(pattern, name) ? [rule] : []));
-  const shared = also === undefined ? null : ownRule(rules, also);
-  const said = shared === null ? matching : [...matching, shared];
-  return said.length === 0 ? null : said.reduce(stricter);
+  return matching.length === 0 ? null : matching.reduce(stricter);
+}
+
+function sharedRule(rules: Permissions, { name, also }: RuledTool): Decision | null {
+  return also === undefined || ownRule(rules, name) !== null ? null : ruleFor(rules, also);
 }
 
 function ownRule(rules: Permissions, name: string): Decision | null {
@@ -58,8 +65,8 @@ function ownRule(rules: Permissions, name: string): Decision | null {
 /** The first of these tools for which rules are looser than the gateway's; null where none are. */
 export function loosenedBy(tools: readonly RuledTool[], gateway: Permissions, session: Permissions): string | null {
   const looser = tools.find((tool) => {
-    const asked = decisionOf(tool, session);
-    return asked !== null && STRICTNESS[asked] < STRICTNESS[decisionOf(tool, gateway) ?? "allow"];
+    const asked = decide(tool, { gateway, session, loosened: true });
+    return STRICTNESS[asked] < STRICTNESS[decide(tool, { gateway, session: {}, loosened: false })];
   });
   return looser?.name ?? null;
 }

@@ -8,34 +8,33 @@ import type { CreateSessionBody, PatchSessionBody } from "../protocol/rest.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { approvalTimeout, inputDefault, type Settings } from "./settings.ts";
 
+type Asked = Pick<CreateSessionBody, "permissions" | "input_default" | "input_timeout_seconds" | "loosen_permissions">;
+
 /**
- * Whether what is asked for a session's permissions counts for more than the gateway's. An admin alone may ask for that,
- * and has to say so, so that nobody loosens by mistake what is there to hold.
+ * What of a request for a session is looser than what the gateway says, and is to count for more. An admin alone may ask
+ * for that, and has to say so, so that nobody loosens by mistake what is there to hold.
  *
  * @throws GatewayError `forbidden`
  */
-export function loosens(
+export function loosenedPart(
   asking: Principal,
-  {
-    permissions,
-    input_default,
-    input_timeout_seconds,
-    loosen_permissions = false,
-  }: Pick<CreateSessionBody, "permissions" | "input_default" | "input_timeout_seconds" | "loosen_permissions">,
+  { permissions = {}, input_default, input_timeout_seconds, loosen_permissions = false }: Asked,
   gateway: GatewaySettings,
   tools: readonly RuledTool[],
-): boolean {
-  const tool = permissions === undefined ? null : loosenedBy(tools, gateway.permissions, permissions);
-  const said = { input_default, input_timeout_seconds };
-  const isLooser =
-    (input_default !== undefined && inputDefault(said, gateway) !== input_default) ||
-    (input_timeout_seconds !== undefined && approvalTimeout(said, gateway) !== input_timeout_seconds);
+): Settings["loosened"] {
   if (loosen_permissions && !isAdmin(asking)) {
     throw new GatewayError("forbidden", "Only an admin may loosen what the gateway says.");
   }
-  if (tool === null && !isLooser) return false;
-  if (loosen_permissions) return true;
-  const what = tool === null ? "what becomes of calls that nobody decides on" : `the permission of ${tool}`;
+  const tool = loosenedBy(tools, gateway.permissions, permissions);
+  const said = { input_default, input_timeout_seconds };
+  const loosensAsking =
+    (input_default !== undefined && inputDefault(said, gateway) !== input_default) ||
+    (input_timeout_seconds !== undefined && approvalTimeout(said, gateway) !== input_timeout_seconds);
+  if (tool === null && !loosensAsking) return undefined;
+  if (loosen_permissions) {
+    return { ...(tool === null ? {} : { permissions: true }), ...(loosensAsking ? { asking: true } : {}) };
+  }
+  const what = tool === null ? "how people are asked" : `the permission of ${tool}`;
   const how = isAdmin(asking) ? " To do so for this session, say loosen_permissions: true." : "";
   throw new GatewayError("forbidden", `A session can only tighten what the gateway says; this loosens ${what}.${how}`);
 }
@@ -59,7 +58,11 @@ export function checkBudget(
   }
 }
 
-/** What a session's settings become by a change. @throws GatewayError */
+/**
+ * What a session's settings become by a change. What it does not name stays as it was, also where an admin loosened it.
+ *
+ * @throws GatewayError `forbidden`, `invalid_request`
+ */
 export function patchSettings(
   asking: Principal,
   before: Settings,
@@ -67,14 +70,9 @@ export function patchSettings(
   gateway: GatewaySettings,
 ): Settings {
   const { loosen_permissions, ...fields } = body;
-  const touched = [body.permissions, body.input_default, body.input_timeout_seconds, loosen_permissions];
-  const touches = touched.some((value) => value !== undefined);
-  // Who may not decide on a call may not take the question away either.
-  if (touches) requireScope(asking, "approve");
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-  const { loosened: _, ...kept } = before;
   const after: Settings = {
-    ...kept,
+    ...before,
     ...given,
     input_default: cleared(body.input_default, before.input_default),
     input_timeout_seconds: cleared(body.input_timeout_seconds, before.input_timeout_seconds),
@@ -82,11 +80,25 @@ export function patchSettings(
   // Whoever renames a session has no part in a price that is no longer there.
   const asksForCost = body.budget !== undefined || body.model !== undefined || body.fast_model !== undefined;
   if (asksForCost) checkBudget(after, gateway);
-  const tools = createToolRegistry(undefined, before.tools).ruled();
-  const loosened = touches
-    ? loosens(asking, { ...after, loosen_permissions }, gateway, tools)
-    : before.loosened === true;
-  return loosened ? { ...after, loosened: true } : after;
+
+  const changesRules = body.permissions !== undefined;
+  const changesAsking = body.input_default !== undefined || body.input_timeout_seconds !== undefined;
+  if (!changesRules && !changesAsking && loosen_permissions === undefined) return after;
+  // Who may not decide on a call may not take the question away either.
+  requireScope(asking, "approve");
+  const named = {
+    loosen_permissions,
+    ...(changesRules ? { permissions: after.permissions } : {}),
+    // The two say together how long people have, and what becomes of it when they say nothing.
+    ...(changesAsking
+      ? { input_default: after.input_default, input_timeout_seconds: after.input_timeout_seconds }
+      : {}),
+  };
+  const ofNamed = loosenedPart(asking, named, gateway, createToolRegistry(undefined, before.tools).ruled());
+  const permissions = changesRules ? ofNamed?.permissions : before.loosened?.permissions;
+  const asked = changesAsking ? ofNamed?.asking : before.loosened?.asking;
+  const loosened = { ...(permissions ? { permissions } : {}), ...(asked ? { asking: asked } : {}) };
+  return { ...after, loosened: Object.keys(loosened).length === 0 ? undefined : loosened };
 }
 
 /** A field after a PATCH: null takes it away. */

@@ -25,7 +25,7 @@ import type {
 import { createToolRegistry } from "../tools/registry.ts";
 import type { FileVersion } from "../workspace/file-table.ts";
 import type { AnsweredVia } from "./answers.ts";
-import { checkBudget, checkClientTools, loosens } from "./check-settings.ts";
+import { checkBudget, checkClientTools, loosenedPart } from "./check-settings.ts";
 import type { Settings } from "./settings.ts";
 
 export type Answer<T> =
@@ -69,12 +69,12 @@ export function sessionFields(
   checkClientTools(body);
   checkBudget({ ...models, budget: body.budget }, gateway);
   const { permissions, input_timeout_seconds, input_default, tools, budget } = body;
-  const loosened = loosens(asking, body, gateway, createToolRegistry(undefined, tools).ruled());
+  const loosened = loosenedPart(asking, body, gateway, createToolRegistry(undefined, tools).ruled());
   return {
     user_id,
     ...models,
     permissions,
-    loosened: loosened ? true : undefined,
+    loosened,
     input_timeout_seconds,
     input_default,
     tools,

@@ -21,8 +21,8 @@ const settings = z.strictObject({
   metadata,
   // What few sessions have is left out where it is not said, so that older versions can open the others.
   permissions: permissions.optional(),
-  /** An admin set the permissions, which then count for more than the gateway's. */
-  loosened: z.literal(true).optional(),
+  /** What an admin has said that counts for more than what the gateway says: of permissions, of how people are asked. */
+  loosened: z.strictObject({ permissions: z.literal(true).optional(), asking: z.literal(true).optional() }).optional(),
   /** How long someone who is asked has; absent: as the gateway says. */
   input_timeout_seconds: z.int().optional(),
   input_default: z.enum(["deny", "allow"]).optional(),
@@ -56,7 +56,7 @@ export function permissionRules(
   { permissions: session = {}, loosened }: Pick<Settings, "permissions" | "loosened">,
   gateway: GatewaySettings,
 ): PermissionRules {
-  return { gateway: gateway.permissions, session, loosened: loosened === true };
+  return { gateway: gateway.permissions, session, loosened: loosened?.permissions === true };
 }
 
 /** What an approval comes to when nobody answers. A gateway that was tightened since tightens every session. */
@@ -64,7 +64,7 @@ export function inputDefault(
   { input_default, loosened }: Pick<Settings, "input_default" | "loosened">,
   gateway: Pick<GatewaySettings, "inputDefault">,
 ): "allow" | "deny" {
-  if (loosened === true) return input_default ?? gateway.inputDefault;
+  if (loosened?.asking === true) return input_default ?? gateway.inputDefault;
   return input_default === "deny" ? "deny" : gateway.inputDefault;
 }
 
@@ -78,7 +78,7 @@ export function approvalTimeout(
 ): number {
   const { input_timeout_seconds: own, loosened } = settings;
   const ofGateway = gateway.inputTimeoutSeconds;
-  if (own === undefined || loosened === true) return own ?? ofGateway ?? INPUT_TIMEOUT_SECONDS;
+  if (own === undefined || loosened?.asking === true) return own ?? ofGateway ?? INPUT_TIMEOUT_SECONDS;
   if (inputDefault(settings, gateway) === "allow") return Math.max(own, ofGateway ?? INPUT_TIMEOUT_SECONDS);
   return ofGateway === null ? own : Math.min(own, ofGateway);
 }

@@ -28,10 +28,30 @@ describe("what becomes of a call", () => {
     ["its own name before that", edit, { write: "deny", edit: "allow" }, "allow"],
     ["the stricter of that and a pattern", edit, { write: "ask", "e*": "deny" }, "deny"],
     ["a pattern that is the looser", edit, { write: "ask", "e*": "allow" }, "ask"],
+    ["a pattern for the tool that does the same", edit, { "wr*": "deny" }, "deny"],
+    ["the tool that does the same, where it is the looser", edit, { write: "allow", "*": "ask" }, "ask"],
     ["a name that objects have", { name: "constructor" }, {}, "allow"],
     ["the same by a rule", { name: "constructor" }, Object.fromEntries([["constructor", "deny" as const]]), "deny"],
   ])("[ASK1, ASK2] %s", ([, tool, rules, decision]) => {
     expect(decide(tool, sessionOnly(rules))).toBe(decision);
+  });
+
+  test.for<[what: string, tool: { name: string; also?: string }, session: Permissions, decision: Decision]>([
+    ["what it names", { name: "write" }, { write: "allow" }, "allow"],
+    ["what does the same", edit, { write: "allow" }, "allow"],
+    ["no more than it names", { name: "delete", also: "write" }, { write: "allow" }, "deny"],
+    ["one tool by its name", edit, { edit: "allow" }, "allow"],
+    ["that one alone", { name: "write" }, { edit: "allow" }, "ask"],
+    ["all by a pattern", { name: "delete", also: "write" }, { "*": "allow" }, "allow"],
+  ])("[ASK2] [ASK4] an admin who loosens it loosens %s", ([, tool, session, decision]) => {
+    const gateway = { write: "ask", delete: "deny" } as const;
+    expect(decide(tool, { gateway, session, loosened: true })).toBe(decision);
+  });
+
+  test("[ASK4] to ask for writing is to tighten, whatever else is denied", () => {
+    const tools = [{ name: "write" }, edit, { name: "delete", also: "write" }];
+    expect(loosenedBy(tools, { delete: "deny" }, { write: "ask" })).toBeNull();
+    expect(loosenedBy(tools, { write: "ask" }, { edit: "allow" })).toBe("edit");
   });
 
   test("[ASK1] rules that could not be kept are refused", () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { parseGatewaySettings } from "../../src/protocol/gateway-settings.ts";
-import { checkClientTools, loosens, patchSettings } from "../../src/session/check-settings.ts";
+import { checkClientTools, loosenedPart, patchSettings } from "../../src/session/check-settings.ts";
 import { createToolRegistry } from "../../src/tools/registry.ts";
 import { AskingWorld, askUser, LAMP, lampCall, writeTo } from "../support/asking-world.ts";
 import { toolUse } from "../support/messages-script.ts";
@@ -169,24 +169,32 @@ describe("what a session may say", () => {
   test.for([[{ write: "allow" }], [{ edit: "allow" }], [{ "*": "ask" }], [{ "r*": "allow" }]] as const)(
     "[ASK4] %o is looser than the gateway's, which only an admin may say, and has to",
     ([permissions]) => {
-      expect(() => loosens(ALICE, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
-      expect(() => loosens(ROOT, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
+      expect(() => loosenedPart(ALICE, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
+      expect(() => loosenedPart(ROOT, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
       const said = { permissions, loosen_permissions: true };
-      expect(() => loosens(ALICE, said, gateway, ruled)).toThrow(code("forbidden"));
-      expect(loosens(ROOT, said, gateway, ruled)).toBe(true);
+      expect(() => loosenedPart(ALICE, said, gateway, ruled)).toThrow(code("forbidden"));
+      expect(loosenedPart(ROOT, said, gateway, ruled)).toEqual({ permissions: true });
     },
   );
 
   test("[ASK4] what tightens is anybody's, and a default that allows is not", () => {
-    expect(loosens(ALICE, { permissions: { write: "deny", list: "ask" } }, gateway, ruled)).toBe(false);
-    expect(() => loosens(ALICE, { input_default: "allow" }, gateway, ruled)).toThrow(code("forbidden"));
-    const settings = { ...world().session.settings, permissions: { write: "allow" as const }, loosened: true as const };
-    // What an admin has loosened, its owner may neither keep beside a change nor widen.
-    expect(() => patchSettings(ALICE, settings, { input_default: "deny" }, gateway)).toThrow(code("forbidden"));
-    expect(patchSettings(ALICE, settings, { permissions: { write: "ask" } }, gateway)).not.toHaveProperty("loosened");
-    expect(patchSettings(ALICE, settings, { title: "x" }, gateway)).toHaveProperty("loosened", true);
-    const said = patchSettings(ROOT, settings, { permissions: { write: "allow" }, loosen_permissions: true }, gateway);
-    expect(said).toMatchObject({ permissions: { write: "allow" }, loosened: true });
+    expect(loosenedPart(ALICE, { permissions: { write: "deny", list: "ask" } }, gateway, ruled)).toBeUndefined();
+    expect(() => loosenedPart(ALICE, { input_default: "allow" }, gateway, ruled)).toThrow(code("forbidden"));
+    const loose = { permissions: { write: "allow" as const }, loosened: { permissions: true as const } };
+    const settings = { ...world().session.settings, ...loose };
+    // What an admin has loosened, its owner may tighten and not say again.
+    const again = { permissions: { write: "allow" as const } };
+    expect(() => patchSettings(ALICE, settings, again, gateway)).toThrow(code("forbidden"));
+    expect(patchSettings(ALICE, settings, { permissions: { write: "ask" } }, gateway).loosened).toBeUndefined();
+    for (const body of [{ title: "x" }, { input_default: "deny" as const }]) {
+      expect(patchSettings(ALICE, settings, body, gateway).loosened).toEqual({ permissions: true });
+    }
+    const said = patchSettings(ROOT, settings, { ...again, loosen_permissions: true }, gateway);
+    expect(said).toMatchObject(loose);
+    // To loosen one thing is not to loosen another that the gateway has tightened since.
+    const before = { ...world().session.settings, permissions: { write: "allow" as const } };
+    const one = patchSettings(ROOT, before, { input_default: "allow", loosen_permissions: true }, gateway);
+    expect(one.loosened).toEqual({ asking: true });
     expect(said).not.toHaveProperty("loosen_permissions");
   });
 

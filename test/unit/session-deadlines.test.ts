@@ -49,7 +49,7 @@ describe("a deadline", () => {
       // Where nobody's answer allows, a session may give people more time than the gateway does, and no less.
       [{ settings, gateway }, 120],
       [{ settings: { ...settings, input_timeout_seconds: 180 }, gateway }, 180],
-      [{ settings: { ...settings, loosened: true as const }, gateway }, 60],
+      [{ settings: { ...settings, loosened: { asking: true } as const }, gateway }, 60],
       [{ gateway }, 120],
     ] as const) {
       const world = new AskingWorld([[writeTo("a")]], options);
@@ -71,7 +71,9 @@ describe("a deadline", () => {
     await world.done(turnId);
     expect(world.happened.slice(-3)).toEqual(["deny a", "error a", "end complete"]);
     expect(world.paths()).toEqual([]);
-    const loosened = new AskingWorld([[writeTo("a")]], { settings: { input_default: "allow", loosened: true } });
+    const loosened = new AskingWorld([[writeTo("a")]], {
+      settings: { input_default: "allow", loosened: { asking: true } },
+    });
     await loosened.ask();
     expect(loosened.session.answers.input(loosened.inputOf("a")).default).toBe("allow");
   });
