@@ -83,12 +83,13 @@ async function runCall(
 /** The tool and its parsed input, or what the model is told instead. */
 function prepare(
   tool: Tool | AskedTool | undefined,
-  { name, input }: ToolUse,
+  { name, input, invalid }: ToolUse,
 ): { tool: Tool; input: unknown } | { refusal: string } {
   if (tool === undefined) return { refusal: `There is no tool named ${JSON.stringify(name)}.` };
   if (input === undefined) return { refusal: "The input is not a valid JSON object. Nothing was run." };
   const parsed = tool.input.safeParse(input);
   if (parsed.success) {
+    if (invalid) return { refusal: "The call was not valid when it was made. Nothing was run; make it again." };
     // A call from before the tool was there; one that was asked for waits, and does not come here.
     return "asks" in tool ? { refusal: "Nobody was asked. Make the call again." } : { tool, input: parsed.data };
   }

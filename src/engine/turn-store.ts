@@ -52,8 +52,11 @@ export type Clearing = { upTo: number; results: number };
 /** A summary stands for all messages up to `upTo`; `turns`: how many more turns than before. */
 export type Summary = { upTo: number; turns: number; text: string };
 
-/** A tool call as the model made it. `input` is undefined where its JSON could not be parsed. */
-export type ToolUse = { id: string; name: string; input: unknown };
+/**
+ * A tool call as the model made it. `input` is undefined where its JSON could not be parsed. `invalid`: when it was made
+ * there was no such tool, or the tool did not take its input, so that nobody has decided whether it may run.
+ */
+export type ToolUse = { id: string; name: string; input: unknown; invalid?: true };
 
 /** A model message that is complete and is to be committed. */
 export type Step = {

@@ -9,6 +9,7 @@ import { approvalMessage, needOnceAllowed } from "./call-need.ts";
 import type { LogWriter } from "./event-log.ts";
 import { findInput, findToolInput, type InputRow, pendingInputs, settleInput } from "./input-table.ts";
 import { pendingOf, viewPending } from "./pending-inputs.ts";
+import { inputDefault } from "./settings.ts";
 import { type CallPlace, type CallRow, type FoundCall, findCall, findCallPlace, resultContent } from "./transcript.ts";
 import { TurnCalls, type TurnCallsOptions } from "./turn-calls.ts";
 import { findTurn, isCancelled, type OpenTurn, type TurnRow } from "./turn-table.ts";
@@ -130,8 +131,14 @@ export class Answers {
   settleExpired(): void {
     const due = this.#options.now();
     for (const input of this.#open()) {
-      if (input.expires_at <= due) this.#settle(input, input.fallback, BY_DEADLINE);
+      if (input.expires_at <= due) this.#settle(input, this.#fallbackOf(input), BY_DEADLINE);
     }
+  }
+
+  /** What was asked while nobody's answer allowed is denied where that has been tightened since. */
+  #fallbackOf({ fallback }: InputRow): "allow" | "deny" | null {
+    const { settings, gateway } = this.#options;
+    return fallback === "allow" ? inputDefault(settings(), gateway) : fallback;
   }
 
   /** `response` null: nobody answered. */

@@ -2,14 +2,15 @@ import type { AskedTool, Tool } from "../engine/ports.ts";
 import type { ToolUse } from "../engine/turn-store.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { type Decision, decide, type PermissionRules } from "../protocol/permissions.ts";
+import { showHiddenLine } from "../protocol/show-hidden.ts";
 import { asRuled } from "../tools/registry.ts";
 
 /** What a call needs before it can be run, or in the place of it. */
-export type CallNeed = "nothing" | "denial" | "approval" | "question" | "tool";
+export type CallNeed = "nothing" | "correction" | "denial" | "approval" | "question" | "tool";
 
-/** Calls of no tool, or with no valid input, need nothing: they get their error result without anybody. */
+/** Calls of no tool, or with no valid input, get their error result without anybody, and nothing else. */
 export function needOf(tool: Tool | AskedTool | undefined, { input }: ToolUse, rules: PermissionRules): CallNeed {
-  if (tool === undefined || input === undefined || !tool.input.safeParse(input).success) return "nothing";
+  if (tool === undefined || input === undefined || !tool.input.safeParse(input).success) return "correction";
   return needBy(tool, decide(asRuled(tool), rules));
 }
 
@@ -31,12 +32,7 @@ const DETAIL_MAX_CHARS = 200;
 /** The question whether a call may run, in one line. All of its input stands in its TOOL_CALL. */
 export function approvalMessage({ name, input }: ToolUse): string {
   const path = typeof input === "object" && input !== null && "path" in input ? input.path : undefined;
-  const detail = asOneLine(typeof path === "string" ? path : JSON.stringify(input));
+  const detail = showHiddenLine(typeof path === "string" ? path : JSON.stringify(input));
   const shown = firstChars(detail, DETAIL_MAX_CHARS).toWellFormed();
   return `Allow ${name} ${shown}${shown.length < detail.length ? "…" : ""}?`;
-}
-
-/** What would break the line, or make it look like another, is spelt out. */
-function asOneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
 }

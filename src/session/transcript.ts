@@ -7,7 +7,8 @@ import { PREVIEW_MAX_CHARS } from "../protocol/limits.ts";
 import { waitingPositions } from "./input-table.ts";
 
 /**
- * One row of `tool_calls`. `unreadable`: open, and its input is no JSON object. `applying`: decided, and `result` holds
+ * One row of `tool_calls`. `unreadable`: open, and its input is no JSON object. `invalid`: open, and there was no such tool
+ * when it was made, or the tool did not take its input. `applying`: decided, and `result` holds
  * what is pending instead of the result.
  */
 export type CallRow = {
@@ -15,7 +16,7 @@ export type CallRow = {
   position: number;
   tool_use_id: string;
   name: string;
-  status: "open" | "unreadable" | "started" | "applying" | "closed";
+  status: "open" | "unreadable" | "invalid" | "started" | "applying" | "closed";
   stage_id: string | null;
   result: string | null;
   is_error: number | null;
@@ -98,6 +99,7 @@ function usesOf(calls: CallRow[], content: string): ToolUse[] {
     id: tool_use_id,
     name,
     input: status === "unreadable" ? undefined : inputs[position],
+    ...(status === "invalid" ? { invalid: true as const } : {}),
   }));
 }
 
@@ -131,6 +133,11 @@ export function markCallStarted(sql: Sql, { messageId, position }: CallPlace, st
     messageId,
     position,
   );
+}
+
+/** The call gets its error result and nothing else, whatever is known of it later. */
+export function markCallInvalid(sql: Sql, { messageId, position }: CallPlace): void {
+  sql.exec("UPDATE tool_calls SET status = 'invalid' WHERE message_id = ? AND position = ?", messageId, position);
 }
 
 /** The outcome of a call whose changes have yet to be applied, and what is to be done for them. */

@@ -19,6 +19,7 @@ import {
   lastMessage,
   markCallApplying,
   markCallClosed,
+  markCallInvalid,
   markCallStarted,
   pendingOf,
   previewOf,
@@ -103,6 +104,8 @@ export class TurnCalls {
       if (need === "approval" || need === "question" || need === "tool") {
         this.ask(writer, { messageId, position }, use, need);
       }
+      // A later version may know the tool, or take the input, and nobody has decided on the call.
+      if (need === "correction" && use.input !== undefined) markCallInvalid(this.#options.sql, { messageId, position });
     }
     for (const [position, need] of needs.entries()) {
       if (need !== "denial") continue;
@@ -199,7 +202,7 @@ export class TurnCalls {
       const at = { messageId: last.messageId, index: call.position, use, stageId: call.stage_id };
       // A client may have run what it was asked to.
       const asked = findToolInput(this.#options.sql, last.messageId, call.position) !== null;
-      const untouched = (call.status === "open" || call.status === "unreadable") && !asked;
+      const untouched = ["open", "unreadable", "invalid"].includes(call.status) && !asked;
       const content = untouched ? NOT_RUN : LEFT_STARTED;
       this.#close(writer, at, { content, isError: true, durationMs: 0 });
     }
@@ -230,6 +233,7 @@ export class TurnCalls {
 
   #stateOf(call: CallRow, use: ToolUse | undefined): Omit<CallState, "waits"> {
     const tool = use === undefined ? undefined : this.#options.tools.get(use.name);
+    if (call.status === "invalid") return { readOnly: true, retry: "safe", status: "open" };
     const status = call.status === "unreadable" ? "open" : call.status;
     // A call of no tool, or with no valid input, does nothing but get its error result.
     const input = tool?.input.safeParse(use?.input);

@@ -43,6 +43,23 @@ describe("a call that must be allowed", () => {
     expect([world.file("b.txt"), world.file("d.txt")]).toEqual(["b", "d"]);
   });
 
+  test("[ASK7] a call that was not valid when it was made is not run by a version that knows it", async () => {
+    let runs = 0;
+    const rest = { description: "", readOnly: false, retry: "safe" as const };
+    const run = async () => `run ${++runs}`;
+    const later = { name: "later", input: z.unknown().refine(() => false), run, ...rest };
+    const calls = [writeTo("a"), toolUse("b", "later", {})];
+    const world = new AskingWorld([calls], { permissions: { "*": "ask" }, tools: [later] });
+    const turnId = await world.ask();
+    world.kill();
+    Object.assign(later, { input: z.unknown() });
+    world.start();
+    world.say("a", "deny");
+    await world.done(turnId);
+    expect(world.happened.slice(-3)).toEqual(["error a", "error b", "end complete"]);
+    expect(runs).toBe(0);
+  });
+
   test("[ASK8] the turn waits again for what is left, and says for what", async () => {
     const world = new AskingWorld([[writeTo("a"), writeTo("b")]]);
     const turnId = await world.ask();

@@ -95,6 +95,19 @@ describe("a deadline", () => {
     },
   );
 
+  test("[ASK4] [ASK13] what was asked before the gateway was tightened is not allowed by nobody's answer after it", async () => {
+    const gateway: { GATEWAY_INPUT_DEFAULT?: string } = { GATEWAY_INPUT_DEFAULT: "allow" };
+    const world = new AskingWorld([[writeTo("a")]], { gateway });
+    const turnId = await world.ask();
+    expect(world.session.answers.input(world.inputOf("a")).default).toBe("allow");
+    world.kill();
+    gateway.GATEWAY_INPUT_DEFAULT = "deny";
+    vi.advanceTimersByTime(7 * DAY_MS);
+    world.start();
+    await world.done(turnId);
+    expect(world.happened.slice(-3)).toEqual(["deny a", "error a", "end complete"]);
+  });
+
   test("[ASK12] [ASK13] an answer after the deadline is too late, whether anybody noticed it or not", async () => {
     const world = new AskingWorld([[writeTo("a")]]);
     const turnId = await world.ask();
