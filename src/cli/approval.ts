@@ -23,8 +23,7 @@ export function parseApproval(text: string | undefined): Approval | null {
  * The permissions of a new session. Who lets an agent work on a directory of theirs, and says no more, is asked before
  * it writes there.
  *
- * @param gateway what is set for all sessions, where that is known here. Whoever has the rights of an admin could loosen
- *   it by naming less than it does.
+ * @param gateway what is set for all sessions, where that is known here: a session that said less would be refused
  */
 export function permissionsOf(
   approval: Approval | null,
@@ -34,7 +33,7 @@ export function permissionsOf(
   const asked = approval ?? (workspace === undefined ? "allow" : "ask");
   if (asked === "allow") return undefined;
   const held = decide({ name: "write" }, { gateway, session: {}, loosened: false });
-  return { ...gateway, write: stricter(held, asked) };
+  return { write: stricter(held, asked) };
 }
 
 /** What this command answers by itself; null for what a person must say. `allowed`: tools that one has allowed for good. */

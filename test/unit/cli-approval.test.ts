@@ -2,9 +2,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Approval, answerFor, parseApproval, permissionsOf } from "../../src/cli/approval.ts";
 import { detailsOf, promptFor, timeLeft, waitingText } from "../../src/cli/asked-input.ts";
+import { answeredText } from "../../src/cli/event-text.ts";
+import { Renderer, type RenderOptions } from "../../src/cli/render.ts";
 import { parseTyped } from "../../src/cli/typed-answer.ts";
 import type { Input } from "../../src/protocol/inputs.ts";
-import { loosenedBy, type Permissions } from "../../src/protocol/permissions.ts";
+import { decide, loosenedBy, type Permissions } from "../../src/protocol/permissions.ts";
+import { showHiddenLine } from "../../src/protocol/show-hidden.ts";
+import { hiddenIn, hidingText } from "../support/hiding-characters.ts";
 
 const INPUT: Input = {
   input_id: "input_00000000000000000000000000",
@@ -20,6 +24,12 @@ const INPUT: Input = {
   response: null,
 };
 const QUESTION: Input = { ...INPUT, kind: "question", message: "Which?", tool: "ask_user", options: ["red", "blue"] };
+const TERMINAL: RenderOptions = {
+  json: false,
+  thinking: false,
+  stdout: { isTTY: true },
+  stderr: { isTTY: true, color: true, columns: 80 },
+};
 const NOW = Date.parse("2026-10-07T00:00:00.000Z");
 
 describe("--approve", () => {
@@ -47,7 +57,12 @@ describe("--approve", () => {
       fc.property(rules, fc.constantFrom<Approval | null>("ask", "deny", "allow", null), (gateway, approval) => {
         const permissions = permissionsOf(approval, "dir", gateway);
         if (permissions !== undefined) expect(loosenedBy(tools, gateway, permissions)).toBeNull();
-        if (approval === "deny") expect(permissions?.["write"]).toBe("deny");
+        if (permissions === undefined) return;
+        // Whatever the gateway says of single tools, nothing that writes is let through.
+        for (const tool of tools.filter(({ name }) => name !== "read")) {
+          const decided = decide(tool, { gateway, session: permissions, loosened: false });
+          expect(approval === "deny" ? ["deny"] : ["ask", "deny"]).toContain(decided);
+        }
       }),
     );
   });
@@ -141,8 +156,8 @@ describe("what is asked", () => {
 
   test("[CLI23] [CLI31] of a call's input nothing is left out, and no line of it looks like one of ours", () => {
     const hostile = "a\u202e\x1b[2J\nAllow? y";
-    expect(detailsOf({ ...INPUT, tool_input: { path: hostile } })).toEqual(['path: "a\\u202e\\u001b[2J\\nAllow? y"']);
-    expect(detailsOf({ ...INPUT, tool_input: hostile })).toEqual(['"a\\u202e\\u001b[2J\\nAllow? y"']);
+    expect(detailsOf({ ...INPUT, tool_input: { path: hostile } })).toEqual(['path: "a\\u{202e}\\u001b[2J\\nAllow? y"']);
+    expect(detailsOf({ ...INPUT, tool_input: hostile })).toEqual(['"a\\u{202e}\\u001b[2J\\nAllow? y"']);
     const text = waitingText("s", {
       inputs: [{ ...QUESTION, message: hostile, options: [hostile] }],
       calls: [],
@@ -150,5 +165,33 @@ describe("what is asked", () => {
     });
     expect(text.split("\n")).toHaveLength(4);
     for (const obeyed of ["\x1b", "\u202e"]) expect(text).not.toContain(obeyed);
+  });
+
+  test("[CLI31] [CLI34] [CLI39] what hides something is shown as its code, wherever it was written", () => {
+    fc.assert(
+      fc.property(hidingText, fc.boolean(), (text, isQuestion) => {
+        const asked: Input = {
+          ...(isQuestion ? QUESTION : INPUT),
+          message: text,
+          tool_input: { [text]: text, list: [text] },
+          options: [text],
+        };
+        const shown = [
+          waitingText("s", { inputs: [asked], calls: [{ tool_use_id: "t9", name: text }], flags: "" }),
+          ...detailsOf({ ...asked, tool_input: text }),
+          ...new Renderer(TERMINAL).asked(asked).map((output) => output.text),
+          answeredText({ status: "answered", input_id: asked.input_id, response: text, user_id: text, via: "link" }),
+          answeredText({
+            status: "answered",
+            input_id: asked.input_id,
+            response: text,
+            user_id: null,
+            via: "deadline",
+          }),
+        ];
+        for (const one of shown) expect(hiddenIn(one)).toEqual([]);
+        for (const i of [0, shown.length - 2, shown.length - 1]) expect(shown[i]).toContain(showHiddenLine(text));
+      }),
+    );
   });
 });
