@@ -4,15 +4,15 @@ import { API_BASE } from "../protocol/paths.ts";
 import type { AppEnv, AppOptions } from "./app-env.ts";
 import { authenticateGatewayToken, authentication } from "./auth.ts";
 import { validSettings } from "./gateway-settings.ts";
-import { INPUT_LINK_BASE } from "./input-links.ts";
+import { INPUT_LINK_BASE } from "./link-token.ts";
 import { ownOrigin } from "./own-origin.ts";
 import { problemResponse } from "./problem-response.ts";
 import { rateLimit } from "./rate-limit.ts";
 import { rawPath } from "./raw-path.ts";
+import { answerLinkRoutes } from "./routes/answer-links.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { fileRoutes } from "./routes/files.ts";
 import { healthRoutes } from "./routes/health.ts";
-import { inputLinkRoutes } from "./routes/input-link.ts";
 import { inputRoutes } from "./routes/inputs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { turnRoutes } from "./routes/turns.ts";
@@ -39,7 +39,7 @@ export function createApp({ version, defaultModel, authenticate = authenticateGa
   app.use(`${API_BASE}/*`, authentication(authenticate), rateLimit, validSettings, ownOrigin);
   for (const routes of [sessionRoutes(defaultModel), turnRoutes, inputRoutes, eventRoutes, fileRoutes, usageRoutes])
     app.route(API_BASE, routes);
-  app.route(INPUT_LINK_BASE, inputLinkRoutes);
+  app.route(INPUT_LINK_BASE, answerLinkRoutes);
   refuseOtherMethods(app);
   return app;
 }

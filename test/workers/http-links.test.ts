@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import fc from "fast-check";
 import { ulid } from "ulid";
 import { expect, test, vi } from "vitest";
-import { linkKey, signLink, verifyLink } from "../../src/http/input-links.ts";
+import { linkKey, signLink, verifyLink } from "../../src/http/link-token.ts";
 import { INPUT_LINK_MAX_CHARS, USER_ID_MAX_CHARS } from "../../src/protocol/limits.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import { ASKING, decideBy, newLinked, openLink, postLink, wholeOf } from "./http-link-scene.ts";

@@ -12,8 +12,8 @@ import {
 } from "../../protocol/inputs.ts";
 import type { AppEnv } from "../app-env.ts";
 import { needs } from "../auth.ts";
-import { INPUT_LINK_BASE, linkKey, signLink } from "../input-links.ts";
 import { jsonBody } from "../json-body.ts";
+import { INPUT_LINK_BASE, linkKey, signLink } from "../link-token.ts";
 import { inputParams, noQuery, toolResultParams } from "../parameters.ts";
 import { unwrap } from "../problem-response.ts";
 import { sessionOf } from "../session-stub.ts";

@@ -2,6 +2,7 @@ import { html, raw } from "hono/html";
 import { toTimestamp } from "../protocol/events.ts";
 import type { Input } from "../protocol/inputs.ts";
 import type { Session } from "../protocol/rest.ts";
+import { showHidden, showHiddenLine } from "../protocol/show-hidden.ts";
 
 type Html = ReturnType<typeof html>;
 
@@ -34,7 +35,7 @@ textarea { width: 100%; min-height: 6rem; padding: .6rem .75rem; border: 1px sol
 `;
 
 /** A whole page. `nonce` is what its policy lets the style through by. */
-export function document(nonce: string, { title, content }: Page): Html {
+export function wholePage(nonce: string, { title, content }: Page): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -89,10 +90,10 @@ function outcomeOf({ kind, response }: Input): string {
 }
 
 function whatIsAsked({ input, session }: Asked): Html {
-  return html`<p class="asked" dir="auto">${visible(input.message)}</p>
+  return html`<p class="asked" dir="auto">${showHidden(input.message)}</p>
 <dl>
-<dt>Session</dt><dd dir="auto">${visible(session.title ?? "without a title")}</dd><dd class="quiet">${session.session_id}</dd>
-<dt>User</dt><dd dir="auto">${visible(session.user_id)}</dd>
+<dt>Session</dt><dd dir="auto">${showHiddenLine(session.title ?? "without a title")}</dd><dd class="quiet">${session.session_id}</dd>
+<dt>User</dt><dd dir="auto">${showHiddenLine(session.user_id)}</dd>
 ${input.kind === "approval" ? callOf(input) : ""}
 </dl>`;
 }
@@ -103,10 +104,10 @@ function callOf({ tool, tool_input }: Input): Html {
   const fields = isFields ? Object.entries(tool_input) : [["input", tool_input] as const];
   const rows = fields.map(
     ([name, value]) =>
-      html`<dt dir="auto">${visible(name)}</dt><dd>${shownText(typeof value === "string" ? value : JSON.stringify(value, null, 2))}</dd>
+      html`<dt dir="auto">${showHiddenLine(name)}</dt><dd>${shownText(typeof value === "string" ? value : JSON.stringify(value, null, 2))}</dd>
 `,
   );
-  return html`<dt>Tool</dt><dd><code>${visible(tool)}</code></dd>
+  return html`<dt>Tool</dt><dd><code>${showHiddenLine(tool)}</code></dd>
 ${rows}`;
 }
 
@@ -120,7 +121,7 @@ function approvalForm(): Html {
 /** Two forms, since the text field of one form would be sent along with its buttons. */
 function questionForm(options: readonly string[]): Html {
   const buttons = options.map(
-    (option) => html`<button name="response" value="${option}" dir="auto">${visible(option)}</button>
+    (option) => html`<button name="response" value="${option}" dir="auto">${showHidden(option)}</button>
 `,
   );
   return html`${buttons.length === 0 ? "" : html`<form method="post" aria-label="Suggested answers">${buttons}</form>`}
@@ -148,16 +149,5 @@ function timeOf(timestamp: string): Html {
 /** A line feed right behind the tag is no part of the text, so one is put there for it to keep its own. */
 function shownText(text: string): Html {
   return html`<pre tabindex="0" dir="auto">
-${visible(text)}</pre>`;
-}
-
-/** Characters that would show a text in another order than it has, or not at all. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is to be found
-const HIDING = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-
-/** Who decides by a page must see what there is: what would hide something is shown as its code. */
-function visible(text: string): string {
-  return text
-    .replaceAll("\r\n", "\n")
-    .replace(HIDING, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+${showHidden(text)}</pre>`;
 }

@@ -4,9 +4,9 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { ERROR_CODES, GatewayError, invalidField, invalidRequest } from "../../protocol/errors.ts";
 import { inputResponseBody } from "../../protocol/inputs.ts";
 import { JSON_MAX_BYTES } from "../../protocol/limits.ts";
+import { type Asked, askingPage, messagePage, type Page, settledPage, wholePage } from "../answer-page.ts";
 import { gatewaySettings } from "../gateway-settings.ts";
-import { type Asked, askingPage, document, messagePage, type Page, settledPage } from "../input-link-page.ts";
-import { INPUT_LINK_BASE, type LinkGrant, linkKey, verifyLink } from "../input-links.ts";
+import { INPUT_LINK_BASE, type LinkGrant, linkKey, verifyLink } from "../link-token.ts";
 import { clientError, refusalOf, unwrap } from "../problem-response.ts";
 import { rawPath } from "../raw-path.ts";
 import { readBody } from "../read-body.ts";
@@ -23,6 +23,11 @@ const NO_LINK = messagePage(
 const EXPIRED = messagePage(
   "This link has expired",
   "Nothing can be answered by it any more. Whoever sent it can make another one while the question still stands.",
+);
+/** Anybody can open this page, with a link that is none too: why it is so stands in the gateway's log. */
+const UNAVAILABLE = messagePage(
+  "The gateway does not answer now",
+  "It is not set up correctly, or something that it needs is away. Whoever runs it can find out why.",
 );
 
 /**
@@ -42,7 +47,7 @@ const granted = createMiddleware<LinkEnv>(async (c, next) => {
  * The page behind a signed link: a GET shows what is asked and changes nothing, since chats open links to preview them; a
  * POST of its form decides. There is no token, no script and no cookie: the link is all that its holder has.
  */
-export const inputLinkRoutes = new Hono<LinkEnv>()
+export const answerLinkRoutes = new Hono<LinkEnv>()
   .get("/*", granted, async (c) => {
     const asked = await look(c.env, c.var.grant);
     return show(c, 200, isPending(asked) ? askingPage(asked) : settledPage(asked, null));
@@ -58,13 +63,14 @@ export const inputLinkRoutes = new Hono<LinkEnv>()
       ? show(c, 200, settledPage(asked, "Your answer was taken"))
       : show(c, 409, settledPage(asked, "This was settled before"));
   })
-  .all("/*", (c) => {
+  .all("/*", granted, (c) => {
     c.header("allow", METHODS);
     return show(c, 405, messagePage("This is a page", `It takes ${METHODS}.`));
   })
   .onError((thrown, c) => {
     const { code, message } = clientError(thrown);
     if (code === "not_found") return show(c, 404, NO_LINK);
+    if (code === "unavailable") return show(c, 503, UNAVAILABLE);
     const { status, title } = ERROR_CODES[code];
     return show(c, status, messagePage(title, message));
   });
@@ -108,5 +114,5 @@ function show(c: Context<LinkEnv>, status: ContentfulStatusCode, page: Page): Re
   c.header("content-security-policy", policy.join("; "));
   c.header("x-frame-options", "DENY");
   c.header("x-robots-tag", "noindex, nofollow");
-  return c.html(document(nonce, page), status);
+  return c.html(wholePage(nonce, page), status);
 }
