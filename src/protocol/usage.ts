@@ -6,6 +6,9 @@ import { USAGE_RANGE_DAYS, USAGE_RANGE_MAX_DAYS, USER_ID_MAX_CHARS } from "./lim
 
 const DAY_MS = 86_400_000;
 
+/** No time in a log is later: its year would have more than four digits. */
+const LAST_TIME = Date.parse("9999-12-31T23:59:59.999Z");
+
 /** What an ended turn used of one model: one row of the table `usage`. Nothing of what was said stands in it. */
 export type TurnUsage = {
   /** Whose session it was. */
@@ -75,12 +78,14 @@ export type UsageRange = { from: number; to: number };
 /**
  * The range that a query means: by default the last 30 days, today included.
  *
- * @throws GatewayError `invalid_request` for one that is empty or too long
+ * @throws GatewayError `invalid_request` for one that is empty, too long, or not within the years 1970 to 9999
  */
 export function usageRange(query: { from?: string | undefined; to?: string | undefined }, now: number): UsageRange {
   // Whole days, so that the pages of a report are of one range.
   const to = query.to === undefined ? (Math.floor(now / DAY_MS) + 1) * DAY_MS : Date.parse(query.to);
-  const from = query.from === undefined ? to - USAGE_RANGE_DAYS * DAY_MS : Date.parse(query.from);
+  const from = query.from === undefined ? Math.max(0, to - USAGE_RANGE_DAYS * DAY_MS) : Date.parse(query.from);
+  if (from < 0 || to < 0) throw invalidField(from < 0 ? "from" : "to", "must not be before 1970");
+  if (to > LAST_TIME) throw invalidField("to", "must not be after the year 9999");
   if (from >= to) throw invalidField("from", "must be before to");
   if (to - from > USAGE_RANGE_MAX_DAYS * DAY_MS) {
     throw invalidField("from", `must be at most ${USAGE_RANGE_MAX_DAYS} days before to`);

@@ -94,6 +94,10 @@ test("[USAGE6] a range that is empty, too long or none, and whatever else is not
     "from=2026-01-02&to=2026-01-01",
     "from=2025-01-01&to=2026-01-03",
     "from=2000-01-01",
+    "to=0000-01-01",
+    "to=1970-01-01",
+    "from=1969-12-31&to=1970-01-02",
+    "from=9999-12-01&to=9999-12-31T23:59:59-01:00",
     "from=2026-02-30",
     "from=yesterday",
     "from=2026-01-01T00:00:00",
@@ -108,6 +112,7 @@ test("[USAGE6] a range that is empty, too long or none, and whatever else is not
     expect([query, await codeOf(await ask("GET", `usage?${query}`))]).toEqual([query, "invalid_request"]);
   }
   expect((await read(await ask("GET", "usage?from=2025-01-01&to=2026-01-02"))).status).toBe(200);
+  expect(await usage({ to: "1970-01-02" })).toMatchObject({ from: "1970-01-01T00:00:00.000Z", usage: [] });
   expect(await codeOf(await ask("GET", "usage?cursor=x"))).toBe("bad_cursor");
   expect(await codeOf(await ask("GET", "usage", { token: null }))).toBe("unauthenticated");
   expect(await codeOf(await ask("GET", "usage", { token: "ann-write" }))).toBe("forbidden");
