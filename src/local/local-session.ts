@@ -289,7 +289,8 @@ export class LocalSession {
       if (this.#isDue()) this.#openDirectory();
       this.#session.resume();
       const { running, index, answers } = this.#session;
-      const due = { running, indexRetryAt: index.retryAt, stageSweepAt: null, inputDeadline: answers.deadline };
+      const never = { stageSweepAt: null, leaseRetryAt: null };
+      const due = { running, indexRetryAt: index.retryAt, inputDeadline: answers.deadline, ...never };
       const next = nextWake(due, Date.now());
       if (next !== null) this.#timer.wakeAt(next);
     } catch (thrown) {

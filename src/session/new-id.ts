@@ -1,9 +1,10 @@
 import { monotonicFactory } from "ulid";
 import type { IdKind } from "../protocol/ids.ts";
 
-const ulid = monotonicFactory();
+/** Above all that this process made before. */
+export const nextUlid = monotonicFactory();
 
-/** A new id, above all that this process made before. */
+/** A new id, likewise. */
 export function newId(kind: IdKind): string {
-  return `${kind}_${ulid()}`;
+  return `${kind}_${nextUlid()}`;
 }

@@ -10,12 +10,14 @@ export type DueTimes = {
   stageSweepAt: number | null;
   /** When the time of someone who is asked is up. */
   inputDeadline: number | null;
+  /** When its place among its user's turns is to be given back once more. */
+  leaseRetryAt: number | null;
 };
 
 /** When the session's one alarm is due next; null when nothing is. */
 export function nextWake(due: DueTimes, now: number): number | null {
-  const times = [due.running ? now + HEARTBEAT_MS : null, due.indexRetryAt, due.stageSweepAt, due.inputDeadline].filter(
-    (time) => time !== null,
-  );
+  const heartbeat = due.running ? now + HEARTBEAT_MS : null;
+  const { indexRetryAt, stageSweepAt, inputDeadline, leaseRetryAt } = due;
+  const times = [heartbeat, indexRetryAt, stageSweepAt, inputDeadline, leaseRetryAt].filter((time) => time !== null);
   return times.length === 0 ? null : Math.min(...times);
 }

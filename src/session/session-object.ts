@@ -96,7 +96,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     });
     this.#files = new ObjectFiles({ sql: this.#sql, spaces: this.#spaces, wakeAt: clock.wakeAt });
     this.#lease = new TurnLease({
-      now: clock.now,
+      ...clock,
       max: this.#deps.gateway.maxTurns,
       register: createTurnLeases(env.CATALOG, clock.now),
       session: () => this.#session,
@@ -286,6 +286,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
       return;
     }
+    this.#lease.follow();
     try {
       if (this.#session !== null) this.#housekeep(this.#session);
       else if (hasTables(this.#sql)) await this.#deletion.goOn();
@@ -311,6 +312,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       indexRetryAt: session.index.retryAt,
       stageSweepAt: nextSweepAt(this.#sql),
       inputDeadline: session.answers.deadline,
+      leaseRetryAt: this.#lease.retryAt,
     };
     const next = nextWake(due, now);
     if (next !== null) this.#alarm.wakeAt(next);

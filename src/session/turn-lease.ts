@@ -1,16 +1,26 @@
 import { GatewayError } from "../protocol/errors.ts";
-import { HEARTBEAT_MS, TURNS_RETRY_AFTER_SECONDS } from "../protocol/limits.ts";
+import { HEARTBEAT_MS, TURN_LEASE_TTL_MS, TURNS_RETRY_AFTER_SECONDS } from "../protocol/limits.ts";
 import { catalogCall } from "./catalog-call.ts";
+import { nextUlid } from "./new-id.ts";
 import type { Session } from "./session.ts";
 
-/** A little less than a heartbeat, so that each of them renews. */
+/** Half a heartbeat, so that each of them renews, be it a little early. */
 const RENEW_MS = HEARTBEAT_MS / 2;
+/** A lease that could not be given back is given back again after so long, and then after twice as long. */
+const RETRY_BASE_MS = 1_000;
 
 type Holder = Pick<Session, "running"> & { settings: Pick<Session["settings"], "session_id" | "user_id"> };
 
+/** `lease_id` is above those of the session's leases before it. */
 type Lease = { session_id: string; user_id: string; lease_id: string };
 
-/** The register of what runs, which no single object can keep; see `catalog/turn-leases.ts`. */
+/** One that is to be given back. `retryAt` is null while it is being tried. */
+type Owed = { lease: Lease; endsAt: number; failures: number; retryAt: number | null };
+
+/**
+ * The register of what runs, which no single object can keep; see `catalog/turn-leases.ts`. What comes late, for a lease
+ * before the one that the session has by then, does nothing.
+ */
 export type LeaseRegister = {
   take(lease: Lease, max: number): Promise<boolean>;
   renew(lease: Lease): Promise<void>;
@@ -24,16 +34,19 @@ export type TurnLeaseOptions = {
   /** Null where there is none, or no longer. */
   session(): Holder | null;
   now(): number;
+  wakeAt(time: number): void;
 };
 
 /**
  * What a session needs of its user's turns at once, while a turn of it runs. It is asked for before a message starts a
  * turn; all else follows what runs: what goes on by itself takes a lease whatever the limit says, and where nothing runs
- * it is given back. One that could not be given back, or whose host died, ends by itself.
+ * it is given back, and tried again until it is. One whose host died ends by itself.
  */
 export class TurnLease {
   readonly #options: TurnLeaseOptions;
   #lease: Lease | null = null;
+  /** None before it: giving back a lease gives back those before it too. */
+  #owed: Owed | null = null;
   #renewedAt = 0;
   /** It is being taken, or was, and the message that it is for has yet to start its turn. */
   #taking = false;
@@ -46,6 +59,11 @@ export class TurnLease {
 
   get isNeeded(): boolean {
     return this.#options.max !== null;
+  }
+
+  /** When one that could not be given back is due again, in ms since the epoch. */
+  get retryAt(): number | null {
+    return this.#owed?.retryAt ?? null;
   }
 
   /** Before a message starts a turn; `settle` is to be called when it has, or has not. @throws GatewayError `rate_limited`, `unavailable` */
@@ -65,7 +83,11 @@ export class TurnLease {
       this.settle();
       throw thrown;
     }
-    if (taken) return;
+    if (taken) {
+      // It stands in the place of what was still to be given back.
+      this.#owed = null;
+      return;
+    }
     this.#lease = null;
     this.settle();
     const detail = `At most ${max} of a user's turns run at once. Try again when one has ended.`;
@@ -77,29 +99,60 @@ export class TurnLease {
     this.follow();
   }
 
-  /** To be called whenever a turn may have begun, waited or ended, and by the heartbeat. Nobody waits for it. */
+  /** To be called whenever a turn may have begun, waited or ended, and by the alarm. Nobody waits for it. */
   follow(): void {
     const { max, register, session, now } = this.#options;
     if (max === null || this.#taking) return;
-    const lease = this.#lease;
     const holder = session();
     if (holder === null || !holder.running) {
-      this.#lease = null;
-      if (lease !== null) this.#call(() => register.giveBack(lease));
-    } else if (lease === null || now() >= this.#renewedAt + RENEW_MS) {
-      const renewed = lease ?? newLease(holder);
-      this.#lease = renewed;
+      this.#owe();
+      const { retryAt } = this;
+      if (this.#owed !== null && retryAt !== null && now() >= retryAt) this.#giveBack(this.#owed);
+    } else if (this.#lease === null || now() >= this.#renewedAt + RENEW_MS) {
+      const lease = this.#lease ?? newLease(holder);
+      this.#lease = lease;
+      this.#owed = null;
       this.#renewedAt = now();
-      this.#call(() => register.renew(renewed));
+      // What failed is in the log: the next heartbeat renews again.
+      this.#call(() => register.renew(lease)).catch(() => {});
     }
   }
 
-  #call(call: () => Promise<void>): void {
-    // What failed is in the log: a lease that is not renewed is renewed by the next heartbeat.
-    this.#calls = this.#calls.then(() => catalogCall(call())).catch(() => {});
+  #owe(): void {
+    if (this.#lease === null) return;
+    const endsAt = this.#renewedAt + TURN_LEASE_TTL_MS;
+    this.#owed = { lease: this.#lease, endsAt, failures: 0, retryAt: this.#options.now() };
+    this.#lease = null;
+  }
+
+  #giveBack(owed: Owed): void {
+    const { register, now, wakeAt } = this.#options;
+    owed.retryAt = null;
+    this.#call(() => register.giveBack(owed.lease)).then(
+      () => this.#forget(owed),
+      () => {
+        const retryAt = now() + RETRY_BASE_MS * 2 ** owed.failures++;
+        // It ends by itself before that: nobody is to be kept awake for it.
+        if (retryAt >= owed.endsAt) this.#forget(owed);
+        else owed.retryAt = retryAt;
+        if (this.#owed === owed) wakeAt(retryAt);
+      },
+    );
+  }
+
+  /** Unless there is another to be given back by now. */
+  #forget(owed: Owed): void {
+    if (this.#owed === owed) this.#owed = null;
+  }
+
+  /** @throws GatewayError `unavailable` */
+  #call(call: () => Promise<void>): Promise<void> {
+    const called = this.#calls.then(() => catalogCall(call()));
+    this.#calls = called.catch(() => {});
+    return called;
   }
 }
 
 function newLease({ settings: { session_id, user_id } }: Holder): Lease {
-  return { session_id, user_id, lease_id: crypto.randomUUID() };
+  return { session_id, user_id, lease_id: nextUlid() };
 }

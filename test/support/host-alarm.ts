@@ -28,7 +28,8 @@ export class HostAlarm {
       const { session } = this.#world;
       session.resume();
       const { running, index, answers } = session;
-      const due = { running, indexRetryAt: index.retryAt, stageSweepAt: null, inputDeadline: answers.deadline };
+      const never = { stageSweepAt: null, leaseRetryAt: null };
+      const due = { running, indexRetryAt: index.retryAt, inputDeadline: answers.deadline, ...never };
       const next = nextWake(due, Date.now());
       if (next !== null) this.#set(next);
     } catch (thrown) {

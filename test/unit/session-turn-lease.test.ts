@@ -1,7 +1,7 @@
 import fc from "fast-check";
-import { expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { GatewayError } from "../../src/protocol/errors.ts";
-import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
+import { HEARTBEAT_MS, TURN_LEASE_TTL_MS } from "../../src/protocol/limits.ts";
 import { type LeaseRegister, TurnLease } from "../../src/session/turn-lease.ts";
 import { passTicks } from "../support/ticks.ts";
 
@@ -30,11 +30,11 @@ function createRegister(scheduler: fc.Scheduler) {
     },
     async renew({ session_id, lease_id }) {
       await scheduler.schedule(Promise.resolve(), "renew");
-      rows.set(session_id, lease_id);
+      if ((rows.get(session_id) ?? "") <= lease_id) rows.set(session_id, lease_id);
     },
     async giveBack({ session_id, lease_id }) {
       await scheduler.schedule(Promise.resolve(), "give back");
-      if (rows.get(session_id) === lease_id) rows.delete(session_id);
+      if ((rows.get(session_id) ?? "") <= lease_id) rows.delete(session_id);
     },
   };
   return { rows, register };
@@ -51,7 +51,7 @@ test("[LIMIT4] [LIMIT6] [LIMIT7] in any order of calls, whoever runs has a lease
       let now = 0;
       const sessions = SESSIONS.map((i) => {
         const holder = { running: false, settings: { session_id: `session_${i}`, user_id: "alice" } };
-        const lease = new TurnLease({ max: MAX, register, session: () => holder, now: () => now });
+        const lease = new TurnLease({ max: MAX, register, session: () => holder, now: () => now, wakeAt: () => {} });
         return { holder, lease, asking: false, waits: false, byMessage: false };
       });
       const starts: Promise<void>[] = [];
@@ -112,35 +112,111 @@ test("[LIMIT4] [LIMIT6] [LIMIT7] in any order of calls, whoever runs has a lease
   );
 });
 
-test("[LIMIT4] [LIMIT7] what could not be taken or given back is taken and given back the next time", async () => {
+/** A session alone, with a register that is broken as long as `broken` says so, and its alarm. */
+function createBroken() {
   vi.spyOn(console, "error").mockImplementation(() => {});
   const calls: string[] = [];
-  let broken = true;
+  const wakes: number[] = [];
+  const holder = { running: false, settings: { session_id: "session", user_id: "alice" } };
+  const world = { calls, wakes, holder, broken: true, now: 0 };
   const say = async (call: string) => {
     calls.push(call);
-    if (broken) throw new Error("broken by a test");
+    if (world.broken) throw new Error("broken by a test");
   };
-  const register: LeaseRegister = {
-    take: () => say("take").then(() => true),
-    renew: () => say("renew"),
-    giveBack: () => say("give back"),
-  };
-  const holder = { running: false, settings: { session_id: "session", user_id: "alice" } };
-  let now = 0;
-  const lease = new TurnLease({ max: MAX, register, session: () => holder, now: () => now });
+  const lease = new TurnLease({
+    max: MAX,
+    register: {
+      take: () => say("take").then(() => true),
+      renew: () => say("renew"),
+      giveBack: () => say("give back"),
+    },
+    session: () => holder,
+    now: () => world.now,
+    wakeAt: (time) => wakes.push(time),
+  });
+  return Object.assign(world, { lease });
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+test("[LIMIT4] [LIMIT7] what could not be renewed is renewed by the next heartbeat", async () => {
+  const world = createBroken();
+  const { lease, calls, holder } = world;
   await expect(lease.take()).rejects.toMatchObject({ code: "unavailable" });
   // It may have been taken all the same.
   await vi.waitFor(() => expect(calls).toEqual(["take", "give back"]));
   holder.running = true;
   lease.follow();
   await vi.waitFor(() => expect(calls.at(-1)).toBe("renew"));
-  broken = false;
+  world.broken = false;
   lease.follow();
-  now += HEARTBEAT_MS;
+  world.now += HEARTBEAT_MS;
   lease.follow();
-  await vi.waitFor(() => expect(calls).toEqual(["take", "give back", "renew", "renew"]));
+  await restInMemory();
+  expect(calls).toEqual(["take", "give back", "renew", "renew"]);
+  expect(lease.retryAt).toBe(null);
+});
+
+test("[LIMIT7] a place that could not be given back is given back later, at shorter and then longer intervals", async () => {
+  const world = createBroken();
+  const { lease, calls, wakes, holder } = world;
+  world.broken = false;
+  await lease.take();
+  holder.running = true;
+  lease.settle();
+  world.broken = true;
   holder.running = false;
   lease.follow();
-  await vi.waitFor(() => expect(calls.at(-1)).toBe("give back"));
-  vi.restoreAllMocks();
+  await restInMemory();
+  expect(calls).toEqual(["take", "give back"]);
+  expect(lease.retryAt).toBe(1_000);
+  // Nothing is done before it is due.
+  lease.follow();
+  for (const next of [1_000, 3_000]) {
+    world.now = next;
+    lease.follow();
+    await restInMemory();
+  }
+  expect(wakes).toEqual([1_000, 3_000, 7_000]);
+  world.broken = false;
+  world.now = 7_000;
+  lease.follow();
+  await restInMemory();
+  expect(calls).toEqual(["take", "give back", "give back", "give back", "give back"]);
+  expect(lease.retryAt).toBe(null);
+});
+
+test("[LIMIT7] nobody is kept awake for a place that has ended by itself", async () => {
+  const world = createBroken();
+  const { lease, wakes, holder } = world;
+  await lease.take().catch(() => {});
+  holder.running = false;
+  while (true) {
+    await restInMemory();
+    const { retryAt } = lease;
+    if (retryAt === null) break;
+    world.now = retryAt;
+    lease.follow();
+  }
+  expect(wakes).toEqual([1_000, 3_000, 7_000, 15_000, 31_000, 63_000]);
+  expect(world.now).toBeLessThan(TURN_LEASE_TTL_MS);
+});
+
+test("[LIMIT7] a place that is used again is no longer given back", async () => {
+  const world = createBroken();
+  const { lease, calls, holder } = world;
+  await lease.take().catch(() => {});
+  await restInMemory();
+  expect(lease.retryAt).toBe(1_000);
+  world.broken = false;
+  await lease.take();
+  holder.running = true;
+  lease.settle();
+  world.now = 1_000;
+  lease.follow();
+  await restInMemory();
+  expect(lease.retryAt).toBe(null);
+  expect(calls).toEqual(["take", "give back", "take"]);
 });

@@ -2,14 +2,14 @@ import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { TURN_LEASE_TTL_MS, TURNS_RETRY_AFTER_SECONDS } from "../../src/protocol/limits.ts";
+import { HEARTBEAT_MS, TURN_LEASE_TTL_MS, TURNS_RETRY_AFTER_SECONDS } from "../../src/protocol/limits.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { SubmitTurnBody } from "../../src/protocol/rest.ts";
 import { ADMIN_TOKEN, ask } from "./http-scene.ts";
 import { killObject } from "./kill-object.ts";
 import { useClock } from "./platform.ts";
 import { ADMIN, createScene, unwrap } from "./session-scene.ts";
-import { beforeCatalogWrite, createDoor } from "./storage-faults.ts";
+import { aroundStorage, beforeCatalogWrite, createDoor } from "./storage-faults.ts";
 
 // The objects are started with the bindings that the test shares with them.
 beforeEach(() => {
@@ -190,6 +190,59 @@ describe("the turns of a user at once", () => {
     }
     expect(await tries(third, "Say 'x'")).toBe("rate_limited");
     await Promise.all([stop(first), stop(second)]);
+  });
+
+  test("[LIMIT4] [LIMIT7] are counted though what was said of the one before comes late", async () => {
+    const clock = useClock();
+    const { user, sessions, tries, leases, stop } = createUser();
+    const [scene] = await sessions(1);
+    if (scene === undefined) throw new Error("no session");
+    expect(await tries(scene, WAIT)).toBe(null);
+    const late = createDoor();
+    let calls = 0;
+    aroundStorage(({ name, go }) => {
+      // The renewal of the first turn's place is overtaken by the taking of the second one's.
+      if (name !== "D1 run" || calls++ > 0) return go();
+      return late.pass().then(go);
+    });
+    clock.putForward(HEARTBEAT_MS);
+    await runDurableObjectAlarm(scene.stub);
+    await late.reached;
+    unwrap(await scene.stub.cancel(user));
+    expect(await tries(scene, WAIT)).toBe(null);
+    late.open();
+    // The renewal and the give-back of the first turn go before this.
+    await vi.waitFor(() => expect(calls).toBeGreaterThanOrEqual(4));
+    await env.CATALOG.prepare("SELECT 1").run();
+    expect(await leases()).toEqual([scene.session_id]);
+    await stop(scene);
+    expect(await leases()).toEqual([]);
+  });
+
+  test("[LIMIT7] make room a little later where D1 could not be reached at their end", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const clock = useClock();
+    const { user, sessions, tries, leases } = createUser();
+    const [scene] = await sessions(1);
+    if (scene === undefined) throw new Error("no session");
+    expect(await tries(scene, WAIT)).toBe(null);
+    let broken = true;
+    let refused = 0;
+    beforeCatalogWrite(async () => {
+      if (!broken) return;
+      refused++;
+      throw new Error("broken by a test");
+    });
+    unwrap(await scene.stub.cancel(user));
+    // The row in the index, and the place.
+    await vi.waitFor(() => expect(refused).toBe(2));
+    expect(await leases()).toEqual([scene.session_id]);
+    broken = false;
+    clock.putForward(1_000);
+    await vi.waitFor(async () => {
+      await runDurableObjectAlarm(scene.stub);
+      expect(await leases()).toEqual([]);
+    });
   });
 
   test("[LIMIT4] are not started while D1 cannot be reached", async () => {
