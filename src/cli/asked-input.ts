@@ -1,5 +1,6 @@
 import type { Input } from "../protocol/inputs.ts";
-import { jsonText, sanitizeLine } from "./sanitize.ts";
+import { showHiddenLine } from "../protocol/show-hidden.ts";
+import { sanitizeLine } from "./sanitize.ts";
 import { timeOf } from "./table.ts";
 
 /** What waits for a client's tool. */
@@ -27,11 +28,13 @@ export function promptFor({ kind, options = [], expires_at }: Input, now: number
 
 /** The fields of what is to be allowed, or the answers that are offered, a line each. */
 export function detailsOf({ kind, tool_input, options = [] }: Input): string[] {
-  if (kind === "question") return options.map((option, index) => `${index + 1}  ${sanitizeLine(option)}`);
+  if (kind === "question") return options.map((option, index) => `${index + 1}  ${showHiddenLine(option)}`);
   if (typeof tool_input !== "object" || tool_input === null || Array.isArray(tool_input)) {
-    return [jsonText(tool_input)];
+    return [showHiddenLine(JSON.stringify(tool_input))];
   }
-  return Object.entries(tool_input).map(([name, value]) => `${sanitizeLine(name)}: ${jsonText(value)}`);
+  return Object.entries(tool_input).map(
+    ([name, value]) => `${showHiddenLine(name)}: ${showHiddenLine(JSON.stringify(value))}`,
+  );
 }
 
 /**
@@ -44,7 +47,7 @@ export function waitingText(
   { inputs, calls, flags }: { inputs: readonly Input[]; calls: readonly WaitingCall[]; flags: string },
 ): string {
   const lines = inputs.flatMap((input) => [
-    `  ${sanitizeLine(input.message)} (${sanitizeLine(input.input_id)}, until ${timeOf(input.expires_at)})`,
+    `  ${showHiddenLine(input.message)} (${sanitizeLine(input.input_id)}, until ${timeOf(input.expires_at)})`,
     ...detailsOf(input).map((line) => `    ${line}`),
     ...answersTo(input).map(
       (answer) => `    turnpike answer ${sessionId} ${sanitizeLine(input.input_id)} ${answer}${flags}`,
@@ -57,7 +60,7 @@ export function waitingText(
 
 /** One line on a call that a client has to run. */
 export function clientsTool({ name, tool_use_id }: WaitingCall): string {
-  return `a client must run ${sanitizeLine(name ?? "its tool")} (${sanitizeLine(tool_use_id)})`;
+  return `a client must run ${showHiddenLine(name ?? "its tool")} (${showHiddenLine(tool_use_id)})`;
 }
 
 function answersTo({ kind }: Input): string[] {

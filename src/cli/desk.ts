@@ -3,13 +3,13 @@ import { GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import type { Input } from "../protocol/inputs.ts";
 import type { PendingInput } from "../protocol/rest.ts";
+import { showHidden, showHiddenLine } from "../protocol/show-hidden.ts";
 import { type Approval, answerFor } from "./approval.ts";
 import { clientsTool, promptFor, type WaitingCall, waitingText } from "./asked-input.ts";
 import { EXIT, Failure } from "./failure.ts";
 import { Prompter } from "./prompter.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Output, Renderer } from "./render.ts";
-import { jsonText, sanitizeLine } from "./sanitize.ts";
 import { parseTyped } from "./typed-answer.ts";
 
 export type DeskOptions = {
@@ -131,7 +131,7 @@ export class Desk {
       if (known !== null) {
         const why = this.#allowed.has(input.tool) ? "as all such calls" : `by --approve ${known}`;
         const said = known === "allow" ? "Yes" : "No";
-        this.prompter.print(renderer.note(`${sanitizeLine(input.message)} ${said}, ${why}`));
+        this.prompter.print(renderer.note(`${showHiddenLine(input.message)} ${said}, ${why}`));
       }
       const response = known ?? (await this.#ask({ inputId, withdrawn, input }));
       if (response !== null) await unlessSettled(gateway.answer(sessionId, inputId, response));
@@ -155,7 +155,8 @@ export class Desk {
       if (typed === "closed" || (typed === "withdrawn" && !withdrawn.aborted)) this.#queue = [];
       if (typed === "closed" || typed === "withdrawn") return null;
       const answer = parseTyped(typed.line, input);
-      if (answer.does === "show_all") this.prompter.print(renderer.note(jsonText(input.tool_input, 2)));
+      if (answer.does === "show_all")
+        this.prompter.print(renderer.note(showHidden(JSON.stringify(input.tool_input, null, 2))));
       if (answer.does === "allow_all") this.#allowed.add(input.tool);
       if (answer.does === "allow_all") return "allow";
       if (answer.does === "answer") return answer.response;

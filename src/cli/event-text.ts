@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { EventOf } from "../protocol/events.ts";
-import { sanitizeLine } from "./sanitize.ts";
+import { showHiddenLine } from "../protocol/show-hidden.ts";
 
 type StatusOf<S> = Extract<EventOf<"STATUS">["data"], { status: S }>;
 
@@ -16,9 +16,9 @@ export function waitingForText({ input_ids, tool_use_ids = [] }: StatusOf<"waiti
 /** Who answered, and what. */
 export function answeredText({ response, user_id, via }: StatusOf<"answered">): string {
   if (via === "deadline")
-    return response === null ? "nobody answered in time" : `nobody answered in time: ${sanitizeLine(response)}`;
-  const by = `${sanitizeLine(user_id ?? "somebody")}${via === "link" ? ", by a link" : ""}`;
-  return `answered by ${by}: ${sanitizeLine(response ?? "")}`;
+    return response === null ? "nobody answered in time" : `nobody answered in time: ${showHiddenLine(response)}`;
+  const by = `${showHiddenLine(user_id ?? "somebody")}${via === "link" ? ", by a link" : ""}`;
+  return `answered by ${by}: ${showHiddenLine(response ?? "")}`;
 }
 
 export function roomText({ by, cleared_results = 0, summarised_turns = 0 }: StatusOf<"made_room">): string {

@@ -1,5 +1,6 @@
 import type { Event, EventOf } from "../protocol/events.ts";
 import type { Input } from "../protocol/inputs.ts";
+import { showHidden, showHiddenLine } from "../protocol/show-hidden.ts";
 import { detailsOf } from "./asked-input.ts";
 import { answeredText, budgetText, roomText, waitingForText } from "./event-text.ts";
 import { jsonLine, sanitize, sanitizeLine } from "./sanitize.ts";
@@ -65,7 +66,7 @@ export class Renderer {
       case "TOOL_RESULT":
         return this.#preview(event.data.content_preview, event.data.is_error);
       case "AUTH_REQUIRED":
-        return [this.note(sanitizeLine(event.data.message))];
+        return [this.note(showHiddenLine(event.data.message))];
       case "WORK_PRODUCT":
         return [this.#line(`${this.#style("green", sanitizeLine(event.data.path))} (${event.data.size} bytes)`)];
       case "ERROR":
@@ -91,14 +92,14 @@ export class Renderer {
   /** What somebody is asked, with what has to be seen to answer it; the prompt comes after it. */
   asked(input: Input): Output[] {
     const isQuestion = input.kind === "question";
-    const message = isQuestion ? sanitize(input.message).replaceAll("\n", "\n  ") : sanitizeLine(input.message);
+    const message = isQuestion ? showHidden(input.message).replaceAll("\n", "\n  ") : showHiddenLine(input.message);
     const details = detailsOf(input);
     // Of options none may be missing.
     const shown = isQuestion ? details : details.slice(0, FIELD_LINES).map((line) => this.#clip(line, 2));
     if (shown.length < details.length) shown.push(`… ${details.length - shown.length} more`);
     return [
       this.#line(this.#style("cyan", message)),
-      ...shown.map((line) => this.#line(`  ${isQuestion ? sanitizeLine(line) : this.#style("dim", line)}`)),
+      ...shown.map((line) => this.#line(`  ${isQuestion ? line : this.#style("dim", line)}`)),
     ];
   }
 

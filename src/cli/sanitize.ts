@@ -15,13 +15,8 @@ export function sanitizeLine(text: string): string {
   return sanitize(text).replaceAll(/[\n\t]+/g, " ");
 }
 
-/** A value as JSON, in which what a terminal would obey is escaped, so that nothing of it is left out. */
-export function jsonText(value: unknown, indent?: number): string {
-  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(value, null, indent).replace(OBEYED, escaped);
-}
-
-/** The same as a line. */
+/** A value as a line of JSON, in which what a terminal would obey is escaped, so that nothing of it is left out. */
 export function jsonLine(value: unknown): string {
-  return `${jsonText(value)}\n`;
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `${JSON.stringify(value).replace(OBEYED, escaped)}\n`;
 }

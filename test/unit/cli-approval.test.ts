@@ -28,7 +28,7 @@ const TERMINAL: RenderOptions = {
   json: false,
   thinking: false,
   stdout: { isTTY: true },
-  stderr: { isTTY: true, color: true, columns: 80 },
+  stderr: { isTTY: true, color: false, columns: 80 },
 };
 const NOW = Date.parse("2026-10-07T00:00:00.000Z");
 
