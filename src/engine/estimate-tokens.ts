@@ -7,5 +7,10 @@ const ENCODER = new TextEncoder();
 
 /** About how many tokens a part of a request takes. */
 export function estimateTokens(value: unknown): number {
-  return Math.ceil(ENCODER.encode(JSON.stringify(value)).byteLength / BYTES_PER_TOKEN);
+  return tokensOfBytes(ENCODER.encode(JSON.stringify(value)).byteLength);
+}
+
+/** About how many tokens so many bytes of UTF-8 are. */
+export function tokensOfBytes(bytes: number): number {
+  return Math.ceil(bytes / BYTES_PER_TOKEN);
 }

@@ -1,6 +1,7 @@
 import { NO_USAGE, type Usage } from "../protocol/events.ts";
 import { isTooDeep, type Json } from "../protocol/json.ts";
-import { ROW_MAX_BYTES } from "../protocol/limits.ts";
+import { MESSAGE_MAX_CALLS, ROW_MAX_BYTES } from "../protocol/limits.ts";
+import { tokensOfBytes } from "./estimate-tokens.ts";
 import {
   type ContentBlock,
   citationList,
@@ -43,6 +44,9 @@ export class MessageReader {
   #started = false;
   #complete = false;
   #bytes = 0;
+  /** UTF-8 of text, thinking and tools' input. */
+  #streamedBytes = 0;
+  #outputTold = false;
 
   constructor(store: Pick<TurnStore, "openText" | "openThinking">) {
     this.#store = store;
@@ -53,9 +57,14 @@ export class MessageReader {
     return this.#complete;
   }
 
-  /** What the message used, as far as it is told. */
+  /**
+   * What the message used. Its server tells the output at the end; of a message that was cancelled or cut before, what
+   * was streamed is estimated, or it would be free.
+   */
   get usage(): Usage {
-    return toUsage(this.#usage);
+    const reported = toUsage(this.#usage);
+    if (this.#complete || this.#outputTold) return reported;
+    return { ...reported, output_tokens: Math.max(reported.output_tokens, tokensOfBytes(this.#streamedBytes)) };
   }
 
   /** Grows with every event that gets the message further. Pings, unknown events and empty pieces leave it as it is. */
@@ -63,7 +72,7 @@ export class MessageReader {
     return this.#bytes + this.#content.length + Number(this.#started) + Number(this.#stopReason !== null);
   }
 
-  /** @throws ModelError `malformed` for a known event of another shape, `output_too_large` */
+  /** @throws ModelError `malformed` for a known event of another shape, `output_too_large` for too many bytes or calls */
   push(raw: unknown): void {
     const type = typeof raw === "object" && raw !== null && "type" in raw ? raw.type : undefined;
     if (typeof type !== "string")
@@ -118,6 +127,7 @@ export class MessageReader {
         this.#stopReason = event.delta.stop_reason ?? this.#stopReason;
         this.#stopDetails = event.delta.stop_details ?? this.#stopDetails;
         this.#usage = mergeUsage(this.#usage, event.usage ?? {});
+        if (typeof event.usage?.output_tokens === "number") this.#outputTold = true;
         for (const edit of event.context_management?.applied_edits ?? []) {
           this.#clearedResults += edit.cleared_tool_uses;
         }
@@ -149,6 +159,7 @@ export class MessageReader {
       open.block["thinking"] = "";
       this.#apply(open, { type: "thinking_delta", thinking: textOf(block, "thinking") });
     } else if (block.type === "redacted_thinking") {
+      this.#countStreamed(textOf(block, "data"));
       open.writer = this.#store.openThinking({ redacted: true });
     }
   }
@@ -158,6 +169,10 @@ export class MessageReader {
     const id = textOf(block, "id");
     if (id === "" || textOf(block, "name") === "") {
       throw new ModelError("malformed", "The model's stream held a tool call without an id or a name.");
+    }
+    if (this.#calls.length === MESSAGE_MAX_CALLS) {
+      const words = `The model's message makes more than ${MESSAGE_MAX_CALLS} tool calls. None was run.`;
+      throw new ModelError("output_too_large", words, { status: 200 });
     }
     if (this.#calls.some((call) => call.id === id)) {
       throw new ModelError("malformed", "The model's stream held two tool calls with the same id.");
@@ -187,6 +202,7 @@ export class MessageReader {
         if (delta.partial_json === "") break;
         open.json += delta.partial_json;
         this.#grow(delta.partial_json);
+        this.#countStreamed(delta.partial_json);
         break;
       case "citations_delta":
         open.block["citations"] = [...citationList.parse(open.block["citations"]), delta.citation];
@@ -199,6 +215,7 @@ export class MessageReader {
     open.block[field] = `${textOf(open.block, field)}${piece}`;
     if (piece === "") return;
     this.#grow(piece);
+    this.#countStreamed(piece);
     open.writer ??= field === "text" ? this.#store.openText() : this.#store.openThinking();
     open.writer.append(piece);
   }
@@ -219,6 +236,10 @@ export class MessageReader {
       const input = open.json === "" ? (block["input"] ?? {}) : parseInput(open.json);
       this.#calls.push({ id: textOf(block, "id"), name: textOf(block, "name"), input });
     }
+  }
+
+  #countStreamed(piece: string): void {
+    this.#streamedBytes += ENCODER.encode(piece).byteLength;
   }
 
   /** Counts what a value takes in the message's row. */

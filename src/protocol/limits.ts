@@ -78,6 +78,8 @@ export const TURN_LEASE_TTL_MS = 120_000;
 export const TURNS_RETRY_AFTER_SECONDS = 10;
 /** The period of the rate limiter in wrangler.toml, which the Worker cannot ask for. */
 export const RATE_LIMIT_PERIOD_SECONDS = 60;
+/** It answers from memory. A limiter that takes longer counts for one that fails, and holds nobody up. */
+export const RATE_LIMIT_TIMEOUT_MS = 1_000;
 
 /** `?wait`, in seconds. */
 export const WAIT_MAX_SECONDS = 300;
@@ -86,6 +88,11 @@ export const WAIT_MAX_SECONDS = 300;
 export const PREVIEW_MAX_CHARS = 2_500;
 /** What one tool call may give the model, in characters: at most 6 bytes each as JSON, so a row stays under 2 MB. */
 export const TOOL_RESULT_MAX_CHARS = 300_000;
+/**
+ * Tool calls of one message: each is a row and two events of one transaction, and nobody answers more questions at once.
+ * Models make a few dozen at most.
+ */
+export const MESSAGE_MAX_CALLS = 128;
 /** One stored value: the platform refuses more than 2 MB a row, local workerd does not, so we do. */
 export const ROW_MAX_BYTES = 1_900_000;
 

@@ -62,7 +62,7 @@ describe("a cancel while the model", () => {
     gate.open();
     expect(typesOf(events)).toEqual([...BEGIN, "TEXT", "ITERATION_END"]);
     expect(events.at(3)?.data).toEqual({ text: "Half a s", offset: 0, done: true });
-    expect(turn).toMatchObject({ response_text: "Half a s", usage: { input_tokens: 10, output_tokens: 1 } });
+    expect(turn).toMatchObject({ response_text: "Half a s", usage: { input_tokens: 10, output_tokens: 3 } });
     expect(messages[1]).toEqual({ role: "assistant", content: [{ type: "text", text: "Half a s" }] });
     // Live too the block has ended, and before its turn has.
     const sent = world.sent.filter(({ turn_id }) => turn_id === turn.turn_id).slice(-2);

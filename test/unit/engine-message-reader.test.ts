@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MessageReader } from "../../src/engine/message-reader.ts";
 import type { Json } from "../../src/protocol/json.ts";
-import { ROW_MAX_BYTES } from "../../src/protocol/limits.ts";
+import { MESSAGE_MAX_CALLS, ROW_MAX_BYTES } from "../../src/protocol/limits.ts";
 import { answer } from "../support/hand-model.ts";
-import { type BlockSpec, text, thinking, toolUse } from "../support/messages-script.ts";
+import { type BlockSpec, redactedThinking, text, thinking, toolUse } from "../support/messages-script.ts";
 
 /** What the log was given of one block. */
 type Written = { kind: "text" | "thinking" | "redacted"; text: string; citations: Json[]; ended: boolean };
@@ -296,5 +296,41 @@ describe("a stream", () => {
     for (const event of answer([text("a"), thinking("b", "c2ln")], { usage })) reader.push(event);
     reader.push({ type: "message_delta", delta: {}, usage: { input_tokens: null, output_tokens: 11 } });
     expect(reader.step("m").usage).toEqual({ ...usage, output_tokens: 11 });
+  });
+
+  test("[TURN12] of a message that ends before its output was told, what was streamed is estimated", () => {
+    const { reader } = createReader();
+    const said = "x".repeat(30);
+    const blocks = [
+      thinking(said, "c2ln", 1),
+      redactedThinking(said),
+      text(said, 7),
+      toolUse("a", "write", { said }, 2),
+    ];
+    const events = answer(blocks, { usage: { output_tokens: 4 } });
+    const told = events.findIndex((event) => Object(event)["type"] === "message_delta");
+    const estimates = events.slice(0, told).map((event) => {
+      reader.push(event);
+      return reader.usage.output_tokens;
+    });
+    expect(estimates[0]).toBe(1);
+    expect(estimates.toSorted((a, b) => a - b)).toEqual(estimates);
+    expect(estimates.at(-1)).toBe(Math.ceil((3 * said.length + JSON.stringify({ said }).length) / 3));
+    expect(reader.partial("m").usage).toEqual(reader.usage);
+    expect(reader.usage.input_tokens).toBe(10);
+    reader.push(events[told]);
+    expect(reader.usage.output_tokens).toBe(4);
+  });
+
+  test("[MODEL37] with too many tool calls is given up at once, and not retried", () => {
+    const { reader } = createReader();
+    const calls = Array.from({ length: MESSAGE_MAX_CALLS + 1 }, (_, i) => toolUse(`call_${i}`, "list", {}));
+    for (const event of answer(calls.slice(1))) reader.push(event);
+    expect(reader.step("m").calls).toHaveLength(MESSAGE_MAX_CALLS);
+    const push = () => {
+      const next = createReader().reader;
+      for (const event of answer(calls)) next.push(event);
+    };
+    expect(push).toThrow(expect.objectContaining({ code: "output_too_large", status: 200 }));
   });
 });

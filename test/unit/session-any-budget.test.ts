@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { ModelError, type ModelRequest } from "../../src/engine/ports.ts";
+import { type Model, ModelError, type ModelRequest } from "../../src/engine/ports.ts";
 import { type Budget, type Spent, tokensOf } from "../../src/protocol/budget.ts";
 import type { Usage } from "../../src/protocol/events.ts";
 import { answer, HandModel } from "../support/hand-model.ts";
@@ -21,14 +21,17 @@ const PRICES = { main: { input: 100, output: 500, cache_read: 10 }, "fa*": { inp
 
 /** What becomes of one call of the model: how it ends, what it uses, and how long it takes. */
 type Outcome = {
-  ends: "says" | "lists" | "waits" | "asks" | "fails" | "is cut" | "overflows";
+  ends: "says" | "lists" | "waits" | "asks" | "fails" | "is cut" | "rambles" | "overflows";
+  /** How many characters are said before it is cut, or rambles on. */
+  said: number;
   usage: Usage;
   ms: number;
 };
 
 const amount = fc.nat(40);
 const anyOutcome: fc.Arbitrary<Outcome> = fc.record({
-  ends: fc.constantFrom("says", "lists", "lists", "waits", "asks", "fails", "is cut", "overflows"),
+  ends: fc.constantFrom("says", "lists", "lists", "waits", "asks", "fails", "is cut", "rambles", "overflows"),
+  said: fc.nat(300),
   usage: fc.record({
     input_tokens: amount,
     output_tokens: amount.map((n) => n + 1),
@@ -51,6 +54,7 @@ type Command =
   | { do: "patch"; budget: Budget | null }
   | { do: "pass"; ms: number }
   | { do: "answer" }
+  | { do: "cancel" }
   | { do: "kill"; down: number };
 
 const anyCommand: fc.Arbitrary<Command> = fc.oneof(
@@ -62,6 +66,7 @@ const anyCommand: fc.Arbitrary<Command> = fc.oneof(
   fc.record<Command & { do: "patch" }>({ do: fc.constant("patch"), budget: fc.option(anyBudget) }),
   { weight: 3, arbitrary: fc.record<Command & { do: "pass" }>({ do: fc.constant("pass"), ms: fc.nat(4_000) }) },
   fc.constant<Command>({ do: "answer" }),
+  fc.constant<Command>({ do: "cancel" }),
   fc.record<Command & { do: "kill" }>({ do: fc.constant("kill"), down: fc.nat(500) }),
 );
 
@@ -76,7 +81,8 @@ class BudgetPlay extends HandModel {
   readonly faults: unknown[] = [];
   readonly #outcomes: Outcome[];
   readonly #calls: Call[] = [];
-  readonly #budgets = new Map<string, Budget>();
+  /** What came with each message, by its text: one that steers may become a turn of its own, and keeps it. */
+  readonly #budgets: (Budget | undefined)[] = [];
   #session: Budget | null;
   /** When turns began, waited and ended, by what clients were told. */
   readonly #clocks = new Map<string, { ran: number; since: number | null }>();
@@ -94,15 +100,24 @@ class BudgetPlay extends HandModel {
     });
   }
 
-  override async *stream(request: ModelRequest): AsyncGenerator<unknown> {
-    const { ends, usage, ms } = this.#outcomes[this.#asked++ % this.#outcomes.length] ?? NO_OUTCOME;
+  override async *stream(request: ModelRequest, { signal }: Parameters<Model["stream"]>[1]): AsyncGenerator<unknown> {
+    const { ends, said, usage, ms } = this.#outcomes[this.#asked++ % this.#outcomes.length] ?? NO_OUTCOME;
     const turnId = this.world.session.describe().active_turn ?? "none";
     this.#check(turnId);
     const call = { turnId, model: request.model, usage, ended: false };
     this.#calls.push(call);
     const { session } = this.world;
+    const isAlive = () => this.world.alive && session === this.world.session;
+    const broken = answer([text("x".repeat(said))], { usage }).slice(0, said === 0 ? 2 : 3);
+    const usedByThen = { ...usage, output_tokens: Math.max(1, Math.ceil(said / 3)) };
+    if (ends === "rambles") {
+      signal.addEventListener("abort", () =>
+        Object.assign(call, { usage: usedByThen, ended: call.ended || isAlive() }),
+      );
+      yield* broken;
+    }
     await new Promise((resolve) => setTimeout(resolve, ms));
-    if (!this.world.alive || session !== this.world.session) return;
+    if (!isAlive() || signal.aborted) return;
     call.ended = true;
     const id = `call_${this.#asked}`;
     switch (ends) {
@@ -120,8 +135,12 @@ class BudgetPlay extends HandModel {
         call.usage = { ...usage, input_tokens: 0, output_tokens: 0, ...NO_CACHE };
         throw new ModelError("overloaded_error", "The test fails the call.", { status: 529 });
       case "is cut":
-        call.usage = { ...usage, output_tokens: 1 };
-        return yield* answer([text("Lost.")], { usage }).slice(0, 3);
+        call.usage = usedByThen;
+        return yield* broken;
+      case "rambles":
+        // It is said to the end only where nobody cancels it.
+        call.usage = usedByThen;
+        return;
     }
   }
 
@@ -130,8 +149,8 @@ class BudgetPlay extends HandModel {
     switch (command.do) {
       case "submit": {
         const { budget, on_busy } = command;
-        const accepted = session.submit(ALICE, { user_input: "Go", budget, on_busy }, null);
-        if (budget !== undefined && accepted.steered !== true) this.#budgets.set(accepted.turn_id, budget);
+        const number = this.#budgets.push(budget) - 1;
+        session.submit(ALICE, { user_input: `${number}`, budget, on_busy }, null);
         break;
       }
       case "patch":
@@ -145,6 +164,9 @@ class BudgetPlay extends HandModel {
         for (const input of session.describe().pending_inputs) {
           if ("input_id" in input) session.answer(ALICE, input.input_id, "That one.", "token");
         }
+        break;
+      case "cancel":
+        await session.cancel();
         break;
       case "kill":
         this.world.kill();
@@ -169,13 +191,13 @@ class BudgetPlay extends HandModel {
   /** Whoever ended by a budget had used it up, and is told so in the numbers of this test. */
   checkEnds(): void {
     for (const { turn_id, data } of this.world.events("ITERATION_END")) {
-      expect(["complete", "failed", "max_iterations", "budget_exceeded"]).toContain(data.status);
+      expect(["complete", "failed", "max_iterations", "cancelled", "budget_exceeded"]).toContain(data.status);
       if (data.status === "budget_exceeded") {
         const { budget, limit, used, max } = Object(data.stop_details);
         expect(used).toBeGreaterThanOrEqual(max);
         expect(["turn", "session"]).toContain(budget);
         if (budget === "turn") {
-          expect(max).toBe(this.#budgets.get(turn_id ?? "")?.[toLimit(limit)]);
+          expect(max).toBe(this.#budgetOf(turn_id ?? "")?.[toLimit(limit)]);
           expect(used).toBeCloseTo(this.#spent(turn_id)[toLimit(limit)] ?? Number.NaN, 9);
         }
       }
@@ -186,11 +208,15 @@ class BudgetPlay extends HandModel {
 
   #check(turnId: string): void {
     try {
-      expectRoom(this.#budgets.get(turnId) ?? null, this.#spent(turnId));
+      expectRoom(this.#budgetOf(turnId), this.#spent(turnId));
       expectRoom(this.#session, this.#spent(null));
     } catch (thrown) {
       this.faults.push(thrown);
     }
+  }
+
+  #budgetOf(turnId: string): Budget | null {
+    return this.#budgets[Number(this.world.session.turn(turnId).user_input)] ?? null;
   }
 
   /** What a turn used, or all of them. */
@@ -231,7 +257,7 @@ class BudgetPlay extends HandModel {
 }
 
 const NO_CACHE = { cache_read_input_tokens: 0, cache_creation_input_tokens: 0 };
-const NO_OUTCOME: Outcome = { ends: "says", usage: { input_tokens: 1, output_tokens: 1, ...NO_CACHE }, ms: 0 };
+const NO_OUTCOME: Outcome = { ends: "says", said: 0, usage: { input_tokens: 1, output_tokens: 1, ...NO_CACHE }, ms: 0 };
 
 function toLimit(name: unknown): keyof Budget {
   if (name === "tokens" || name === "seconds" || name === "cost_usd") return name;
@@ -254,7 +280,7 @@ function expectRoom(budget: Budget | null, spent: Spent): void {
   }
 }
 
-test("[BUDGET1] [BUDGET2] [BUDGET3] [BUDGET4] [BUDGET5] any turns pass no budget but by the call that was under way", async () => {
+test("[BUDGET1] [BUDGET2] [BUDGET3] [BUDGET4] [BUDGET5] any turns of complete, cut and cancelled calls pass no budget but by the call that was under way", async () => {
   const anyRun = fc.tuple(
     fc.array(anyOutcome, { minLength: 1, maxLength: 12 }),
     maybeBudget,
@@ -262,6 +288,7 @@ test("[BUDGET1] [BUDGET2] [BUDGET3] [BUDGET4] [BUDGET5] any turns pass no budget
     fc.array(anyCommand, { minLength: 1, maxLength: 14 }),
   );
   let exceeded = 0;
+  let cancelled = 0;
   await fc.assert(
     fc.asyncProperty(anyRun, async ([outcomes, session, fast, commands]) => {
       const play = new BudgetPlay(outcomes, session, fast);
@@ -269,10 +296,13 @@ test("[BUDGET1] [BUDGET2] [BUDGET3] [BUDGET4] [BUDGET5] any turns pass no budget
       for (const command of commands) await play.run(command);
       await play.finish();
       play.checkEnds();
-      exceeded += play.world.events("ITERATION_END").filter(({ data }) => data.status === "budget_exceeded").length;
+      const ends = play.world.events("ITERATION_END").map(({ data }) => data.status);
+      exceeded += ends.filter((status) => status === "budget_exceeded").length;
+      cancelled += ends.filter((status) => status === "cancelled").length;
     }),
     { numRuns: 100 },
   );
-  // The property says something only where budgets are reached.
+  // The property says something only where budgets are reached, and calls cancelled.
   expect(exceeded).toBeGreaterThan(20);
+  expect(cancelled).toBeGreaterThan(10);
 });

@@ -40,8 +40,8 @@ describe("a turn", () => {
       response_text: "One. Two. Three.",
       tool_calls: 4,
       work_products: ["work_products/b", "work_products/a"],
-      // With what the call that was cut had used by then.
-      usage: { ...usage, input_tokens: 30, output_tokens: 11 },
+      // With what the call that was cut had used by then: four characters count as two tokens.
+      usage: { ...usage, input_tokens: 30, output_tokens: 12 },
       trace_id: traceIdOf(turnId),
       duration_seconds: 0.375,
       cursor: `${last?.seq}`,

@@ -33,7 +33,7 @@ it("[TURN18] [MODEL26] [BLOCK4] while text streams keeps what came, with the thi
   const { turn, log, live, closedBy, messages } = await cancelled([...begun, stall], seen("TEXT"));
   expect(closedBy).toBe("client");
   expect(outline(log).slice(3)).toEqual(["THINKING", "TEXT", CANCELLED]);
-  expect(turn).toMatchObject({ response_text: "Half", usage: { input_tokens: 10, output_tokens: 1 } });
+  expect(turn).toMatchObject({ response_text: "Half", usage: { input_tokens: 10, output_tokens: 2 } });
   expect(dataOf(live, "TEXT").filter(({ done }) => done)).toHaveLength(1);
   expect(messages).toEqual([user("Long"), assistant(blockOf(THOUGHT), { type: "text", text: "Half" }), user("Next")]);
 });

@@ -99,8 +99,8 @@ describe("a stream that breaks off", () => {
     const discard = [seq - 1, seq];
     expect(discarding?.data).toEqual({ status: "retrying", attempt: 2, code, delay_seconds: 0.25, discard });
     expect(dataOf(log, "TEXT").map((data) => data.text)).toEqual(["", "Whole."]);
-    // What the dropped attempt used, as far as it was told, is paid for too.
-    const usage = { ...USAGE, input_tokens: USAGE.input_tokens + 10, output_tokens: USAGE.output_tokens + 1 };
+    // What the dropped attempt used is paid for too: its six characters count as two tokens.
+    const usage = { ...USAGE, input_tokens: USAGE.input_tokens + 10, output_tokens: USAGE.output_tokens + 2 };
     expect(endOf(log)).toMatchObject({ status: "complete", stop_reason: "end_turn", usage });
   });
 
