@@ -8,8 +8,11 @@ export default defineConfig({
   test: {
     // Most tests wait for processes, timers and disks. By default one core of two would be left to Vitest itself.
     maxWorkers: 3,
+    // But for e2e, a worker runs one file after the other (`isolate: false`), for to start one and load everything takes
+    // longer than most files. So a file leaves nothing that another could meet: its spies and clocks are taken back,
+    // and its sessions, spaces and users are its own.
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: TIMEOUT_MS } },
+      { test: { name: "unit", isolate: false, include: ["test/unit/**/*.test.ts"], testTimeout: TIMEOUT_MS } },
       {
         plugins: [
           cloudflareTest(async ({ inject }) => ({
@@ -33,6 +36,7 @@ export default defineConfig({
         ],
         test: {
           name: "workers",
+          isolate: false,
           include: ["test/workers/**/*.test.ts"],
           testTimeout: TIMEOUT_MS,
           globalSetup: ["test/support/messages-global-setup.ts"],

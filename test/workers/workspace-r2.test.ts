@@ -16,7 +16,7 @@ let spaces = 0;
 
 /** Runs in a Durable Object of its own, with an empty table and an empty space. */
 async function withR2(run: (host: R2Host) => Promise<void>, bucket: R2Bucket = env.BLOBS): Promise<void> {
-  const spaceId = `space_${++spaces}`;
+  const spaceId = `space_of_r2_${++spaces}`;
   const stub = env.SESSIONS.get(env.SESSIONS.newUniqueId());
   await runInDurableObject(stub, async (_, { storage }) => {
     let written = 0;
