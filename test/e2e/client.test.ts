@@ -142,7 +142,8 @@ describe("a gateway reached over the network", () => {
   });
 });
 
-describe("a connection that does not last", () => {
+// Mostly they wait before they try again.
+describe.concurrent("a connection that does not last", () => {
   test("[CLI8] wherever it breaks, every event and every character comes once, of one turn", async () => {
     // The frames are compressed: a whole turn is about 2,500 bytes, its handshake some 200 of them.
     const budget = fc.integer({ min: 1, max: 2_500 });

@@ -19,6 +19,14 @@ function start(args: string[], env: Record<string, string> = {}) {
   return runProcess(process.execPath, ["src/cli/start.ts", ...args], { cwd: root, env });
 }
 
+/** Signals the one process alone, as a supervisor does; a terminal signals the whole group. Nothing of it may be left. */
+async function endBy(signal: NodeJS.Signals, { process }: GatewayProcess) {
+  process.child.kill(signal);
+  const outcome = await process.outcome();
+  await process.assertGroupEnded();
+  return outcome;
+}
+
 async function modelOf({ url }: GatewayProcess): Promise<unknown> {
   const response = await fetch(`${url}/api/v1/health`);
   return response.json();
@@ -104,7 +112,7 @@ describe("npm start", () => {
     expect(stderr).toBe("");
   });
 
-  test("[START4] one state has one gateway; another state has another, side by side", async () => {
+  test("[START4] [START6] one state has one gateway; another state has another, which an interrupt ends alone", async () => {
     const same = await start(["--port", "0", "--state", gateway.state]);
     expect(same).toMatchObject({
       code: 1,
@@ -114,7 +122,12 @@ describe("npm start", () => {
     await using other = await startGateway({ root });
     expect(other.url).not.toBe(gateway.url);
     expect(await modelOf(other)).toMatchObject({ status: "healthy" });
+    expect(await endBy("SIGINT", other)).toBe(130);
     expect(await modelOf(gateway)).toMatchObject({ status: "healthy" });
+  });
+
+  test("[START6] SIGTERM ends everything that it started", async () => {
+    expect(await endBy("SIGTERM", gateway)).toBe(143);
   });
 });
 
@@ -148,17 +161,6 @@ describe("the settings of npm start", () => {
 });
 
 describe("the end of npm start", () => {
-  test.each([
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-  ] as const)("[START6] %s ends everything that it started", async (signal, code) => {
-    await using gateway = await startGateway({ root, state });
-    // To the one process alone, as a supervisor sends it; a terminal signals the whole group.
-    gateway.process.child.kill(signal);
-    expect(await gateway.process.outcome()).toBe(code);
-    await gateway.process.assertGroupEnded();
-  });
-
   test("[START6] a signal to npm reaches it too", async () => {
     const args = ["start", "--silent", "--", "--port", "0", "--state", state];
     await using npm = new RunningProcess("npm", args, { cwd: root, env: { GATEWAY_TOKEN: "t" } });
