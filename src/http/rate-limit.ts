@@ -1,5 +1,5 @@
 import { createMiddleware } from "hono/factory";
-import { countedBy, countRequest } from "../protocol/rate-limit.ts";
+import { countedBy, countRequest } from "../session/session-api.ts";
 import type { AppEnv } from "./app-env.ts";
 
 /** Counts the request, where a rate limiter is bound. Comes after authentication: who has no token has no count either. */

@@ -1,6 +1,6 @@
 import type { Principal } from "../protocol/principal.ts";
-import { countedBy, countRequest, type RateLimiter } from "../protocol/rate-limit.ts";
 import type { SubmitTurnBody } from "../protocol/rest.ts";
+import { countedBy, countRequest, type RateLimiter } from "./rate-limit.ts";
 import type { Session } from "./session.ts";
 import type { TurnLease } from "./turn-lease.ts";
 

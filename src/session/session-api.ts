@@ -28,6 +28,9 @@ import type { AnsweredVia } from "./answers.ts";
 import { checkBudget, checkClientTools, loosenedPart } from "./check-settings.ts";
 import type { Settings } from "./settings.ts";
 
+// The front and the object, for frames, count alike.
+export { countedBy, countRequest } from "./rate-limit.ts";
+
 export type Answer<T> =
   | { ok: true; value: T }
   | { ok: false; problem: Problem; retryAfterSeconds?: number | undefined };

@@ -49,6 +49,16 @@ test("[REST7] one check that fails, or does not end, is a 503 that names it", as
   expect(await hanging).toMatchObject({ status: 503, body: { checks: { d1: "failed" } } });
 });
 
+test("[REST7] a gateway whose database lacks the newest table is unhealthy", async () => {
+  // Of this test file's own: each has a storage of its own.
+  const newest = env.TEST_MIGRATIONS.at(-1)?.queries.join("\n") ?? "";
+  const [, table = ""] = /CREATE TABLE (\w+)/.exec(newest) ?? [];
+  await env.CATALOG.exec(`ALTER TABLE ${table} RENAME TO other`);
+  expect(await aGateway()()).toMatchObject({ status: 503, body: { checks: { d1: "failed", r2: "ok" } } });
+  await env.CATALOG.exec(`ALTER TABLE other RENAME TO ${table}`);
+  expect((await aGateway()()).status).toBe(200);
+});
+
 test("[REST7] checks are made again when they are 10 s old", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
   let calls = 0;

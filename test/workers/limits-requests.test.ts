@@ -2,9 +2,10 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
 import { RATE_LIMIT_PERIOD_SECONDS } from "../../src/protocol/limits.ts";
-import type { RateLimiter } from "../../src/protocol/rate-limit.ts";
+import type { RateLimiter } from "../../src/session/rate-limit.ts";
 import { ask, codeOf } from "./http-scene.ts";
-import { ADMIN, createScene, openSocket } from "./session-scene.ts";
+import { ADMIN, createScene, openSocket, unwrap } from "./session-scene.ts";
+import { noAnswer, useFastTimers } from "./storage-faults.ts";
 
 /** A limiter at the binding: each key has so many requests. */
 function createLimiter(limit: number) {
@@ -53,9 +54,17 @@ describe("requests", () => {
     expect(limiter.counts.size).toBe(0);
   });
 
-  test("[LIMIT8] are answered while the limiter fails", async () => {
+  test.for<[what: string, limiter: object]>([
+    ["fails", { limit: () => Promise.reject(new Error("the limiter is broken by a test")) }],
+    ["throws at once", { limit: failsAtOnce }],
+    ["is none", {}],
+    ["says nothing", { limit: async () => undefined }],
+    ["does not answer", { limit: noAnswer }],
+  ])("[LIMIT8] are answered while the limiter %s", async ([, broken]) => {
     vi.spyOn(console, "error").mockImplementation(() => {});
-    const limiter = { limit: () => Promise.reject(new Error("the limiter is broken by a test")) };
+    useFastTimers(100);
+    const limiter = createLimiter(1);
+    Reflect.set(limiter, "limit", Reflect.get(broken, "limit"));
     expect((await read(ask("GET", "sessions", { env: { RATE_LIMITER: limiter } }))).status).toBe(200);
     vi.restoreAllMocks();
   });
@@ -84,6 +93,19 @@ describe("frames", () => {
     socket.close();
   });
 
+  test("[LIMIT9] and what comes after them, are obeyed though the limiter does not answer", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    useFastTimers(100);
+    const scene = await createScene();
+    await bindLimiter(scene.session_id, { limit: noAnswer });
+    const socket = await openSocket(scene.stub, { ...ADMIN, token_id: "one" }, {});
+    socket.send({ type: "execute", data: { user_input: "Say 'one'" }, id: 1 });
+    unwrap(await scene.stub.submit(ADMIN, { user_input: "Say 'two'" }, null));
+    expect((await socket.control("query_complete", 1)).data.response_text).toBe("one");
+    socket.close();
+    vi.restoreAllMocks();
+  });
+
   test("[LIMIT9] are obeyed in their order, though each is counted first", async () => {
     const scene = await createScene();
     const late = Promise.withResolvers<void>();
@@ -109,6 +131,10 @@ describe("frames", () => {
     socket.close();
   });
 });
+
+function failsAtOnce(): never {
+  throw new Error("the limiter is broken by a test");
+}
 
 async function read(answer: Promise<Response>) {
   const response = await answer;

@@ -2,14 +2,16 @@ import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { ulid } from "ulid";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createTurnLeases } from "../../src/catalog/turn-leases.ts";
 import { HEARTBEAT_MS, TURN_LEASE_TTL_MS, TURNS_RETRY_AFTER_SECONDS } from "../../src/protocol/limits.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { SubmitTurnBody } from "../../src/protocol/rest.ts";
+import { TurnLease } from "../../src/session/turn-lease.ts";
 import { ADMIN_TOKEN, ask } from "./http-scene.ts";
 import { killObject } from "./kill-object.ts";
 import { useClock } from "./platform.ts";
 import { ADMIN, createScene, unwrap } from "./session-scene.ts";
-import { aroundStorage, beforeCatalogWrite, createDoor } from "./storage-faults.ts";
+import { beforeCatalogWrite, createDoor } from "./storage-faults.ts";
 
 // The objects are started with the bindings that the test shares with them.
 beforeEach(() => {
@@ -193,30 +195,41 @@ describe("the turns of a user at once", () => {
   });
 
   test("[LIMIT4] [LIMIT7] are counted though what was said of the one before comes late", async () => {
-    const clock = useClock();
-    const { user, sessions, tries, leases, stop } = createUser();
-    const [scene] = await sessions(1);
-    if (scene === undefined) throw new Error("no session");
-    expect(await tries(scene, WAIT)).toBe(null);
+    const { user, leases } = createUser();
+    const holder = { running: false, settings: { session_id: ulid(), user_id: user.user_id } };
+    const register = createTurnLeases(env.CATALOG, () => Date.now());
     const late = createDoor();
-    let calls = 0;
-    aroundStorage(({ name, go }) => {
-      // The renewal of the first turn's place is overtaken by the taking of the second one's.
-      if (name !== "D1 run" || calls++ > 0) return go();
-      return late.pass().then(go);
+    const done = Promise.withResolvers<void>();
+    let now = 0;
+    const lease = new TurnLease({
+      max: 1,
+      register: {
+        ...register,
+        renew: (renewed) => late.pass().then(() => register.renew(renewed)),
+        giveBack: (given) => register.giveBack(given).finally(done.resolve),
+      },
+      session: () => holder,
+      now: () => now,
+      wakeAt: () => {},
     });
-    clock.putForward(HEARTBEAT_MS);
-    await runDurableObjectAlarm(scene.stub);
-    await late.reached;
-    unwrap(await scene.stub.cancel(user));
-    expect(await tries(scene, WAIT)).toBe(null);
+    const start = async () => {
+      await lease.take();
+      holder.running = true;
+      lease.settle();
+    };
+    await start();
+    now += HEARTBEAT_MS;
+    lease.follow();
+    holder.running = false;
+    lease.follow();
+    await start();
+    // The first turn's place is renewed and given back only now.
     late.open();
-    // The renewal and the give-back of the first turn go before this.
-    await vi.waitFor(() => expect(calls).toBeGreaterThanOrEqual(4));
-    await env.CATALOG.prepare("SELECT 1").run();
-    expect(await leases()).toEqual([scene.session_id]);
-    await stop(scene);
-    expect(await leases()).toEqual([]);
+    await done.promise;
+    expect(await leases()).toEqual([holder.settings.session_id]);
+    holder.running = false;
+    lease.follow();
+    await vi.waitFor(async () => expect(await leases()).toEqual([]));
   });
 
   test("[LIMIT7] make room a little later where D1 could not be reached at their end", async () => {
