@@ -10,7 +10,15 @@ import type { LogWriter } from "./event-log.ts";
 import { findInput, findToolInput, type InputRow, pendingInputs, settleInput } from "./input-table.ts";
 import { pendingOf, viewPending } from "./pending-inputs.ts";
 import { inputDefault } from "./settings.ts";
-import { type CallPlace, type CallRow, type FoundCall, findCall, findCallPlace, resultContent } from "./transcript.ts";
+import {
+  type CallPlace,
+  type CallRow,
+  type FoundCall,
+  findCall,
+  findCallPlace,
+  findCalls,
+  resultContent,
+} from "./transcript.ts";
 import { TurnCalls, type TurnCallsOptions } from "./turn-calls.ts";
 import { findTurn, isCancelled, type OpenTurn, type TurnRow } from "./turn-table.ts";
 
@@ -94,7 +102,7 @@ export class Answers {
     if (!this.#isOpen(input)) {
       if (input.response !== response) throw alreadyAnswered();
     } else {
-      this.#settle(input, response, { user_id, via });
+      this.#settle(input, response, { user_id, via }, this.#callOf(input));
     }
     return { input_id: inputId, turn_id: turnId, response };
   }
@@ -109,7 +117,8 @@ export class Answers {
     const place = findCallPlace(this.#options.sql, toolUseId);
     if (place === null) throw notFound();
     const { messageId, position } = place;
-    const { call, turnId } = findCall(this.#options.sql, messageId, position);
+    const found = findCall(this.#options.sql, messageId, position);
+    const { call, turnId } = found;
     const input = findToolInput(this.#options.sql, messageId, position);
     if (input === null) throw this.#refusalOf(call, place);
     const { content, is_error = false } = result;
@@ -118,7 +127,7 @@ export class Answers {
       this.#options.log.commit((writer) => {
         this.#wakeSoon();
         settleInput(this.#options.sql, input, "result", user_id);
-        this.#callsOf(turnId).closeAnswered(writer, place, outcome);
+        this.#callsOf(turnId).closeAnswered(writer, found, outcome);
       });
     } else {
       const isSame = call.result === JSON.stringify(resultContent(content)) && (call.is_error === 1) === is_error;
@@ -129,9 +138,17 @@ export class Answers {
 
   /** Settles what nobody answered in time. */
   settleExpired(): void {
-    const due = this.#options.now();
-    for (const input of this.#open()) {
-      if (input.expires_at <= due) this.#settle(input, this.#fallbackOf(input), BY_DEADLINE);
+    const { sql, now } = this.#options;
+    const time = now();
+    const due = this.#open().filter(({ expires_at }) => expires_at <= time);
+    const [first] = due;
+    if (first === undefined) return;
+    // All are of one message, which may be long and is read once.
+    const calls = findCalls(sql, first.message_id);
+    for (const input of due) {
+      const found = calls[input.position];
+      if (found === undefined) throw new Error("the call of an input is not stored");
+      this.#settle(input, this.#fallbackOf(input), BY_DEADLINE, found);
     }
   }
 
@@ -142,13 +159,13 @@ export class Answers {
   }
 
   /** `response` null: nobody answered. */
-  #settle(input: InputRow, response: string | null, settler: Settler): void {
+  #settle(input: InputRow, response: string | null, settler: Settler, found: FoundCall): void {
     const { sql, log, now, tools } = this.#options;
     const place = { messageId: input.message_id, position: input.position };
-    const { use, turnId } = this.#callOf(input);
+    const { use, turnId } = found;
     const calls = this.#callsOf(turnId);
     const close = (writer: LogWriter, content: string, isError: boolean) =>
-      calls.closeAnswered(writer, place, { content, isError, durationMs: now() - input.asked_at });
+      calls.closeAnswered(writer, found, { content, isError, durationMs: now() - input.asked_at });
     log.commit((writer) => {
       this.#wakeSoon();
       if (response !== null) settleInput(sql, input, response, settler.user_id);

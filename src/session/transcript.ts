@@ -69,14 +69,23 @@ export function lastMessage(sql: Sql, turnId: string): LastMessage | null {
 /** A call as it is stored, as the model made it, and the turn that it belongs to. */
 export type FoundCall = { call: CallRow; use: ToolUse; turnId: string };
 
+/** The calls of a message, in their order; none for one that is not stored. */
+export function findCalls(sql: Sql, messageId: number): FoundCall[] {
+  const [row] = sql.exec<MessageRow & SqlRow>("SELECT * FROM messages WHERE id = ?", messageId);
+  if (row === undefined) return [];
+  const calls = callsOf(sql, messageId);
+  const uses = usesOf(calls, row.content);
+  return calls.flatMap((call, i) => {
+    const use = uses[i];
+    return use === undefined ? [] : [{ call, use, turnId: row.turn_id }];
+  });
+}
+
 /** @throws for a call that is not stored */
 export function findCall(sql: Sql, messageId: number, position: number): FoundCall {
-  const [row] = sql.exec<MessageRow & SqlRow>("SELECT * FROM messages WHERE id = ?", messageId);
-  const calls = callsOf(sql, messageId);
-  const call = calls[position];
-  const use = usesOf(calls, row?.content ?? "[]")[position];
-  if (row === undefined || call === undefined || use === undefined) throw new Error("a tool call is not stored");
-  return { call, use, turnId: row.turn_id };
+  const found = findCalls(sql, messageId)[position];
+  if (found === undefined) throw new Error("a tool call is not stored");
+  return found;
 }
 
 /** The last call that had this id, which a model may give again; null where none had. */

@@ -14,7 +14,7 @@ import { openStage } from "./stages.ts";
 import {
   type CallPlace,
   type CallRow,
-  findCall,
+  type FoundCall,
   type LastMessage,
   lastMessage,
   markCallApplying,
@@ -107,9 +107,10 @@ export class TurnCalls {
       // A later version may know the tool, or take the input, and nobody has decided on the call.
       if (need === "correction" && use.input !== undefined) markCallInvalid(this.#options.sql, { messageId, position });
     }
-    for (const [position, need] of needs.entries()) {
-      if (need !== "denial") continue;
-      this.closeAnswered(writer, { messageId, position }, { content: DENIED, isError: true, durationMs: 0 });
+    for (const [position, use] of calls.entries()) {
+      if (needs[position] !== "denial") continue;
+      const outcome = { content: DENIED, isError: true, durationMs: 0 };
+      this.#close(writer, { messageId, index: position, use, stageId: null }, outcome);
     }
   }
 
@@ -144,9 +145,9 @@ export class TurnCalls {
   }
 
   /** Closes a call with what somebody answered, or with why nobody did. */
-  closeAnswered(writer: LogWriter, { messageId, position }: CallPlace, outcome: ToolOutcome): void {
-    const { call, use } = findCall(this.#options.sql, messageId, position);
-    this.#close(writer, { messageId, index: position, use, stageId: call.stage_id }, outcome);
+  closeAnswered(writer: LogWriter, { call, use }: Pick<FoundCall, "call" | "use">, outcome: ToolOutcome): void {
+    const { message_id: messageId, position: index, stage_id: stageId } = call;
+    this.#close(writer, { messageId, index, use, stageId }, outcome);
   }
 
   start(index: number, stageId: string): void {

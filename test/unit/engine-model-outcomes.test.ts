@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { MODEL_MAX_ATTEMPTS } from "../../src/engine/model-failure.ts";
-import type { EventOf } from "../../src/protocol/events.ts";
+import { tokensOf } from "../../src/protocol/budget.ts";
+import { type EventOf, NO_USAGE } from "../../src/protocol/events.ts";
+import { MESSAGE_MAX_CALLS } from "../../src/protocol/limits.ts";
 import type { Turn } from "../../src/protocol/rest.ts";
 import type { Settings } from "../../src/session/settings.ts";
 import { sleep } from "../../src/timing/sleep.ts";
@@ -83,6 +85,17 @@ describe("a message that stops with", () => {
       { data: { code: "max_tokens", retryable: false, discard: [second?.seq] } },
     ]);
     expect(world.events("TOOL_CALL")).toEqual([]);
+  });
+
+  test("[MODEL37] too many tool calls runs none, and is not asked for again", async () => {
+    const calls = Array.from({ length: MESSAGE_MAX_CALLS + 1 }, (_, i) => list(`call_${i}`));
+    const { world, model, ends } = await play([answer([text("a"), ...calls])]);
+    expect(model.requests).toHaveLength(1);
+    expect(ends).toMatchObject([{ status: "failed", tool_calls: 0 }]);
+    expect(world.events("ERROR")).toMatchObject([{ data: { code: "output_too_large", retryable: false } }]);
+    expect(world.events("TOOL_CALL")).toEqual([]);
+    // What the model wrote is paid for.
+    expect(tokensOf(ends[0]?.usage ?? NO_USAGE)).toBeGreaterThan(10 + MESSAGE_MAX_CALLS / 2);
   });
 
   test("[MODEL16] pause_turn goes on with the message last, as often as max_iterations allows", async () => {
