@@ -165,10 +165,10 @@ export class InProcessGateway implements Gateway {
     options: CallOptions = {},
   ): Promise<TakenToolResult> {
     return this.#calls.one(options, async (signal) => {
-      const given = { ...parseBody(toolResultBody, result), tool_use_id: toolUseId };
+      const given = parseBody(toolResultBody, result);
       return await this.#atHolder(sessionId, signal, {
-        here: (held) => held.takeResult(toolUseId, parseBody(toolResultBody, result)),
-        there: (door) => giveThroughDoor(door, given, signal),
+        here: (held) => held.takeResult(toolUseId, given),
+        there: (door) => giveThroughDoor(door, { ...given, tool_use_id: toolUseId }, signal),
       });
     });
   }

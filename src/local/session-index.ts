@@ -23,6 +23,7 @@ import {
   usageRange,
 } from "../protocol/usage.ts";
 import { STORE_USAGE, toUsageReport, usageParameter, usageStatements } from "../protocol/usage-query.ts";
+import { wellFormedText } from "../protocol/well-formed-text.ts";
 import { hasCode } from "./error-codes.ts";
 import { makeFolder } from "./home.ts";
 import { type NodeSql, openNodeSql } from "./node-sql.ts";
@@ -58,13 +59,11 @@ const USAGE = `CREATE TABLE IF NOT EXISTS usage (
     PRIMARY KEY (user_id, ended_at, turn_id, model)
   ) WITHOUT ROWID`;
 
-const wellFormed = () => z.string().overwrite((text) => text.toWellFormed());
-
 /** What GET /sessions takes. */
 const sessionQuery = z.strictObject({
   status: sessionStatus.optional(),
-  user_id: wellFormed().min(1).max(USER_ID_MAX_CHARS).optional(),
-  q: wellFormed().max(TITLE_MAX_CHARS).optional(),
+  user_id: wellFormedText().min(1).max(USER_ID_MAX_CHARS).optional(),
+  q: wellFormedText().max(TITLE_MAX_CHARS).optional(),
   limit: z.int().min(1).max(PAGE_MAX).default(PAGE_DEFAULT),
   cursor: z.string().optional(),
 });

@@ -2,7 +2,7 @@
  * The sentences that the demo model understands. The table is the grammar: a sentence's form is what people are shown
  * and what it is matched by, so the two cannot differ.
  */
-import { parseJson } from "../protocol/json.ts";
+import { parseAnyJson } from "../protocol/json.ts";
 import { SUMMARY } from "./demo-summary.ts";
 
 /** A tool call, with its input as JSON text. */
@@ -165,7 +165,7 @@ function readSlot(name: string, raw: string): string | null {
   if (raw.startsWith("'")) return raw.slice(1, -1);
   if (name !== "json" && !raw.startsWith('"')) return raw;
   try {
-    const value = parseJson(raw);
+    const value = parseAnyJson(raw);
     // A model speaks UTF-8, which has no lone surrogates; JSON's escapes do.
     return typeof value === "string" ? value.toWellFormed() : raw;
   } catch {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bytesOf } from "./bytes-of.ts";
 import {
   CLIENT_TOOL_DESCRIPTION_MAX_CHARS,
   CLIENT_TOOLS_MAX,
@@ -6,7 +7,7 @@ import {
   INPUT_TIMEOUT_MAX_SECONDS,
   TOOL_NAME_MAX_CHARS,
 } from "./limits.ts";
-import { wellFormedText } from "./text.ts";
+import { wellFormedText } from "./well-formed-text.ts";
 
 /**
  * A tool that a client of the session runs. `input_schema` is JSON Schema, as the model is shown it; whether an input
@@ -16,7 +17,9 @@ const clientTool = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, _ and - only")
-    .max(TOOL_NAME_MAX_CHARS),
+    .max(TOOL_NAME_MAX_CHARS)
+    // By such a name an object that holds clients' functions would give one that nobody put there.
+    .refine((name) => !(name in Object.prototype), "a name that every object has, such as constructor"),
   description: wellFormedText().max(CLIENT_TOOL_DESCRIPTION_MAX_CHARS),
   input_schema: z
     .record(z.string(), z.json())
@@ -31,6 +34,6 @@ export const clientTools = z
   .max(CLIENT_TOOLS_MAX)
   .refine((tools) => new Set(tools.map(({ name }) => name)).size === tools.length, "two tools have the same name")
   .refine(
-    (tools) => new TextEncoder().encode(JSON.stringify(tools)).byteLength <= CLIENT_TOOLS_MAX_BYTES,
+    (tools) => bytesOf(JSON.stringify(tools)) <= CLIENT_TOOLS_MAX_BYTES,
     `at most ${CLIENT_TOOLS_MAX_BYTES} bytes as JSON`,
   );

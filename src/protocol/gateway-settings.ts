@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { namesPrototype } from "./json.ts";
 import { INPUT_TIMEOUT_MAX_SECONDS } from "./limits.ts";
 import { permissions } from "./permissions.ts";
 import { prices } from "./prices.ts";
@@ -21,11 +22,13 @@ export type GatewayVariables = {
 
 const jsonText = z.string().transform((text, context) => {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    if (!namesPrototype(value)) return value;
+    context.addIssue({ code: "custom", message: "no key may be __proto__" });
   } catch {
     context.addIssue({ code: "custom", message: "not JSON" });
-    return z.NEVER;
   }
+  return z.NEVER;
 });
 
 const wholeNumber = (max: number) =>

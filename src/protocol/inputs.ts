@@ -3,7 +3,7 @@ import { z } from "zod";
 import { time } from "./events.ts";
 import { inputId, turnId } from "./ids.ts";
 import { INPUT_TIMEOUT_MAX_SECONDS, TOOL_RESULT_MAX_CHARS } from "./limits.ts";
-import { wellFormedText } from "./text.ts";
+import { wellFormedText } from "./well-formed-text.ts";
 
 /** An answer: `allow` or `deny` to an approval, any text to a question. */
 export const inputResponseBody = z.strictObject({ response: wellFormedText().max(TOOL_RESULT_MAX_CHARS) });

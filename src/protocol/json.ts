@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { bytesOf } from "./bytes-of.ts";
 import { GatewayError } from "./errors.ts";
 import { JSON_MAX_BYTES, JSON_MAX_DEPTH } from "./limits.ts";
 
@@ -6,13 +7,24 @@ import { JSON_MAX_BYTES, JSON_MAX_DEPTH } from "./limits.ts";
 export type Json = z.core.util.JSONType;
 
 /**
+ * Parses JSON from outside that a schema reads: a key that it would leave out without a word is refused.
+ *
+ * @throws GatewayError `too_large` or `invalid_request`
+ */
+export function parseJson(text: string): unknown {
+  const value = parseAnyJson(text);
+  if (namesPrototype(value)) throw new GatewayError("invalid_request", "No key may be __proto__.");
+  return value;
+}
+
+/**
  * Parses JSON from outside. Size and nesting are checked before the parser sees the text, since a parser walks
  * nesting recursively.
  *
  * @throws GatewayError `too_large` or `invalid_request`
  */
-export function parseJson(text: string): unknown {
-  if (text.length > JSON_MAX_BYTES || new TextEncoder().encode(text).byteLength > JSON_MAX_BYTES) {
+export function parseAnyJson(text: string): unknown {
+  if (text.length > JSON_MAX_BYTES || bytesOf(text) > JSON_MAX_BYTES) {
     throw new GatewayError("too_large", `JSON may have at most ${JSON_MAX_BYTES} bytes.`);
   }
   if (jsonDepth(text) > JSON_MAX_DEPTH) {
@@ -23,6 +35,12 @@ export function parseJson(text: string): unknown {
   } catch {
     throw new GatewayError("invalid_request", "This is not valid JSON.");
   }
+}
+
+/** Whether a key is `__proto__`, which schemas leave out. For what is not nested too deep. */
+export function namesPrototype(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.hasOwn(value, "__proto__") || Object.values(value).some(namesPrototype);
 }
 
 /** The deepest nesting of brackets outside strings. Reads every character once and never recurses. */

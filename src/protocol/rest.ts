@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { budget } from "./budget.ts";
+import { bytesOf } from "./bytes-of.ts";
 import { clientTools } from "./client-tools.ts";
 import { GatewayError } from "./errors.ts";
 import { type EndStatus, endStatus, event, type Metadata, metadata, time, usage } from "./events.ts";
@@ -14,7 +15,7 @@ import {
   USER_ID_MAX_CHARS,
 } from "./limits.ts";
 import { permissions } from "./permissions.ts";
-import { wellFormedText as text } from "./text.ts";
+import { wellFormedText as text } from "./well-formed-text.ts";
 
 function wellFormed(value: Metadata[string]): Metadata[string] {
   if (typeof value === "string") return value.toWellFormed();
@@ -29,7 +30,7 @@ function wellFormedEntries(value: Metadata): Metadata {
 const metadataInput = metadata
   .overwrite(wellFormedEntries)
   .refine(
-    (value) => new TextEncoder().encode(JSON.stringify(value)).byteLength <= METADATA_MAX_BYTES,
+    (value) => bytesOf(JSON.stringify(value)) <= METADATA_MAX_BYTES,
     `at most ${METADATA_MAX_BYTES} bytes as JSON`,
   );
 const modelName = text().min(1).max(MODEL_NAME_MAX_CHARS);

@@ -42,6 +42,7 @@ test("[CLI38] the gateway's variables come from the environment before .dev.vars
 test.each([
   ["GATEWAY_PERMISSIONS", '{"write":"never"}'],
   ["GATEWAY_PERMISSIONS", "secret"],
+  ["GATEWAY_PERMISSIONS", '{"write":"ask","__proto__":"deny"}'],
   ["GATEWAY_PRICES", "[]"],
   ["GATEWAY_INPUT_TIMEOUT_SECONDS", "0"],
   ["GATEWAY_INPUT_DEFAULT", "ask"],

@@ -31,8 +31,25 @@ function reorder(value: unknown): unknown {
 test("[REST3] any JSON within the limits is parsed", () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 10 }), (text) => {
+      fc.pre(!text.includes("__proto__"));
       expect(parseJson(text)).toEqual(JSON.parse(text));
     }),
+  );
+});
+
+test("[REST3] a key __proto__ is refused at any depth, however it is written", () => {
+  const written = fc.constantFrom("__proto__", "\\u005f_proto_\\u005F", "__\\u0070roto__");
+  fc.assert(
+    fc.property(
+      written,
+      fc.array(fc.constantFrom<[string, string]>(["[1,", "]"], ['{"a":0,"b":', "}"])),
+      (key, path) => {
+        const around = (inner: string) => path.reduce((text, [open, close]) => `${open}${text}${close}`, inner);
+        fc.pre(path.length < JSON_MAX_DEPTH);
+        expect(refusalOf(around(`{"${key}":{}}`))).toBe("invalid_request");
+        expect(refusalOf(around(`{"x${key}":"${key}"}`))).toBeNull();
+      },
+    ),
   );
 });
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { clientTools } from "../../src/protocol/client-tools.ts";
 import { parseGatewaySettings } from "../../src/protocol/gateway-settings.ts";
 import { checkClientTools, loosenedPart, patchSettings } from "../../src/session/check-settings.ts";
 import { createToolRegistry } from "../../src/tools/registry.ts";
@@ -150,6 +151,13 @@ describe("a client's tool", () => {
       expect(() => checkClientTools({ tools: [LAMP, { ...LAMP, name }] })).toThrow(code("invalid_request"));
     }
     expect(() => checkClientTools({ tools: [LAMP] })).not.toThrow();
+  });
+
+  test("[ASK16] its name is none that every object has", () => {
+    for (const name of Object.getOwnPropertyNames(Object.prototype)) {
+      expect([name, clientTools.safeParse([{ ...LAMP, name }]).success]).toEqual([name, false]);
+    }
+    expect(clientTools.safeParse([LAMP, { ...LAMP, name: "prototype" }]).success).toBe(true);
   });
 
   test("[ASK7] the question whether it may run is one line, whatever its input", async () => {
