@@ -36,13 +36,20 @@ export function permissionsOf(
   return { write: stricter(held, asked) };
 }
 
-/** What this command answers by itself; null for what a person must say. `allowed`: tools that one has allowed for good. */
+/**
+ * What this command answers by itself; null for what a person must say.
+ *
+ * @param allowed tools that one has allowed for good
+ * @param turnId the one turn that `approval` is for, if it is not for all: what another asks, nobody here had in mind
+ */
 export function answerFor(
-  { kind, tool }: Pick<Input, "kind" | "tool">,
+  { kind, tool, turn_id }: Pick<Input, "kind" | "tool" | "turn_id">,
   approval: Approval | null,
   allowed: ReadonlySet<string>,
+  turnId?: string | null,
 ): "allow" | "deny" | null {
   if (kind === "question") return null;
-  if (approval === "allow" || approval === "deny") return approval;
+  const isMeant = turnId === undefined || turnId === turn_id;
+  if (isMeant && (approval === "allow" || approval === "deny")) return approval;
   return allowed.has(tool) ? "allow" : null;
 }

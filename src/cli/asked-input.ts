@@ -1,5 +1,6 @@
 import type { Input } from "../protocol/inputs.ts";
-import { showHiddenLine } from "../protocol/show-hidden.ts";
+import { showHidden, showHiddenLine } from "../protocol/show-hidden.ts";
+import { ownCommand } from "./own-command.ts";
 import { sanitizeLine } from "./sanitize.ts";
 import { timeOf } from "./table.ts";
 
@@ -19,11 +20,16 @@ export function timeLeft(expiresAt: string, now: number): string {
   return `${Math.ceil(ms / 1_000)} s left`;
 }
 
-/** The prompt behind what is asked. It holds nothing from elsewhere. */
-export function promptFor({ kind, options = [], expires_at }: Input, now: number): string {
+/** The prompt behind what is asked. */
+export function promptFor({ kind, tool, options = [], expires_at }: Input, now: number): string {
   const left = timeLeft(expires_at, now);
-  if (kind === "approval") return `Allow? [y]es, [N]o, [a]ll such calls, [d]etails (${left}): `;
+  if (kind === "approval") return `Allow? [y]es, [N]o, [a]ll ${allCalls(tool)}, [d]etails (${left}): `;
   return options.length === 0 ? `Your answer (${left}): ` : `A number, or your answer (${left}): `;
+}
+
+/** What somebody allows who allows all. */
+export function allCalls(tool: string): string {
+  return `${showHiddenLine(tool)} calls of this command`;
 }
 
 /** The fields of what is to be allowed, or the answers that are offered, a line each. */
@@ -35,6 +41,30 @@ export function detailsOf({ kind, tool_input, options = [] }: Input): string[] {
   return Object.entries(tool_input).map(
     ([name, value]) => `${showHiddenLine(name)}: ${showHiddenLine(JSON.stringify(value))}`,
   );
+}
+
+/**
+ * All of what is to be allowed: texts of several lines as the lines that they have, each behind so many spaces that none
+ * looks like a field; of `edit` what goes and what comes.
+ */
+export function wholeInputOf({ tool, tool_input }: Input): string[] {
+  if (typeof tool_input !== "object" || tool_input === null || Array.isArray(tool_input)) {
+    return linesOf(JSON.stringify(tool_input, null, 2));
+  }
+  return Object.entries(tool_input).flatMap(([name, value]) => {
+    const field = showHiddenLine(name);
+    const mark = tool === "edit" ? EDIT_MARKS[name] : undefined;
+    const isText = typeof value === "string" && (mark !== undefined || value.includes("\n"));
+    const lines = linesOf(isText ? value : JSON.stringify(value, null, 2));
+    if (lines.length === 1 && !isText) return [`${field}: ${lines[0]}`];
+    return [`${field}:`, ...lines.map((line) => `    ${mark ?? ""}${line}`)];
+  });
+}
+
+const EDIT_MARKS: Readonly<Record<string, string>> = { old_string: "- ", new_string: "+ " };
+
+function linesOf(text: string): string[] {
+  return showHidden(text).split("\n");
 }
 
 /**
@@ -50,12 +80,13 @@ export function waitingText(
     `  ${showHiddenLine(input.message)} (${sanitizeLine(input.input_id)}, until ${timeOf(input.expires_at)})`,
     ...detailsOf(input).map((line) => `    ${line}`),
     ...answersTo(input).map(
-      (answer) => `    turnpike answer ${sessionId} ${sanitizeLine(input.input_id)} ${answer}${flags}`,
+      (answer) => `    ${ownCommand(`answer ${sessionId} ${sanitizeLine(input.input_id)} ${answer}${flags}`)}`,
     ),
   ]);
   const tools = calls.map((call) => `  ${clientsTool(call)}`);
   const what = inputs.length === 0 ? "a client's tool" : "an answer";
-  return [`the turn waits for ${what}; to go on: turnpike resume ${sessionId}${flags}`, ...lines, ...tools].join("\n");
+  const goOn = ownCommand(`resume ${sessionId}${flags}`);
+  return [`the turn waits for ${what}; to go on: ${goOn}`, ...lines, ...tools].join("\n");
 }
 
 /** One line on a call that a client has to run. */

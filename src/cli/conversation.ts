@@ -10,6 +10,7 @@ import { gatewayArguments } from "./gateway-flags.ts";
 import { fallbackModel, gatewayPermissions, modelSettings, refusalOfNode, workspaceFolder } from "./in-process.ts";
 import { cancelOnInterrupt } from "./interrupts.ts";
 import { type OpenGateway, type OpenOptions, openGateway, openLocal } from "./open-gateway.ts";
+import { ownCommand } from "./own-command.ts";
 import { noSession, refusalOf } from "./refusal.ts";
 import type { Renderer } from "./render.ts";
 import { sanitizeLine } from "./sanitize.ts";
@@ -41,6 +42,7 @@ export class Conversation {
       sessionId: session.session_id,
       renderer,
       approval: parseApproval(flags.approve),
+      approvesAll: false,
       flags: gatewayArguments(flags),
     });
     const path = cursorPath(opened, session.session_id);
@@ -78,7 +80,7 @@ export class Conversation {
       begun = resolve;
     });
     const cancel = async () => await gateway.cancelTurn(this.#sessionId, await turnId);
-    const leaving = `left before its end; to go on: turnpike resume ${this.#sessionId}`;
+    const leaving = `left before its end; to go on: ${ownCommand(`resume ${this.#sessionId}`)}`;
     try {
       return await cancelOnInterrupt({ renderer: this.renderer, cancel, leaving }, async () => {
         const message = { user_input: text, ...this.#flags.message };
@@ -91,7 +93,7 @@ export class Conversation {
         throw new Failure(EXIT.refused, "The gateway ended the stream before the turn's end.");
       });
     } catch (thrown) {
-      throw refusalOf(thrown, noSession(this.#sessionId));
+      throw refusalOf(this.#desk.explain(thrown), noSession(this.#sessionId));
     } finally {
       this.#desk.end();
     }
@@ -104,7 +106,7 @@ export class Conversation {
 
   /** Whether there is no going on, since nobody here can answer. */
   get hasLeft(): boolean {
-    return this.#desk.signal.aborted;
+    return this.#desk.hasLeft;
   }
 
   /** Where this machine's own sessions are kept. */

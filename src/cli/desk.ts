@@ -3,10 +3,12 @@ import { GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
 import type { Input } from "../protocol/inputs.ts";
 import type { PendingInput } from "../protocol/rest.ts";
-import { showHidden, showHiddenLine } from "../protocol/show-hidden.ts";
+import { showHiddenLine } from "../protocol/show-hidden.ts";
 import { type Approval, answerFor } from "./approval.ts";
-import { clientsTool, promptFor, type WaitingCall, waitingText } from "./asked-input.ts";
+import { allCalls, clientsTool, promptFor, type WaitingCall, waitingText, wholeInputOf } from "./asked-input.ts";
 import { EXIT, Failure } from "./failure.ts";
+import { nameOfCall } from "./name-of-call.ts";
+import { ownCommand } from "./own-command.ts";
 import { Prompter } from "./prompter.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Output, Renderer } from "./render.ts";
@@ -17,6 +19,8 @@ export type DeskOptions = {
   sessionId: string;
   renderer: Renderer;
   approval: Approval | null;
+  /** Whether that is for whatever the session asks, and not only for what the shown turn does. */
+  approvesAll: boolean;
   /** What other commands need to find the gateway. */
   flags: string;
 };
@@ -36,7 +40,11 @@ type Asking = {
 export class Desk {
   readonly prompter = new Prompter();
   readonly #options: DeskOptions;
-  readonly #leaving = new AbortController();
+  #leaving = new AbortController();
+  /** The turn that is shown. */
+  #turnId: string | null = null;
+  /** Whether it waits, as far as is known. */
+  #waits = false;
   /** Tools of which all calls were allowed. */
   readonly #allowed = new Set<string>();
   /** The names of clients' tools, by their calls. */
@@ -57,6 +65,7 @@ export class Desk {
   /** Shows an event, and sees to what it asks for. What is past is only shown. */
   show(event: Event, isPast = false): void {
     const { renderer } = this.#options;
+    this.#turnId ??= event.turn_id;
     if (event.type === "TOOL_CALL" && event.data.executor === "client") this.#calls.set(event.data.id, event.data.name);
     if (this.#isSettledBy(event)) this.#asking?.withdrawn.abort();
     // A prompt says the same, and says it better.
@@ -68,7 +77,10 @@ export class Desk {
     }
     if (isPast) return;
     if (event.type === "ITERATION_END") this.#queue = [];
-    if (event.type !== "STATUS") return;
+    if (event.type !== "STATUS") {
+      if (event.type !== "AUTH_REQUIRED") this.#waits = false;
+      return;
+    }
     if (event.data.status === "waiting") this.see(pendingIn(event.data));
     // What came before it may wait for somebody.
     if (event.data.status === "queued") this.#start(() => this.#lookForWaiting());
@@ -78,18 +90,39 @@ export class Desk {
   see(pending: readonly PendingInput[]): void {
     if (pending.length === 0) return;
     this.#queue = [...pending];
+    this.#waits = true;
     this.#start(() => this.#work());
+  }
+
+  /** Whether there is no going on, since nobody here can answer. */
+  get hasLeft(): boolean {
+    const { aborted, reason } = this.signal;
+    return aborted && reason instanceof Failure && reason.exitCode === EXIT.waiting;
+  }
+
+  /** What is told where the gateway was lost: the turn was not. Anything else comes back as it is. */
+  explain(thrown: unknown): unknown {
+    const refusal = refusalOf(thrown);
+    const isLost = thrown instanceof GatewayError && thrown.code === "unavailable" && this.#turnId !== null;
+    if (!isLost || !(refusal instanceof Failure)) return thrown;
+    const state = this.#waits ? "the turn still waits" : "the turn is kept";
+    return new Failure(refusal.exitCode, `${refusal.message}; ${state}; to go on: ${this.#goOn}`);
   }
 
   /** Nothing more is shown, and nobody is asked any more. */
   end(): void {
+    // The next turn may find what this one lost.
+    if (this.signal.aborted && !this.hasLeft) this.#leaving = new AbortController();
+    this.#turnId = null;
+    this.#waits = false;
     this.#queue = [];
     this.#asking?.withdrawn.abort();
     this.prompter.restore();
   }
 
   #start(work: () => Promise<void>): void {
-    work().catch((thrown: unknown) => this.#leaving.abort(refusalOf(thrown)));
+    const leaving = this.#leaving;
+    work().catch((thrown: unknown) => leaving.abort(refusalOf(this.explain(thrown))));
   }
 
   async #lookForWaiting(): Promise<void> {
@@ -104,7 +137,7 @@ export class Desk {
       const calls: WaitingCall[] = [];
       let rest = 0;
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-        if (!("input_id" in next)) calls.push({ ...next, name: this.#calls.get(next.tool_use_id) });
+        if (!("input_id" in next)) calls.push(await this.#named(next.tool_use_id));
         else if (!(await this.#settle(next.input_id))) rest += 1;
       }
       if (Prompter.canAsk) {
@@ -120,16 +153,16 @@ export class Desk {
 
   /** Has one input answered; false where nobody here can. */
   async #settle(inputId: string): Promise<boolean> {
-    const { gateway, sessionId, approval, renderer } = this.#options;
+    const { gateway, sessionId, approval, approvesAll, renderer } = this.#options;
     const withdrawn = new AbortController();
     this.#asking = { inputId, withdrawn, input: null };
     try {
       const input = await unlessSettled(gateway.input(sessionId, inputId));
       if (input === null || input.status === "settled") return true;
-      const known = answerFor(input, approval, this.#allowed);
+      const known = answerFor(input, approval, this.#allowed, approvesAll ? undefined : this.#turnId);
       if (known === null && !Prompter.canAsk) return false;
       if (known !== null) {
-        const why = this.#allowed.has(input.tool) ? "as all such calls" : `by --approve ${known}`;
+        const why = this.#allowed.has(input.tool) ? `as all ${allCalls(input.tool)}` : `by --approve ${known}`;
         const said = known === "allow" ? "Yes" : "No";
         this.prompter.print(renderer.note(`${showHiddenLine(input.message)} ${said}, ${why}`));
       }
@@ -155,8 +188,10 @@ export class Desk {
       if (typed === "closed" || (typed === "withdrawn" && !withdrawn.aborted)) this.#queue = [];
       if (typed === "closed" || typed === "withdrawn") return null;
       const answer = parseTyped(typed.line, input);
-      if (answer.does === "show_all")
-        this.prompter.print(renderer.note(showHidden(JSON.stringify(input.tool_input, null, 2))));
+      if (answer.does === "show_all") {
+        this.prompter.print(...wholeInputOf(input).map((line) => renderer.note(`  ${line}`)));
+      }
+      if (answer.does === "ask_again") this.prompter.print(renderer.note(answer.why));
       if (answer.does === "allow_all") this.#allowed.add(input.tool);
       if (answer.does === "allow_all") return "allow";
       if (answer.does === "answer") return answer.response;
@@ -175,16 +210,26 @@ export class Desk {
     const inputs = await Promise.all(
       pending_inputs.flatMap((pending) => ("input_id" in pending ? [gateway.input(sessionId, pending.input_id)] : [])),
     );
-    const calls = pending_inputs.flatMap((pending) =>
-      "input_id" in pending ? [] : [{ ...pending, name: this.#calls.get(pending.tool_use_id) }],
+    const calls = await Promise.all(
+      pending_inputs.flatMap((pending) => ("input_id" in pending ? [] : [this.#named(pending.tool_use_id)])),
     );
     this.#leaving.abort(new Failure(EXIT.waiting, waitingText(sessionId, { inputs, calls, flags })));
   }
 
   #leave(): void {
+    this.#leaving.abort(new Failure(EXIT.waiting, `the turn waits for an answer; to go on: ${this.#goOn}`));
+  }
+
+  get #goOn(): string {
     const { sessionId, flags } = this.#options;
-    const goOn = `turnpike resume ${sessionId}${flags}`;
-    this.#leaving.abort(new Failure(EXIT.waiting, `the turn waits for an answer; to go on: ${goOn}`));
+    return ownCommand(`resume ${sessionId}${flags}`);
+  }
+
+  /** A call of a client's tool; its event may be among those that were not shown. */
+  async #named(tool_use_id: string): Promise<WaitingCall> {
+    const { gateway, sessionId } = this.#options;
+    const name = this.#calls.get(tool_use_id) ?? (await nameOfCall(gateway, sessionId, tool_use_id));
+    return { tool_use_id, name };
   }
 
   /** Whether an event takes the prompt away: there was an answer, from wherever, or nobody needs one any more. */

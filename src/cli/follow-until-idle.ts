@@ -7,6 +7,7 @@ import { Desk } from "./desk.ts";
 import { EXIT } from "./failure.ts";
 import { cancelOnInterrupt } from "./interrupts.ts";
 import type { OpenGateway } from "./open-gateway.ts";
+import { ownCommand } from "./own-command.ts";
 import type { Renderer } from "./render.ts";
 import { cursorPath, ShownCursor } from "./shown-cursor.ts";
 import { print } from "./terminal.ts";
@@ -46,8 +47,8 @@ export async function followUntilIdle(opened: OpenGateway, options: FollowOption
   if (holder !== null) print(renderer.note(`held by ${holder}, and followed there`));
   // Another process's turn is left to it.
   const cancel = () => (opened.otherHolder(session_id) === null ? gateway.cancel(session_id) : null);
-  const leaving = `left before its end; to go on: turnpike resume ${session_id}`;
-  const desk = new Desk({ gateway, sessionId: session_id, renderer, approval, flags });
+  const leaving = `left before its end; to go on: ${ownCommand(`resume ${session_id}`)}`;
+  const desk = new Desk({ gateway, sessionId: session_id, renderer, approval, approvesAll: true, flags });
   const cursor = new ShownCursor(cursorPath(opened, session_id), after);
   try {
     return await cancelOnInterrupt({ renderer, cancel, leaving }, async () => {
@@ -75,6 +76,8 @@ export async function followUntilIdle(opened: OpenGateway, options: FollowOption
       }
       return exitCode;
     });
+  } catch (thrown) {
+    throw desk.explain(thrown);
   } finally {
     desk.end();
     cursor.close();

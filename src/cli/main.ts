@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
 import { keepCompiledCode } from "./keep-compiled-code.ts";
+import { ownCommand } from "./own-command.ts";
 import { PROJECT_ROOT } from "./settings.ts";
 import { leaveWithReader } from "./terminal.ts";
 
@@ -52,7 +53,8 @@ async function main([name, ...args]: string[]): Promise<number> {
     return EXIT.complete;
   }
   const command = COMMANDS.get(name);
-  if (command === undefined) throw usageFailure(`There is no command '${name}'; turnpike --help shows what there is.`);
+  if (command === undefined)
+    throw usageFailure(`There is no command '${name}'; ${ownCommand("--help")} shows what there is.`);
   keepCompiledCode();
   return await command(args);
 }

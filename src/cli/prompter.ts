@@ -3,7 +3,10 @@ import { setImmediate as nextRound } from "node:timers/promises";
 import type { Output } from "./render.ts";
 import { print } from "./terminal.ts";
 
-/** What came of a prompt: a line, nothing as it was taken away, or the end of what can be typed. */
+/** Lines that come within this time are one answer: nobody types so fast, so that they were pasted. */
+const TOGETHER_MS = 30;
+
+/** What came of a prompt: a line (several of a paste), nothing as it was taken away, or the end of what can be typed. */
 export type Typed = { line: string } | "withdrawn" | "closed";
 
 /**
@@ -91,22 +94,61 @@ async function question(
   // Before whoever cancels the turn says so: by then the prompt has gone.
   const onInterrupt = () => interrupt.abort();
   lines.prependListener("SIGINT", onInterrupt);
+  const done = new AbortController();
+  const paste = watchPastes();
+  let quiet: NodeJS.Timeout | undefined;
   try {
     return await new Promise<Typed>((resolve) => {
+      const typed: string[] = [];
+      const end = () => {
+        // More is there of a paste, or somebody goes on.
+        if (paste.isOn || lines.line !== "") return;
+        resolve({ line: typed.join("\n") });
+        done.abort();
+        // To take the empty prompt away, readline goes to the next line.
+        moveCursor(process.stderr, 0, -1);
+      };
+      const take = (line: string) => {
+        typed.push(line);
+        // What comes along with a line belongs to it, and is no message or answer to anything else.
+        lines.question("", { signal: AbortSignal.any([either, done.signal]) }, take);
+        clearTimeout(quiet);
+        quiet = setTimeout(end, TOGETHER_MS);
+      };
       onEnd = () => {
         // So that what is said about it does not stand behind the prompt.
         process.stderr.write("\n");
         resolve("closed");
       };
       lines.once("close", onEnd);
-      lines.question(prompt, { signal: either }, (line) => resolve({ line }));
+      lines.question(prompt, { signal: either }, take);
       either.addEventListener("abort", () => resolve("withdrawn"), { once: true });
     });
   } finally {
+    clearTimeout(quiet);
+    paste.end();
     lines.off("SIGINT", onInterrupt);
     lines.off("close", onEnd);
     if (interrupt.signal.aborted) interrupted();
   }
+}
+
+/** Has the terminal say where a paste begins and ends, which may come in pieces. */
+function watchPastes() {
+  const watch = {
+    isOn: false,
+    end: () => {
+      process.stdin.off("keypress", onKey);
+      process.stderr.write("\x1b[?2004l");
+    },
+  };
+  const onKey = (_text: unknown, key?: { name?: string }) => {
+    if (key?.name === "paste-start") watch.isOn = true;
+    if (key?.name === "paste-end") watch.isOn = false;
+  };
+  process.stdin.on("keypress", onKey);
+  process.stderr.write("\x1b[?2004h");
+  return watch;
 }
 
 /** Takes away what is typed and not yet sent. */

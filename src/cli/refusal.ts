@@ -12,10 +12,16 @@ export function refusalOf(thrown: unknown, missing?: string): unknown {
   if (!(thrown instanceof GatewayError)) return thrown;
   const { code, message, errors = [] } = thrown;
   if (code === "not_found" && missing !== undefined) return new Failure(EXIT.refused, sanitizeLine(missing));
-  const fields = errors.map((error) => ` ${error.path}: ${error.message}`).join("");
+  // The message of most has the first of its fields.
+  const fields = errors
+    .map((error) => ` ${error.path === "" ? "" : `${error.path}: `}${error.message}`)
+    .filter((field) => !message.endsWith(field))
+    .join("");
   // Of a gateway that does not answer there is no code to look up.
   const suffix = thrown instanceof UnreachableError ? "" : ` (${code})`;
-  return new Failure(EXIT.refused, sanitizeLine(`${message}${fields}${suffix}`));
+  // What is not valid is what was typed.
+  const exitCode = code === "invalid_request" ? EXIT.usage : EXIT.refused;
+  return new Failure(exitCode, sanitizeLine(`${message}${fields}${suffix}`));
 }
 
 /** What `not_found` means of a session. */

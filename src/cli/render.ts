@@ -2,7 +2,7 @@ import type { Event, EventOf } from "../protocol/events.ts";
 import type { Input } from "../protocol/inputs.ts";
 import { showHidden, showHiddenLine } from "../protocol/show-hidden.ts";
 import { detailsOf } from "./asked-input.ts";
-import { answeredText, budgetText, roomText, waitingForText } from "./event-text.ts";
+import { answeredText, limitText, roomText, waitingForText } from "./event-text.ts";
 import { jsonLine, sanitize, sanitizeLine } from "./sanitize.ts";
 
 /** Text for one of the two streams, in the order in which it is to be written. */
@@ -169,7 +169,7 @@ export class Renderer {
     const tools = `${tool_calls} ${tool_calls === 1 ? "tool" : "tools"}`;
     const read = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
     const tokens = `${read} tokens in, ${usage.output_tokens} out`;
-    const why = budgetText(data) ?? stop_reason;
+    const why = limitText(data) ?? stop_reason;
     const reason = status === "complete" || why === null ? "" : ` (${sanitizeLine(why)})`;
     const style = status === "complete" || status === "cancelled" ? "dim" : "red";
     const outputs: Output[] = [];

@@ -1,4 +1,5 @@
 import { usageFailure } from "./failure.ts";
+import { ownCommand } from "./own-command.ts";
 
 /** The session that a command is about, and at most so many arguments after it. @throws Failure */
 export function sessionAnd(
@@ -7,7 +8,8 @@ export function sessionAnd(
   atMost: number,
 ): { sessionId: string; rest: string[] } {
   const [sessionId, ...rest] = positionals;
-  if (!sessionId) throw usageFailure(`Which session? turnpike ${command} ID …; turnpike sessions lists them.`);
+  if (!sessionId)
+    throw usageFailure(`Which session? ${ownCommand(`${command} ID …`)}; ${ownCommand("sessions")} lists them.`);
   if (rest.length > atMost) throw usageFailure(`Unexpected argument '${rest[atMost]}'`);
   return { sessionId, rest };
 }

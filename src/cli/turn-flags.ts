@@ -23,7 +23,8 @@ export const TURN_FLAGS_HELP = `  --session ID           continue this session; 
   --workspace DIR        let the agent work on this directory; without it, in a fresh folder
   --approve A            ask: a new session asks before it writes, and you are asked here (as with --workspace);
                          allow: what is asked for is allowed, without a word of yours; deny: it is denied, and a new
-                         session writes nothing; without it you are asked for what the session wants to be asked
+                         session writes nothing; without it you are asked for what the session wants to be asked.
+                         Allow and deny are for what this command's own messages come to, not for earlier ones
   --model M              the model of a new session (GATEWAY_MODEL); without an ANTHROPIC_API_KEY the demo model answers
   --force-complex        do not begin on the session's fast model
   --on-busy MODE         while a turn runs: enqueue (the default: wait for its end), reject, interrupt (stop it and run

@@ -109,7 +109,7 @@ export class ExternalGateway implements Gateway {
       signal: this.#signal(options),
       open: (signal) => this.#execute(sessionId, message, { signal }),
       look: (signal) => this.#persist(signal, (once) => this.resumeSession(sessionId, once)),
-      give: (id, result, signal) => this.#persist(signal, (once) => this.giveToolResult(sessionId, id, result, once)),
+      give: (id, result, signal) => this.#persist(signal, (once) => this.#giveOnce(sessionId, id, result, once)),
     });
   }
 
@@ -139,7 +139,8 @@ export class ExternalGateway implements Gateway {
 
   async input(sessionId: string, inputId: string, options: CallOptions = {}): Promise<Input> {
     const path = inputPath(sessionId, inputId);
-    return await this.#http.call(input, { method: "GET", path, signal: this.#signal(options) });
+    const request = { method: "GET" as const, path, signal: this.#signal(options) };
+    return await this.#insist(request.signal, () => this.#http.call(input, request));
   }
 
   async answer(
@@ -150,7 +151,8 @@ export class ExternalGateway implements Gateway {
   ): Promise<AnsweredInput> {
     const path = inputPath(sessionId, inputId);
     const request = { method: "POST" as const, path, body: { response }, signal: this.#signal(options) };
-    return await this.#http.call(answeredInput, request);
+    // The same answer twice is one.
+    return await this.#insist(request.signal, () => this.#http.call(answeredInput, request));
   }
 
   async giveToolResult(
@@ -158,6 +160,16 @@ export class ExternalGateway implements Gateway {
     toolUseId: string,
     result: ToolResultBody,
     options: CallOptions = {},
+  ): Promise<TakenToolResult> {
+    const signal = this.#signal(options);
+    return await this.#insist(signal, () => this.#giveOnce(sessionId, toolUseId, result, { signal }));
+  }
+
+  async #giveOnce(
+    sessionId: string,
+    toolUseId: string,
+    result: ToolResultBody,
+    options: CallOptions,
   ): Promise<TakenToolResult> {
     const path = toolResultPath(sessionId, toolUseId);
     const request = { method: "POST" as const, path, body: result, signal: this.#signal(options) };

@@ -113,5 +113,8 @@ export function invalidField(path: string, message: string): GatewayError {
 }
 
 function invalidFields(errors: FieldError[], what: "request" | "frame"): GatewayError {
-  return new GatewayError("invalid_request", `The ${what} does not have the expected shape.`, errors);
+  const [first] = errors;
+  // Most who read it see no more of it than this.
+  const which = first === undefined ? "" : ` ${first.path === "" ? "" : `${first.path}: `}${first.message}`;
+  return new GatewayError("invalid_request", `The ${what} does not have the expected shape.${which}`, errors);
 }

@@ -23,12 +23,9 @@ class FrameError extends GatewayError {
 
 /** The answer to a frame that failed; the socket stays open. */
 export function errorFrame(thrown: unknown, id?: string | number): ControlFrame {
-  const { code, message, errors } = toGatewayError(thrown);
-  const [first] = errors ?? [];
-  const where = first?.path ? `${first.path}: ` : "";
-  const detail = first === undefined ? message : `${message} ${where}${first.message}`;
+  const { code, message } = toGatewayError(thrown);
   const echoed = thrown instanceof FrameError ? thrown.id : id;
-  return { type: "error", data: { code, message: detail }, ...(echoed === undefined ? {} : { id: echoed }) };
+  return { type: "error", data: { code, message }, ...(echoed === undefined ? {} : { id: echoed }) };
 }
 
 function idOf(json: unknown): string | number | undefined {

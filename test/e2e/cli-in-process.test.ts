@@ -142,7 +142,7 @@ describe("what a turn asks for without a terminal", () => {
     const script = "At once: write 'a' to a.txt & ask 'Which?'";
     const allowed = await cli.run(["run", script, "--approve", "allow"], { env });
     expect(allowed).toMatchObject({ code: 4, stdout: "" });
-    expect(allowed.stderr).toContain("\nAllow write a.txt? Yes, by --approve allow\nanswered by local: allow\n");
+    expect(allowed.stderr).toContain("\nAllow write a.txt? Yes, by --approve allow\nanswered: allow\n");
     expect(shownIn(allowed.stderr)).toHaveLength(1);
     const sessionId = sessionIn(allowed.stderr);
     expect(filesIn(cli.filesOf(sessionId))).toEqual({ "a.txt": "a" });
@@ -150,10 +150,14 @@ describe("what a turn asks for without a terminal", () => {
 
     // That session's permissions are the gateway's, which ask.
     const asked = await cli.run(["run", "Write 'a' to a.txt"], { env });
-    const resumed = await cli.run(["resume", sessionIn(asked.stderr), "--approve", "deny"]);
-    expect([asked.code, resumed.code]).toEqual([4, 0]);
+    const askedId = sessionIn(asked.stderr);
+    // What an earlier message asks is not what this one was allowed.
+    const queued = await cli.run(["run", "Say 'x'", "--session", askedId, "--approve", "allow"], { env });
+    expect(queued.stderr).toContain("\n  Allow write a.txt? (input_");
+    const resumed = await cli.run(["resume", askedId, "--approve", "deny"]);
+    expect([asked.code, queued.code, resumed.code]).toEqual([4, 4, 0]);
     expect(resumed.stderr).toContain("Allow write a.txt? No, by --approve deny\n");
-    expect(filesIn(cli.filesOf(sessionIn(asked.stderr)))).toEqual({});
+    expect(filesIn(cli.filesOf(askedId))).toEqual({});
   });
 
   test("[CLI38] [CLI30] [CLI37] --direct follows the same settings, and an invalid one is wrong usage", async () => {

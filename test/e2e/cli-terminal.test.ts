@@ -124,7 +124,7 @@ describe.runIf(hasPython)("turnpike chat at a terminal (needs python3)", () => {
 });
 
 describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", () => {
-  const ALLOW = "Allow? [y]es, [N]o, [a]ll such calls, [d]etails (until ";
+  const ALLOW = "Allow? [y]es, [N]o, [a]ll write calls of this command, [d]etails (until ";
 
   /** Resolves once so many prompts to allow something were shown, of which the last is open. */
   async function asks(running: RunningProcess, times = 1): Promise<void> {
@@ -137,17 +137,20 @@ describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", 
     await asks(run);
     expect(screen(run)).toContain('\nAllow write a.txt?\n  path: "a.txt"\n  content: "a"\n');
     expect(readdirSync(cli.filesOf(sessionIn(screen(run))))).toEqual([]);
-    type(run, "hm\r");
+    // Pasted lines say nothing clear.
+    type(run, "y\ry\r");
     await asks(run, 2);
+    expect(screen(run)).toContain("\nThat is none of y, n, a and d; an empty line is no.\n");
     type(run, "d\r");
     await asks(run, 3);
-    expect(screen(run)).toContain('\n  "mode": "overwrite"\n}\n');
+    expect(screen(run)).toContain('\n  mode: "overwrite"\n');
     type(run, "a\r");
-    await shows(run, "Allow write a.txt? Yes, as all such calls\n");
+    await shows(run, "Allow write a.txt? Yes, as all write calls of this command\n");
     await shows(run, "Your answer (until ");
-    type(run, "blue\r");
+    type(run, "\x1b[200~blue\rand\r");
+    type(run, "green\x1b[201~\r");
     expect(await run.outcome()).toBe(0);
-    expect(screen(run)).toContain("\nanswered by local: blue\n");
+    expect(screen(run)).toContain("\nanswered: blue\\u{a}and\\u{a}green\n");
     expect(cli.read(cli.filesOf(sessionIn(screen(run))), "a.txt")).toBe("ab");
   });
 
@@ -162,7 +165,7 @@ describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", 
     expect(screen(run)).toContain('  content: "x\\u001b[2K\\u001b[1Ay"\n');
     type(run, "\r");
     expect(await run.outcome()).toBe(0);
-    expect(screen(run)).toContain("\nanswered by local: deny\n");
+    expect(screen(run)).toContain("\nanswered: deny\n");
     expect(readdirSync(join(cli.root, "project"))).toEqual([]);
   });
 
@@ -182,7 +185,7 @@ describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", 
     expect(answered).toMatchObject({ code: 0, stdout: "" });
     expect(answered.stderr).toMatch(/^answered; process \d+ \(turnpike resume\) goes on with it\n$/);
     expect(await resume.outcome()).toBe(0);
-    expect(screen(resume)).toMatch(/\): \nanswered by local: allow\n {2}Created a.txt \(1 bytes\).\nend\ncomplete in /);
+    expect(screen(resume)).toMatch(/\): \nanswered: allow\n {2}Created a.txt \(1 bytes\).\nend\ncomplete in /);
   });
 
   test("[CLI36] [LOCAL5] a run that is killed at its prompt waits, and goes on with the answer", async () => {
@@ -210,7 +213,7 @@ describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", 
     await using chat = await startChat(["--approve", "ask"]);
     type(chat, "Ask 'Which?'\rSay 'half'");
     await shows(chat, "Your answer (until ");
-    type(chat, "blue\r");
+    type(chat, "blue\rred\r");
     // What was half typed is there again, and can be ended.
     await chat.printed(() => /complete in .*\n.*> Say 'half'$/.test(screen(chat)));
     type(chat, `\r`);
@@ -219,7 +222,7 @@ describe.runIf(hasPython)("what a turn asks for at a terminal (needs python3)", 
     await chat.printed(() => screen(chat).endsWith("> Ask 'Which?"));
     type(chat, `${CTRL_C}${CTRL_D}`);
     expect(await chat.outcome()).toBe(0);
-    expect(screen(chat)).toContain("\nanswered by local: blue\n");
+    expect(screen(chat)).toContain("\nanswered: blue\\u{a}red\n");
     expect(cli.read(cli.home, "history")).toBe("Ask 'Which?'\nSay 'half'\n");
   });
 });

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Approval, answerFor, parseApproval, permissionsOf } from "../../src/cli/approval.ts";
-import { detailsOf, promptFor, timeLeft, waitingText } from "../../src/cli/asked-input.ts";
+import { detailsOf, promptFor, timeLeft, waitingText, wholeInputOf } from "../../src/cli/asked-input.ts";
 import { answeredText } from "../../src/cli/event-text.ts";
 import { Renderer, type RenderOptions } from "../../src/cli/render.ts";
-import { parseTyped } from "../../src/cli/typed-answer.ts";
+import { parseDecision, parseTyped } from "../../src/cli/typed-answer.ts";
 import type { Input } from "../../src/protocol/inputs.ts";
 import { decide, loosenedBy, type Permissions } from "../../src/protocol/permissions.ts";
 import { showHiddenLine } from "../../src/protocol/show-hidden.ts";
@@ -80,6 +80,23 @@ describe("--approve", () => {
     expect(answerFor(QUESTION, approval, new Set([...allowed, "ask_user"]))).toBeNull();
   });
 
+  test("[CLI30] what another turn asks is not answered by it, but for all of a session", () => {
+    const none = new Set<string>();
+    expect(answerFor(INPUT, "allow", none, INPUT.turn_id)).toBe("allow");
+    expect(answerFor(INPUT, "allow", none, undefined)).toBe("allow");
+    for (const other of [null, "turn_1"]) {
+      expect(answerFor(INPUT, "allow", none, other)).toBeNull();
+      expect(answerFor(INPUT, "deny", none, other)).toBeNull();
+      expect(answerFor(INPUT, "deny", new Set(["write"]), other)).toBe("allow");
+    }
+  });
+
+  test("[CLI36] on a command line a decision is said in one of three ways", () => {
+    expect(["allow", "YES", "y"].map(parseDecision)).toEqual(["allow", "allow", "allow"]);
+    expect(["deny", "No", "n"].map(parseDecision)).toEqual(["deny", "deny", "deny"]);
+    expect(["", "perhaps", "allow it"].map(parseDecision)).toEqual([null, null, null]);
+  });
+
   test("[CLI10] takes ask, allow and deny", () => {
     expect(["ask", "allow", "deny", undefined].map(parseApproval)).toEqual(["ask", "allow", "deny", null]);
     for (const text of ["", "Allow", "yes"]) {
@@ -97,7 +114,7 @@ describe("a line at a prompt", () => {
     fc.assert(
       fc.property(fc.string(), (line) => {
         fc.pre(!/^\s*(y|yes|n|no|a|all|d|)\s*$/i.test(line));
-        expect(said(line)).toEqual({ does: "ask_again" });
+        expect(said(line)).toMatchObject({ does: "ask_again", why: expect.stringContaining("y, n, a and d") });
       }),
     );
   });
@@ -105,11 +122,15 @@ describe("a line at a prompt", () => {
   test("[CLI31] a number picks an option, any other text is the answer, and an empty line is none", () => {
     const said = (line: string, options?: string[]) => parseTyped(line, { kind: "question", options });
     expect(said("2", ["red", "blue"])).toEqual({ does: "answer", response: "blue" });
-    expect(said(" 3 ", ["red", "blue"])).toEqual({ does: "answer", response: "3" });
-    expect(said("0", ["red"])).toEqual({ does: "answer", response: "0" });
+    expect(said("two\nlines", ["red"])).toEqual({ does: "answer", response: "two\nlines" });
+    expect(said("10", ["5", "10"])).toEqual({ does: "answer", response: "10" });
+    for (const none of [" 3 ", "0", "00001"]) {
+      expect(said(none, ["red", "blue"])).toMatchObject({ does: "ask_again", why: expect.stringContaining("1 to 2") });
+    }
+    expect(said('"3"', ["red", "blue"])).toEqual({ does: "answer", response: "3" });
     expect(said("1")).toEqual({ does: "answer", response: "1" });
     expect(said("y")).toEqual({ does: "answer", response: "y" });
-    expect(said(" ", ["red"])).toEqual({ does: "ask_again" });
+    expect(said(" ", ["red"])).toMatchObject({ does: "ask_again" });
   });
 });
 
@@ -128,10 +149,35 @@ describe("what is asked", () => {
 
   test("[CLI31] the prompt says what can be typed", () => {
     expect(promptFor(INPUT, NOW)).toBe(
-      "Allow? [y]es, [N]o, [a]ll such calls, [d]etails (until 2026-10-08 00:00:00Z): ",
+      "Allow? [y]es, [N]o, [a]ll write calls of this command, [d]etails (until 2026-10-08 00:00:00Z): ",
     );
     expect(promptFor(QUESTION, NOW + 1)).toBe("A number, or your answer (23 h left): ");
     expect(promptFor({ ...QUESTION, options: undefined }, NOW + 1)).toBe("Your answer (23 h left): ");
+  });
+
+  test("[CLI31] its details have the lines that it has; of an edit, what goes and what comes", () => {
+    const text = "one\n  two\n\x1b[2J";
+    expect(wholeInputOf({ ...INPUT, tool_input: { path: "a.txt", content: text, times: 2, deep: { a: 1 } } })).toEqual([
+      'path: "a.txt"',
+      "content:",
+      "    one",
+      "      two",
+      "    \\u{1b}[2J",
+      "times: 2",
+      "deep:",
+      "    {",
+      '      "a": 1',
+      "    }",
+    ]);
+    const edit = { path: "a.txt", old_string: "one\ntwo", new_string: "three" };
+    expect(wholeInputOf({ ...INPUT, tool: "edit", tool_input: edit })).toEqual([
+      'path: "a.txt"',
+      "old_string:",
+      "    - one",
+      "    - two",
+      "new_string:",
+      "    + three",
+    ]);
   });
 
   test("[CLI34] without a terminal it is told with the commands that answer it", () => {

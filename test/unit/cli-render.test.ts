@@ -308,8 +308,15 @@ describe("what a turn looks like", () => {
     const told = (stopDetails: Json) => shown(PIPES, end(1, "budget_exceeded", "tool_use", stopDetails)).stderr;
     expect(told(details)).toMatch(/^budget_exceeded \(the session's tokens: 120 of 100\) in /);
     expect(told({ ...details, budget: "turn", limit: "cost_usd", used: null })).toContain(
-      "(the turn's cost_usd: unknown of 100)",
+      "(the turn's cost: unknown of $100.00)",
     );
+    const cost = { budget: "session", limit: "cost_usd", used: 0.00058649, max: 0.0005 };
+    expect(told(cost)).toContain("(the session's cost: $0.0006 of $0.0005)");
+    expect(told({ ...cost, used: 0.000021, max: 1.5 })).toContain(": $0.000021 of $1.50)");
+    const time = { budget: "turn", limit: "seconds", used: 61.2345678, max: 60 };
+    expect(told(time)).toContain("(the turn's time: 61.2 s of 60 s)");
+    const calls = shown(PIPES, end(1, "max_iterations", "tool_use", null)).stderr;
+    expect(calls).toMatch(/^max_iterations \(as many model calls as a turn may have\) in /);
     expect(told(null)).toMatch(/^budget_exceeded \(tool_use\) in /);
   });
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { GatewayError } from "../../src/protocol/errors.ts";
+import { GatewayError, invalidField } from "../../src/protocol/errors.ts";
 import { controlFrame } from "../../src/protocol/frames.ts";
 import { JSON_MAX_BYTES } from "../../src/protocol/limits.ts";
 import { errorFrame, parseClientFrame } from "../../src/session/socket-frames.ts";
@@ -92,10 +92,10 @@ describe("a frame", () => {
 
 describe("an error", () => {
   test("[WS6] [ERR4] has its code, the field at fault and the frame's id; what nobody foresaw says nothing", () => {
-    const error = new GatewayError("invalid_request", "No.", [{ path: "data.a", message: "wrong" }]);
+    const error = invalidField("data.a", "wrong");
     expect(errorFrame(error, "a")).toEqual({
       type: "error",
-      data: { code: "invalid_request", message: "No. data.a: wrong" },
+      data: { code: "invalid_request", message: "The request does not have the expected shape. data.a: wrong" },
       id: "a",
     });
     expect(errorFrame(new GatewayError("queue_full", "Full."))).toEqual({

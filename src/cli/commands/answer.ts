@@ -1,20 +1,26 @@
+import type { Gateway } from "../../client/gateway.ts";
+import type { Session } from "../../protocol/rest.ts";
+import { clientsTool } from "../asked-input.ts";
 import { EXIT, Failure, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { followUntilIdle } from "../follow-until-idle.ts";
 import { GATEWAY_FLAGS_HELP, GATEWAY_OPTIONS, gatewayArguments, gatewayFlagsOf } from "../gateway-flags.ts";
+import { nameOfCall } from "../name-of-call.ts";
 import type { OpenGateway } from "../open-gateway.ts";
+import { ownCommand } from "../own-command.ts";
 import { noSession } from "../refusal.ts";
 import { sanitizeLine } from "../sanitize.ts";
 import { sessionAnd } from "../session-argument.ts";
 import { cursorPath, readCursor } from "../shown-cursor.ts";
 import { createRenderer } from "../terminal.ts";
+import { parseDecision } from "../typed-answer.ts";
 import { withGateway } from "../with-gateway.ts";
 
 const OPTIONS = { ...GATEWAY_OPTIONS, thinking: { type: "boolean" }, json: { type: "boolean" } } as const;
 
 const HELP = `Usage: turnpike answer ID [INPUT] RESPONSE [flags]
 
-Answers what a turn of a session asks for: allow or deny where it asks for approval, any text (- is stdin) where it asks
+Answers what a turn of a session asks for: allow or deny (or yes or no) where it asks for approval, any text (- is stdin) where it asks
 a question. INPUT is the id of what is asked; without one there must be one thing that is. In this process the turn then
 goes on here and is shown, as with turnpike resume; where another process or a gateway has it, it goes on there.
 
@@ -33,7 +39,7 @@ export async function answer(args: string[]): Promise<number> {
   }
   const { sessionId, rest } = sessionAnd("answer", positionals, 2);
   const [given, last] = rest.length === 2 ? rest : [undefined, rest[0]];
-  if (last === undefined) throw usageFailure("Which answer? turnpike answer ID [INPUT] RESPONSE");
+  if (last === undefined) throw usageFailure(`Which answer? ${ownCommand("answer ID [INPUT] RESPONSE")}`);
   const response = last === "-" ? await readStdin() : last;
   const flags = gatewayFlagsOf(values);
   const missing =
@@ -42,7 +48,9 @@ export async function answer(args: string[]): Promise<number> {
     const { gateway } = opened;
     const holder = opened.otherHolder(sessionId);
     const session = await gateway.resumeSession(sessionId);
-    await gateway.answer(sessionId, given ?? onlyInput(session.pending_inputs, sessionId), response);
+    const inputId = given ?? (await onlyInput(gateway, session));
+    const { kind } = await gateway.input(sessionId, inputId);
+    await gateway.answer(sessionId, inputId, kind === "approval" ? decision(response) : response);
     const isHere = opened.address === null && holder === null;
     if (!isHere) {
       process.stderr.write(`answered${holder === null ? "" : `; ${sanitizeLine(holder)} goes on with it`}\n`);
@@ -64,13 +72,24 @@ async function goOn(opened: OpenGateway, sessionId: string, showing: Showing): P
   return await followUntilIdle(opened, { session, after, wholeTurn: false, approval: null, ...showing });
 }
 
+/** @throws Failure for what is no clear answer */
+function decision(response: string): string {
+  const decided = parseDecision(response);
+  if (decided === null) throw usageFailure(`Approval is asked for: the answer is allow or deny, not "${response}".`);
+  return decided;
+}
+
 /** @throws Failure unless people are asked for one thing */
-function onlyInput(pending: readonly object[], sessionId: string): string {
-  const inputs = pending.flatMap((one) =>
-    "input_id" in one && typeof one.input_id === "string" ? [one.input_id] : [],
-  );
+async function onlyInput(gateway: Gateway, { session_id, pending_inputs }: Session): Promise<string> {
+  const inputs = pending_inputs.flatMap((one) => ("input_id" in one ? [one.input_id] : []));
   const [inputId, ...others] = inputs;
-  if (inputId === undefined) throw new Failure(EXIT.refused, `Nothing is asked in session ${sessionId}.`);
+  const [call] = pending_inputs.flatMap((one) => ("input_id" in one ? [] : [one.tool_use_id]));
+  if (inputId === undefined && call !== undefined) {
+    const name = await nameOfCall(gateway, session_id, call);
+    const waits = clientsTool({ tool_use_id: call, name });
+    throw new Failure(EXIT.refused, `Nobody is asked in session ${session_id}; its turn waits: ${waits}.`);
+  }
+  if (inputId === undefined) throw new Failure(EXIT.refused, `Nothing is asked in session ${session_id}.`);
   if (others.length === 0) return inputId;
   throw usageFailure(`More than one thing is asked; name one of them: ${sanitizeLine(inputs.join(", "))}.`);
 }

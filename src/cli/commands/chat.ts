@@ -3,6 +3,7 @@ import { createInterface, type Interface } from "node:readline";
 import { Conversation } from "../conversation.ts";
 import { EXIT, Failure, usageFailure } from "../failure.ts";
 import { addToHistory, readHistory } from "../history.ts";
+import { ownCommand } from "../own-command.ts";
 import { print } from "../terminal.ts";
 import { parseTurnFlags, TURN_FLAGS_HELP } from "../turn-flags.ts";
 
@@ -23,7 +24,7 @@ export async function chat(args: string[]): Promise<number> {
     return EXIT.complete;
   }
   if (flags.positionals.length > 0) throw usageFailure(`Unexpected argument '${flags.positionals[0]}'`);
-  if (flags.direct) throw usageFailure("--direct is for one turn: turnpike run --direct.");
+  if (flags.direct) throw usageFailure(`--direct is for one turn: ${ownCommand("run --direct")}.`);
   const conversation = await Conversation.open(flags, "turnpike chat");
   try {
     await talk(conversation);

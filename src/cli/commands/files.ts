@@ -1,5 +1,6 @@
 import { EXIT, usageFailure } from "../failure.ts";
 import { GATEWAY_FLAGS_HELP } from "../gateway-flags.ts";
+import { ownCommand } from "../own-command.ts";
 import { getFile } from "./files-get.ts";
 import { listFiles } from "./files-ls.ts";
 import { putFile } from "./files-put.ts";
@@ -30,6 +31,6 @@ export async function files([action, ...args]: string[]): Promise<number> {
     case "put":
       return await putFile(args);
     default:
-      throw usageFailure("turnpike files needs ls, get or put; turnpike files --help says more.");
+      throw usageFailure(`turnpike files needs ls, get or put; ${ownCommand("files --help")} says more.`);
   }
 }

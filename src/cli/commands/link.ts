@@ -1,6 +1,7 @@
 import { EXIT, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { GATEWAY_FLAGS_HELP, GATEWAY_OPTIONS, gatewayFlagsOf } from "../gateway-flags.ts";
+import { ownCommand } from "../own-command.ts";
 import { sanitizeLine } from "../sanitize.ts";
 import { sessionAnd } from "../session-argument.ts";
 import { timeOf } from "../table.ts";
@@ -25,7 +26,7 @@ export async function link(args: string[]): Promise<number> {
   }
   const { sessionId, rest } = sessionAnd("link", positionals, 1);
   const [inputId] = rest;
-  if (inputId === undefined) throw usageFailure("Which input? turnpike link ID INPUT");
+  if (inputId === undefined) throw usageFailure(`Which input? ${ownCommand("link ID INPUT")}`);
   const expires = parseSeconds(values.expires);
   const missing = `There is no session ${sessionId}, or no input ${inputId} in it.`;
   return await withGateway(gatewayFlagsOf(values), { holder: "turnpike link", missing }, async (opened) => {

@@ -27,7 +27,8 @@ machine holds the session, it is followed there, and Ctrl-C only leaves.
 
   --after CURSOR         from this cursor on
   --all                  from the session's start
-  --approve A            allow or deny what is asked for approval; ask (the default) at the terminal
+  --approve A            allow or deny: whatever the session asks approval for, whichever message it comes from, is
+                         answered so; ask (the default): you are asked at the terminal
   --thinking             show the text of thinking
   --json                 print every event as a line of JSON
 ${GATEWAY_FLAGS_HELP}

@@ -1,5 +1,6 @@
 import { Conversation } from "../conversation.ts";
 import { EXIT, usageFailure } from "../failure.ts";
+import { ownCommand } from "../own-command.ts";
 import { runDirectly } from "../run-directly.ts";
 import { parseTurnFlags, TURN_FLAGS_HELP } from "../turn-flags.ts";
 
@@ -23,7 +24,7 @@ export async function run(args: string[]): Promise<number> {
     return EXIT.complete;
   }
   const [message, ...others] = flags.positionals;
-  if (message === undefined) throw usageFailure('A message is needed: turnpike run "MESSAGE"');
+  if (message === undefined) throw usageFailure(`A message is needed: ${ownCommand('run "MESSAGE"')}`);
   if (others.length > 0) throw usageFailure("The message must be one argument; put it in quotes.");
   if (message.trim() === "") throw usageFailure("The message is blank.");
   if (flags.direct) return await runDirectly(flags, message);

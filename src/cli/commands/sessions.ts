@@ -6,6 +6,7 @@ import { EXIT, usageFailure } from "../failure.ts";
 import { parseFlags } from "../flags.ts";
 import { GATEWAY_FLAGS_HELP, GATEWAY_OPTIONS, gatewayFlagsOf } from "../gateway-flags.ts";
 import type { OpenGateway } from "../open-gateway.ts";
+import { ownCommand } from "../own-command.ts";
 import { jsonLine, sanitizeLine } from "../sanitize.ts";
 import { table, timeOf } from "../table.ts";
 import { createRenderer, print } from "../terminal.ts";
@@ -83,9 +84,13 @@ async function show(opened: OpenGateway, found: Session[]): Promise<void> {
   process.stdout.write(table(["SESSION", "STATUS", "UPDATED", "TITLE"], rows));
   const renderer = createRenderer({ json: false, thinking: false });
   const has = (wanted: string) => rows.some(([, status]) => status === wanted);
-  if (has(INTERRUPTED)) print(renderer.note("what was interrupted goes on with turnpike resume ID"));
-  if (has("waiting"))
-    print(renderer.note("what is waiting needs an answer: turnpike resume ID, or turnpike answer ID …"));
+  const goOn = ownCommand("resume ID");
+  if (has(INTERRUPTED)) print(renderer.note(`what was interrupted goes on with ${goOn}`));
+  const waited = found.filter(({ status }) => status === "waiting").map(({ pending_inputs }) => pending_inputs);
+  if (waited.some((inputs) => inputs.some((one) => "input_id" in one)))
+    print(renderer.note(`what is waiting needs an answer: ${goOn}, or ${ownCommand("answer ID …")}`));
+  if (waited.some((inputs) => inputs.every((one) => "tool_use_id" in one)))
+    print(renderer.note(`what waits for a client's tool goes on once that has run; ${goOn} says which`));
 }
 
 /** Of a session of this machine also whether it was left while a turn of it ran, or waited; null for one that has gone. */

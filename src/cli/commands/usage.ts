@@ -14,6 +14,8 @@ const OPTIONS = {
   from: { type: "string" },
   to: { type: "string" },
   by: { type: "string" },
+  // As the gateway calls it.
+  "group-by": { type: "string" },
   json: { type: "boolean" },
 } as const;
 
@@ -24,7 +26,7 @@ prices (GATEWAY_PRICES). What was used stays in it when its session is deleted.
 
   --from D               from this day (2026-01-31, in UTC) or time on; without it, ${USAGE_RANGE_DAYS} days up to --to
   --to D                 up to this day or time, which is not in it; without it, up to now
-  --by WHAT              ${usageGroup.options.join(", ")} (day)
+  --by, --group-by WHAT  ${usageGroup.options.join(", ")} (day)
   --json                 print the report as JSON
 ${GATEWAY_FLAGS_HELP}`;
 
@@ -35,8 +37,9 @@ export async function usage(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return EXIT.complete;
   }
-  const by = usageGroup.default("day").safeParse(values.by);
-  if (!by.success) throw usageFailure(`--by must be one of ${usageGroup.options.join(", ")}, not "${values.by}".`);
+  const asked = values.by ?? values["group-by"];
+  const by = usageGroup.default("day").safeParse(asked);
+  if (!by.success) throw usageFailure(`--by must be one of ${usageGroup.options.join(", ")}, not "${asked}".`);
   const query: UsageQuery = {
     group_by: by.data,
     ...(values.from === undefined ? {} : { from: values.from }),
