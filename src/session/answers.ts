@@ -8,7 +8,7 @@ import type { PendingInput } from "../protocol/rest.ts";
 import { approvalMessage, needOnceAllowed } from "./call-need.ts";
 import type { LogWriter } from "./event-log.ts";
 import { findInput, findToolInput, type InputRow, pendingInputs, settleInput } from "./input-table.ts";
-import { pendingOf, viewPending } from "./pending-inputs.ts";
+import { pendingOf, viewPending, waitingStatus } from "./pending-inputs.ts";
 import { inputDefault } from "./settings.ts";
 import {
   type CallPlace,
@@ -175,7 +175,10 @@ export class Answers {
       writer.append({ type: "STATUS", data }, turnId);
       if (input.kind === "question") return close(writer, response ?? UNANSWERED, response === null);
       if (response !== "allow") return close(writer, settler.via === "deadline" ? UNDECIDED : REFUSED, true);
-      if (needOnceAllowed(tools.get(use.name)) === "tool") calls.ask(writer, place, use, "tool");
+      if (needOnceAllowed(tools.get(use.name)) !== "tool") return;
+      calls.ask(writer, place, use, "tool");
+      // The turn waits on, and for something else.
+      if (this.#options.active()?.status === "waiting") writer.append(waitingStatus(sql, turnId), turnId);
     });
   }
 

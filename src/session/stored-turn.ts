@@ -18,7 +18,7 @@ import { readContext } from "./context-table.ts";
 import type { LogWriter } from "./event-log.ts";
 import { iterationEnd } from "./iteration-end.ts";
 import type { LiveBlock } from "./live-block.ts";
-import { viewPending } from "./pending-inputs.ts";
+import { waitingStatus } from "./pending-inputs.ts";
 import { RoomMade } from "./room-made.ts";
 import { addSpending, addSpent, spendingOf, spentBefore, spentOf } from "./spending.ts";
 import { countSteers, takeSteer } from "./steers.ts";
@@ -135,12 +135,8 @@ export class StoredTurn implements TurnStore {
 
   wait(): void {
     const { sql, now } = this.#options;
-    const pending = viewPending(sql, this.#row.turn_id);
     this.#commit((writer) => {
-      const input_ids = pending.flatMap((input) => ("input_id" in input ? [input.input_id] : []));
-      const tool_use_ids = pending.flatMap((input) => ("tool_use_id" in input ? [input.tool_use_id] : []));
-      const tools = tool_use_ids.length === 0 ? {} : { tool_use_ids };
-      writer.append({ type: "STATUS", data: { status: "waiting", input_ids, ...tools } }, this.#row.turn_id);
+      writer.append(waitingStatus(sql, this.#row.turn_id), this.#row.turn_id);
       // Whoever answers lets it get further: what ended the host before has nothing to do with what comes then.
       return { status: "waiting", paused_at: now(), starts: 0 };
     });
