@@ -109,7 +109,7 @@ describe("a client's tool", () => {
     await world.done(turnId);
     const asked = ["call l", "call m", "ask l", "ask m", "waiting l m"];
     // Who follows the log hears that its result is due now.
-    const waitsAgain = ["allow l", "waiting l m"];
+    const waitsAgain = ["allow l", "waiting m l"];
     expect(world.happened).toEqual([...asked, ...waitsAgain, "deny m", "error m", "result l", "end complete"]);
   });
 
