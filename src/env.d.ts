@@ -1,6 +1,8 @@
 /** The Worker's bindings, as `wrangler.toml` and the secrets declare them. */
 declare namespace Cloudflare {
-  interface Env {
+  type GatewayVariables = import("./protocol/gateway-settings.ts").GatewayVariables;
+
+  interface Env extends GatewayVariables {
     // Named by its contract: the platform's own mapping of a class to its stub descends into the JSON of events until
     // the compiler gives up.
     SESSIONS: Omit<DurableObjectNamespace, "getByName"> & {
@@ -18,12 +20,5 @@ declare namespace Cloudflare {
     GATEWAY_MODEL?: string;
     ANTHROPIC_API_KEY?: string;
     ANTHROPIC_BASE_URL?: string;
-    // What they mean stands in `protocol/gateway-settings.ts`.
-    GATEWAY_PERMISSIONS?: string;
-    GATEWAY_PRICES?: string;
-    GATEWAY_INPUT_TIMEOUT_SECONDS?: string;
-    GATEWAY_INPUT_DEFAULT?: string;
-    GATEWAY_MAX_SESSIONS?: string;
-    GATEWAY_MAX_TURNS?: string;
   }
 }

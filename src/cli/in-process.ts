@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import type { InProcessGateway, InProcessOptions } from "../local/in-process-gateway.ts";
-import { type GatewayVariables, parseGatewaySettings, SettingsError } from "../protocol/gateway-settings.ts";
+import { GATEWAY_VARIABLES, type GatewayVariables, readGatewaySettings } from "../protocol/gateway-settings.ts";
 import type { Permissions } from "../protocol/permissions.ts";
 import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
 import { type Sources, setting } from "./settings.ts";
@@ -19,28 +19,20 @@ export function modelSettings(sources: Sources): Models {
 
 /** What is set for all sessions of this process. @throws Failure that names a variable which is not valid */
 export function gatewaySettings(sources: Sources): GatewayVariables {
-  const value = (name: string) => setting(name, undefined, sources);
-  return checkedSettings({
-    GATEWAY_PERMISSIONS: value("GATEWAY_PERMISSIONS"),
-    GATEWAY_PRICES: value("GATEWAY_PRICES"),
-    GATEWAY_INPUT_TIMEOUT_SECONDS: value("GATEWAY_INPUT_TIMEOUT_SECONDS"),
-    GATEWAY_INPUT_DEFAULT: value("GATEWAY_INPUT_DEFAULT"),
-  });
+  return checkedSettings(
+    Object.fromEntries(GATEWAY_VARIABLES.map((name) => [name, setting(name, undefined, sources)])),
+  );
 }
 
 /** What the settings of this process say of tools. @throws Failure */
 export function gatewayPermissions(sources: Sources): Permissions {
-  return parseGatewaySettings(gatewaySettings(sources)).permissions;
+  return readGatewaySettings(gatewaySettings(sources)).settings.permissions;
 }
 
 /** The same variables, once they are known to be valid. @throws Failure that names one which is not */
 export function checkedSettings(variables: GatewayVariables): GatewayVariables {
-  try {
-    parseGatewaySettings(variables);
-  } catch (thrown) {
-    if (!(thrown instanceof SettingsError)) throw thrown;
-    throw usageFailure(`${thrown.message}.`);
-  }
+  const { fault } = readGatewaySettings(variables);
+  if (fault !== null) throw usageFailure(`${fault}.`);
   return variables;
 }
 

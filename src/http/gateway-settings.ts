@@ -1,6 +1,5 @@
 import { createMiddleware } from "hono/factory";
-import { GatewayError } from "../protocol/errors.ts";
-import { type GatewaySettings, parseGatewaySettings, SettingsError } from "../protocol/gateway-settings.ts";
+import { type GatewaySettings, notSetUp, readGatewaySettings } from "../protocol/gateway-settings.ts";
 import type { AppEnv } from "./app-env.ts";
 
 /**
@@ -9,24 +8,20 @@ import type { AppEnv } from "./app-env.ts";
  * @throws GatewayError `unavailable`
  */
 export function gatewaySettings(env: Cloudflare.Env): GatewaySettings {
-  try {
-    return parseGatewaySettings(env);
-  } catch (thrown) {
-    if (!(thrown instanceof SettingsError)) throw thrown;
-    console.error("http:", thrown.message);
-    throw new GatewayError("unavailable", `The gateway is not set up correctly: ${thrown.message}.`);
-  }
+  const { settings, fault } = readLogged(env);
+  if (fault !== null) throw notSetUp(fault);
+  return settings;
 }
 
 /** Whether a gateway with these variables takes requests. */
 export function hasValidSettings(env: Cloudflare.Env): boolean {
-  try {
-    gatewaySettings(env);
-    return true;
-  } catch (thrown) {
-    if (thrown instanceof GatewayError) return false;
-    throw thrown;
-  }
+  return readLogged(env).fault === null;
+}
+
+function readLogged(env: Cloudflare.Env) {
+  const read = readGatewaySettings(env);
+  if (read.fault !== null) console.error("http:", read.fault);
+  return read;
 }
 
 /** Lets nobody in while a variable is not valid that might be there to keep something out. */

@@ -13,7 +13,7 @@ import type { Model } from "../engine/ports.ts";
 import { createModels, defaultModelOf, type ModelVariables } from "../models/models.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
-import type { GatewayVariables } from "../protocol/gateway-settings.ts";
+import { type GatewayVariables, parseGatewaySettings } from "../protocol/gateway-settings.ts";
 import {
   type AnsweredInput,
   type Input,
@@ -49,7 +49,6 @@ import { GatewayCalls } from "./gateway-calls.ts";
 import { HeldSessions } from "./held-sessions.ts";
 import type { LocalSession } from "./local-session.ts";
 import { parseBody } from "./parse-body.ts";
-import { readGatewaySettings } from "./read-gateway-settings.ts";
 import { holderOf } from "./session-claim.ts";
 import { openDirectory } from "./session-directory.ts";
 import { answerThroughDoor, cancelThroughDoor, followDoor, giveThroughDoor } from "./visit-door.ts";
@@ -305,7 +304,7 @@ export class InProcessGateway implements Gateway {
   #open(): HeldSessions {
     this.#calls.throwIfClosed();
     const { home, holder, gateway = {} } = this.#options;
-    this.#sessions ??= HeldSessions.open(home, { model: this.#model, holder, gateway: readGatewaySettings(gateway) });
+    this.#sessions ??= HeldSessions.open(home, { model: this.#model, holder, gateway: parseGatewaySettings(gateway) });
     return this.#sessions;
   }
 }

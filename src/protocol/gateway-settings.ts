@@ -1,24 +1,9 @@
 import { z } from "zod";
+import { GatewayError } from "./errors.ts";
 import { namesPrototype } from "./json.ts";
 import { INPUT_TIMEOUT_MAX_SECONDS } from "./limits.ts";
 import { permissions } from "./permissions.ts";
 import { prices } from "./prices.ts";
-
-/** The gateway's own variables, besides secrets and what says which models there are. Empty strings count as unset. */
-export type GatewayVariables = {
-  /** Permissions as JSON; sessions can only tighten them. */
-  GATEWAY_PERMISSIONS?: string | undefined;
-  /** Prices of models as JSON. */
-  GATEWAY_PRICES?: string | undefined;
-  /** How long someone who is asked has to answer. */
-  GATEWAY_INPUT_TIMEOUT_SECONDS?: string | undefined;
-  /** What becomes of a call that nobody decides on: `deny` or `allow`. */
-  GATEWAY_INPUT_DEFAULT?: string | undefined;
-  /** Sessions that a user may have. */
-  GATEWAY_MAX_SESSIONS?: string | undefined;
-  /** Turns of a user that may run at once. */
-  GATEWAY_MAX_TURNS?: string | undefined;
-};
 
 const jsonText = z.string().transform((text, context) => {
   try {
@@ -41,43 +26,66 @@ const wholeNumber = (max: number) =>
 const MOST = 1_000_000;
 
 const gatewaySettings = z.object({
+  /** As JSON; sessions can only tighten them. */
   GATEWAY_PERMISSIONS: jsonText.pipe(permissions).default({}),
+  /** Of models, as JSON. */
   GATEWAY_PRICES: jsonText.pipe(prices).default({}),
+  /** How long someone who is asked has to answer. */
   GATEWAY_INPUT_TIMEOUT_SECONDS: wholeNumber(INPUT_TIMEOUT_MAX_SECONDS).nullable().default(null),
+  /** What becomes of a call that nobody decides on. */
   GATEWAY_INPUT_DEFAULT: z.enum(["deny", "allow"]).default("deny"),
+  /** Sessions that a user may have. */
   GATEWAY_MAX_SESSIONS: wholeNumber(MOST).nullable().default(null),
+  /** Turns of a user that may run at once. */
   GATEWAY_MAX_TURNS: wholeNumber(MOST).nullable().default(null),
 });
 
+/** The names of the gateway's own variables, besides secrets and what says which models there are. */
+export const GATEWAY_VARIABLES = gatewaySettings.keyof().options;
+
+/** The variables as an environment has them. Empty strings count as unset. */
+export type GatewayVariables = { [Name in (typeof GATEWAY_VARIABLES)[number]]?: string | undefined };
+
+/** What can be meant where it takes more than a word to say it. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  GATEWAY_PERMISSIONS: '{"write":"ask","delete":"deny"}',
+  GATEWAY_PRICES: '{"claude-*":{"input":5,"output":25}}',
+};
+
 /** What the gateway's owner has set for all sessions. */
-export type GatewaySettings = ReturnType<typeof parseGatewaySettings>;
+export type GatewaySettings = ReturnType<typeof settingsOf>;
 
-/** A variable of the gateway's environment does not say what it should. It is refused, since to pass it over would loosen something. */
-export class SettingsError extends Error {
-  override readonly name = "SettingsError";
-}
-
-/** The settings, or why there are none that anything may be done by. */
+/**
+ * The settings, or why there are none that anything may be done by: the variable, and the key in it, that does not
+ * say what it should, and not what it holds. It is not passed over, since that would loosen something.
+ */
 export function readGatewaySettings(variables: GatewayVariables): { settings: GatewaySettings; fault: string | null } {
-  try {
-    return { settings: parseGatewaySettings(variables), fault: null };
-  } catch (thrown) {
-    if (!(thrown instanceof SettingsError)) throw thrown;
-    return { settings: parseGatewaySettings({}), fault: thrown.message };
-  }
-}
-
-/** @throws SettingsError that names the variable and not what it holds */
-export function parseGatewaySettings(variables: GatewayVariables) {
   const given = Object.fromEntries(
     Object.entries(variables).filter(([, value]) => value !== undefined && value !== ""),
   );
   const parsed = gatewaySettings.safeParse(given);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new SettingsError(`${issue?.path[0]?.toString() ?? "a variable"} is not valid: ${issue?.message ?? ""}`);
-  }
-  const { data } = parsed;
+  if (parsed.success) return { settings: settingsOf(parsed.data), fault: null };
+  const [issue] = parsed.error.issues;
+  const [name = "a variable", ...where] = (issue?.path ?? []).map(String);
+  const key = where.length === 0 ? "" : `${where.join(".")}: `;
+  const example = Object.hasOwn(EXAMPLES, name) ? `; for example ${EXAMPLES[name]}` : "";
+  const fault = `${name} is not valid: ${key}${issue?.message ?? ""}${example}`;
+  return { settings: settingsOf(gatewaySettings.parse({})), fault };
+}
+
+/** @throws GatewayError `unavailable` for a variable that is not valid */
+export function parseGatewaySettings(variables: GatewayVariables): GatewaySettings {
+  const { settings, fault } = readGatewaySettings(variables);
+  if (fault !== null) throw notSetUp(fault);
+  return settings;
+}
+
+/** What whoever has a token is told. */
+export function notSetUp(fault: string): GatewayError {
+  return new GatewayError("unavailable", `The gateway is not set up correctly: ${fault}.`);
+}
+
+function settingsOf(data: z.infer<typeof gatewaySettings>) {
   return {
     permissions: data.GATEWAY_PERMISSIONS,
     prices: data.GATEWAY_PRICES,
