@@ -3,8 +3,10 @@ import type { Fetch } from "../client/http.ts";
 import type { InProcessGateway } from "../local/in-process-gateway.ts";
 import type { Choice } from "./choose-gateway.ts";
 import { gatewaySettings, modelSettings, openInProcess } from "./in-process.ts";
+import { sanitizeLine } from "./sanitize.ts";
 import { homeSetting, type Sources } from "./settings.ts";
 import { webSocketOption } from "./web-socket.ts";
+import { unknownSettings } from "./worker-variables.ts";
 
 /** Something that never answers is given up after this time; what answered once may take as long as it needs. */
 const FIRST_ANSWER_WITHIN_MS = 10_000;
@@ -54,9 +56,12 @@ async function openRemote({ baseUrl, token }: { baseUrl: string; token: string }
 export async function openLocal({
   sources,
   holder,
+  tell,
 }: OpenOptions): Promise<OpenGateway & { gateway: InProcessGateway }> {
   const home = homeSetting(sources);
   const settings = { models: modelSettings(sources), gateway: gatewaySettings(sources) };
+  const unknown = unknownSettings(sources);
+  if (unknown !== null) tell(sanitizeLine(unknown));
   const gateway = await openInProcess({ home, ...settings, holder });
   return { gateway, address: null, home, otherHolder: (sessionId) => gateway.holderOf(sessionId) };
 }

@@ -1,11 +1,14 @@
 /** `npm start`: the gateway on this machine, with everything it needs. SPEC.md, START. */
 import { join, resolve } from "node:path";
+import { GATEWAY_VARIABLES } from "../protocol/gateway-settings.ts";
 import { createDevVars, newToken, type Variables } from "./dev-vars.ts";
 import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
 import { parseFlags } from "./flags.ts";
 import { checkedSettings } from "./in-process.ts";
 import { type LocalGateway, startLocalGateway } from "./local-gateway.ts";
+import { sanitizeLine } from "./sanitize.ts";
 import { checkToken, DEFAULT_PORT, PROJECT_ROOT, portSetting, readSources, type Sources, setting } from "./settings.ts";
+import { unknownSettings, WORKER_VARIABLES } from "./worker-variables.ts";
 
 const HELP = `Usage: npm start -- [--port N] [--state DIR] [--quiet]
 
@@ -23,25 +26,12 @@ The environment, and after it the file .dev.vars, may set:
   ANTHROPIC_BASE_URL   another server that speaks the Messages API
   GATEWAY_MODEL        the model of sessions that name none
 
-  GATEWAY_PERMISSIONS, GATEWAY_INPUT_DEFAULT, GATEWAY_INPUT_TIMEOUT_SECONDS, GATEWAY_PRICES, GATEWAY_MAX_SESSIONS,
-  GATEWAY_MAX_TURNS    what holds for all sessions and users
   GATEWAY_LINK_KEY     the secret that signs links; without it, they are signed by way of GATEWAY_TOKEN
-`;
 
-/** The Worker's variables that the environment may set. All that `.dev.vars` sets reach it too. */
-const WORKER_VARIABLES = [
-  "GATEWAY_TOKEN",
-  "GATEWAY_MODEL",
-  "ANTHROPIC_API_KEY",
-  "ANTHROPIC_BASE_URL",
-  "GATEWAY_PERMISSIONS",
-  "GATEWAY_PRICES",
-  "GATEWAY_INPUT_TIMEOUT_SECONDS",
-  "GATEWAY_INPUT_DEFAULT",
-  "GATEWAY_MAX_SESSIONS",
-  "GATEWAY_MAX_TURNS",
-  "GATEWAY_LINK_KEY",
-];
+and what holds for all sessions and users (README.md):
+
+  ${GATEWAY_VARIABLES.join("\n  ")}
+`;
 
 async function start(args: string[]): Promise<number> {
   const { values: flags } = parseFlags({
@@ -61,6 +51,8 @@ async function start(args: string[]): Promise<number> {
   const port = portSetting(flags.port, sources);
   const state = resolve(setting("TURNPIKE_STATE", flags.state, sources) ?? join(PROJECT_ROOT, ".turnpike"));
   const variables = workerVariables(sources);
+  const unknown = unknownSettings(sources);
+  if (unknown !== null) process.stderr.write(`${sanitizeLine(unknown)}\n`);
 
   // What was started ends through the hooks on exit, which kill it: a killed gateway continues from its last committed
   // step, so there is nothing to wait for.

@@ -32,7 +32,10 @@ export type RunTool = (
   call: { tool_use_id: string; name: string; signal: AbortSignal },
 ) => Promise<string> | string;
 
-/** A message, and the tools of the session's `tools` that this caller runs, by their names. */
+/**
+ * A message, and the tools of the session's `tools` that this caller runs, by their names. A name that the session has
+ * no tool of is never called, and a call of a tool that is missing here waits, without a word, for another client.
+ */
 export type ExecuteMessage = SubmitTurnBody & { tools?: Readonly<Record<string, RunTool>> };
 
 export type FileQuery = {

@@ -11,6 +11,7 @@ import {
   refusalOfNode,
   workspaceFolder,
 } from "../../src/cli/in-process.ts";
+import { unknownSettings } from "../../src/cli/worker-variables.ts";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "turnpike-")));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -50,6 +51,21 @@ test.each([
   const wrong = expect.objectContaining({ exitCode: 2, message: expect.stringMatching(`^${name} is not valid: `) });
   expect(() => gatewaySettings({ env: { [name]: value }, devVars: null })).toThrow(wrong);
   expect(() => checkedSettings({ [name]: value })).toThrow(wrong);
+});
+
+test("[CLI38] what is wrong in it is told by its key, with an example, and without what it holds", () => {
+  const prices = '{"demo":{"input":5,"output":"secret"}}';
+  expect(() => checkedSettings({ GATEWAY_PRICES: prices })).toThrow(
+    /^GATEWAY_PRICES is not valid: demo\.output: (?!.*secret).*; for example \{"claude-\*":\{"input":5,"output":25\}\}\.$/,
+  );
+});
+
+test("[CLI38] [START9] a name that the gateway does not know is told, with the one that may be meant", () => {
+  const env = { GATEWAY_PERMISSION: "x", GATEWAY_TOKEN: "x", TURNPIKE_HOME: "x" };
+  expect(unknownSettings({ env, devVars: { GATEWAY_X: "x", GATEWAY_PRICES: "{}" } })).toBe(
+    "passed over, since the gateway knows no such setting: GATEWAY_PERMISSION (GATEWAY_PERMISSIONS?), GATEWAY_X",
+  );
+  expect(unknownSettings({ env: { GATEWAY_MODEL: "demo" }, devVars: null })).toBeNull();
 });
 
 describe("the model of a session that falls back", () => {
