@@ -40,6 +40,10 @@ const HELP = `Usage: turnpike COMMAND [flags]
 turnpike COMMAND --help shows the flags, turnpike --version the version. Sessions live in this process, below
 ~/.turnpike (TURNPIKE_HOME); with --gateway-url or TURNPIKE_GATEWAY_URL they live in a gateway, with --use-gateway in
 the one that npm start runs.
+
+What holds for all sessions of this process is set by GATEWAY_PERMISSIONS, GATEWAY_INPUT_DEFAULT,
+GATEWAY_INPUT_TIMEOUT_SECONDS and GATEWAY_PRICES, and its models by ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL and
+GATEWAY_MODEL: in the environment, or in the file .dev.vars.
 `;
 
 async function main([name, ...args]: string[]): Promise<number> {

@@ -150,19 +150,19 @@ export function markCallInvalid(sql: Sql, { messageId, position }: CallPlace): v
 }
 
 /** The outcome of a call whose changes have yet to be applied, and what is to be done for them. */
-type Pending = { outcome: ToolOutcome; redo: Json };
+type Applying = { outcome: ToolOutcome; redo: Json };
 
-export function markCallApplying(sql: Sql, { messageId, position }: CallPlace, pending: Pending): void {
+export function markCallApplying(sql: Sql, { messageId, position }: CallPlace, applying: Applying): void {
   sql.exec(
     "UPDATE tool_calls SET status = 'applying', result = ? WHERE message_id = ? AND position = ?",
-    JSON.stringify(pending),
+    JSON.stringify(applying),
     messageId,
     position,
   );
 }
 
 /** Null for a call that is not being applied. */
-export function pendingOf(call: CallRow | undefined): Pending | null {
+export function applyingOf(call: CallRow | undefined): Applying | null {
   // Written by `markCallApplying` and by nothing else.
   return call?.status === "applying" && call.result !== null ? JSON.parse(call.result) : null;
 }
@@ -170,7 +170,7 @@ export function pendingOf(call: CallRow | undefined): Pending | null {
 /** What calls have decided to do to files outside the database and have not told of yet. */
 export function redosOf(sql: Sql): Json[] {
   const calls = sql.exec<CallRow & SqlRow>("SELECT * FROM tool_calls WHERE status = 'applying'");
-  return calls.flatMap((call) => pendingOf(call)?.redo ?? []);
+  return calls.flatMap((call) => applyingOf(call)?.redo ?? []);
 }
 
 export function markCallClosed(

@@ -12,6 +12,7 @@ import { findToolInput, type InputRow, insertInput } from "./input-table.ts";
 import { approvalTimeout, inputDefault, permissionRules, type Settings } from "./settings.ts";
 import { openStage } from "./stages.ts";
 import {
+  applyingOf,
   type CallPlace,
   type CallRow,
   type FoundCall,
@@ -21,7 +22,6 @@ import {
   markCallClosed,
   markCallInvalid,
   markCallStarted,
-  pendingOf,
   previewOf,
 } from "./transcript.ts";
 import type { TurnRow } from "./turn-table.ts";
@@ -178,7 +178,7 @@ export class TurnCalls {
 
   /** What is to be done for a call that is being applied. */
   applying(index: number): { outcome: ToolOutcome; redo: Json } {
-    const pending = pendingOf(this.#last().calls[index]);
+    const pending = applyingOf(this.#last().calls[index]);
     if (pending === null) throw new Error(`the tool call ${index} is not being applied`);
     return pending;
   }

@@ -20,9 +20,10 @@ const OPTIONS = { ...GATEWAY_OPTIONS, thinking: { type: "boolean" }, json: { typ
 
 const HELP = `Usage: turnpike answer ID [INPUT] RESPONSE [flags]
 
-Answers what a turn of a session asks for: allow or deny (or yes or no) where it asks for approval, any text (- is stdin) where it asks
-a question. INPUT is the id of what is asked; without one there must be one thing that is. In this process the turn then
-goes on here and is shown, as with turnpike resume; where another process or a gateway has it, it goes on there.
+Answers what a turn of a session asks for: allow or deny (or yes or no) where it asks for approval, any text (- is
+stdin) where it asks a question. INPUT is the id of what is asked; without one there must be one thing that is. In this
+process the turn then goes on here and is shown, as with turnpike resume; where another process or a gateway has it, it
+goes on there.
 
   --thinking             show the text of thinking
   --json                 print every event as a line of JSON

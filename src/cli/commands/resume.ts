@@ -22,8 +22,9 @@ const OPTIONS = {
 const HELP = `Usage: turnpike resume ID [flags]
 
 Shows what happened in a session since this machine last showed it, and follows it until nothing runs or waits. A turn
-that was interrupted goes on, and what a turn waits for is asked for at the terminal. Ctrl-C cancels the turn that runs, a second one leaves at once; where another process of this
-machine holds the session, it is followed there, and Ctrl-C only leaves.
+that was interrupted goes on, and what a turn waits for is asked for at the terminal. Ctrl-C cancels the turn that
+runs, a second one leaves at once; where another process of this machine holds the session, it is followed there, and
+Ctrl-C only leaves. Ctrl-D at a prompt leaves, and the turn waits.
 
   --after CURSOR         from this cursor on
   --all                  from the session's start
@@ -33,7 +34,7 @@ machine holds the session, it is followed there, and Ctrl-C only leaves.
   --json                 print every event as a line of JSON
 ${GATEWAY_FLAGS_HELP}
 The exit code is that of the last turn that ended meanwhile, as with turnpike run; 0 if none did. It is 4 where a turn
-waits for an answer and there is no terminal to ask at.
+waits for an answer and there is no terminal to ask at, or you left its prompt by Ctrl-D.
 `;
 
 /** `turnpike resume`. Returns the exit code. @throws Failure */

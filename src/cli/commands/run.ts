@@ -7,13 +7,14 @@ import { parseTurnFlags, TURN_FLAGS_HELP } from "../turn-flags.ts";
 const HELP = `Usage: turnpike run "MESSAGE" [flags]
 
 Sends a message and shows the turn. The model's text goes to stdout, everything else to stderr. What the turn asks for is
-asked for at the terminal. Ctrl-C cancels the turn, a second one leaves at once.
+asked for at the terminal, where Ctrl-D leaves and the turn waits. Ctrl-C cancels the turn, a second one leaves at once.
 
   --direct               one turn straight through the engine, of which no session is kept (for development); nobody is
                          asked for anything, so that --workspace needs --approve allow
 ${TURN_FLAGS_HELP}
 Exit codes: 0 complete, 1 the turn failed, 2 wrong usage, 3 the gateway cannot be reached or refuses, or another
-process holds the session, 4 the turn waits for an answer and there is no terminal to ask at, 130 cancelled.
+process holds the session, 4 the turn waits for an answer and there is no terminal to ask at, or you left its prompt by
+Ctrl-D, 130 cancelled.
 `;
 
 /** `turnpike run`. Returns the exit code. @throws Failure */
