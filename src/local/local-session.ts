@@ -44,6 +44,7 @@ export class LocalSession {
   readonly #session: Session;
   readonly #puts: FilePuts;
   #door: AsyncDisposable | null = null;
+  /** As it was opened last. */
   #directory: Directory | null = null;
   #removal: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
@@ -108,7 +109,8 @@ export class LocalSession {
     this.#held = held;
     this.#stages = new StagedBytes(options.home.stagesOf(settings.session_id));
     const openDirectory = () => this.#openDirectory();
-    const parts = { timer: this.#timer, feed: this.#feed, stages: this.#stages, openDirectory };
+    const forTurn = () => this.#directoryOfTurn();
+    const parts = { timer: this.#timer, feed: this.#feed, stages: this.#stages, openDirectory: forTurn };
     try {
       const session = open(localDeps(options, { sql: held.database.sql, ...parts }));
       if (session === null) throw notFound();
@@ -128,7 +130,7 @@ export class LocalSession {
    */
   goOn(): void {
     if (this.#goesOn) return;
-    if (this.#isDue()) this.#openDirectory();
+    this.#openIfDue();
     this.#goesOn = true;
     this.#housekeep();
   }
@@ -172,8 +174,7 @@ export class LocalSession {
   /** @throws GatewayError as `goOn` */
   async cancel(): Promise<Cancelled> {
     this.goOn();
-    // The turn that waits for somebody goes on too, to its end.
-    if (this.#session.describe().active_turn !== null) this.#openDirectory();
+    if (this.#session.describe().active_turn !== null) this.#openToCancel();
     return await this.#session.cancel();
   }
 
@@ -188,7 +189,7 @@ export class LocalSession {
     } catch (thrown) {
       if (!(thrown instanceof GatewayError)) throw thrown;
       if (thrown.code === "session_busy") {
-        this.#openDirectory();
+        this.#openToCancel();
         await this.#session.cancel(turnId);
       } else if (thrown.code !== "not_found") throw thrown;
     }
@@ -273,20 +274,37 @@ export class LocalSession {
 
   /** Where its files lie. @throws GatewayError `path_refused` where that directory is no longer there */
   #openDirectory(): Directory {
-    this.#directory ??= openDirectory(this.#options.home, this.#session.settings);
+    this.#directory = openDirectory(this.#options.home, this.#session.settings);
     return this.#directory;
   }
 
-  /** Whether a turn runs, or is about to since the time of those whom it asks is up. */
-  #isDue(): boolean {
+  /** The same for a turn that has begun, or follows one: where the directory has gone since, its tools say so. */
+  #directoryOfTurn(): Directory {
+    try {
+      return this.#openDirectory();
+    } catch (thrown) {
+      if (this.#directory === null) throw thrown;
+      return this.#directory;
+    }
+  }
+
+  /** A turn that waits for somebody goes on too, to its end. @throws GatewayError `path_refused` */
+  #openToCancel(): void {
+    if (this.#session.running) this.#directoryOfTurn();
+    else this.#openDirectory();
+  }
+
+  /** Before a turn goes on by itself, be it that the time of those whom it asks is up. @throws GatewayError `path_refused` */
+  #openIfDue(): void {
     const { running, answers } = this.#session;
-    return running || (answers.deadline ?? Number.POSITIVE_INFINITY) <= Date.now();
+    if ((answers.deadline ?? Number.POSITIVE_INFINITY) <= Date.now()) this.#openDirectory();
+    else if (running) this.#directoryOfTurn();
   }
 
   /** Does what is due and says when the next thing is. Never awaits a turn and never throws. */
   #housekeep(): void {
     try {
-      if (this.#isDue()) this.#openDirectory();
+      this.#openIfDue();
       this.#session.resume();
       const { running, index, answers } = this.#session;
       const never = { stageSweepAt: null, leaseRetryAt: null };

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { Home } from "../../src/local/home.ts";
 import { InProcessGateway } from "../../src/local/in-process-gateway.ts";
 import type { Event } from "../../src/protocol/events.ts";
-import { INPUT_TIMEOUT_MAX_SECONDS } from "../../src/protocol/limits.ts";
+import { HEARTBEAT_MS, INPUT_TIMEOUT_MAX_SECONDS, INPUT_TIMEOUT_SECONDS } from "../../src/protocol/limits.ts";
 import type { CreateSessionBody, Session } from "../../src/protocol/rest.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { RunningProcess } from "../support/run-process.ts";
@@ -253,4 +253,37 @@ describe("a turn that waits in this process", () => {
       },
       { ...ASKS, input_timeout_seconds: INPUT_TIMEOUT_MAX_SECONDS },
     ));
+
+  test("[LOCAL16] stays as it is while its directory is not there, though it was there before", async () => {
+    using folder = new TemporaryFolder();
+    const aside = `${folder.path}-aside`;
+    const settings = { ...ASKS, workspace_dir: folder.path, input_default: "allow" as const, loosen_permissions: true };
+    const ask = "Write 'x' to a.txt, then call lamp with {}, then say 'done'";
+    await withScene(async ({ gateway, id }) => {
+      vi.spyOn(console, "error").mockImplementation(() => {});
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], shouldAdvanceTime: true });
+      await gateway.runQuery(id, { user_input: ask });
+      const before = await gateway.resumeSession(id);
+      renameSync(folder.path, aside);
+      try {
+        const refused = { code: "path_refused" };
+        await expect(gateway.answer(id, askedBy(before), "allow")).rejects.toMatchObject(refused);
+        await expect(gateway.giveToolResult(id, "toolu_none", { content: "" })).rejects.toMatchObject(refused);
+        await expect(gateway.cancel(id)).rejects.toMatchObject(refused);
+        expect(await gateway.resumeSession(id)).toEqual(before);
+        await vi.advanceTimersByTimeAsync(INPUT_TIMEOUT_SECONDS * 1_000 + 10 * HEARTBEAT_MS);
+        expect(await gateway.resumeSession(id)).toEqual(before);
+      } finally {
+        renameSync(aside, folder.path);
+      }
+      await vi.advanceTimersByTimeAsync(HEARTBEAT_MS);
+      vi.useRealTimers();
+      await vi.waitFor(async () => {
+        const { pending_inputs } = await gateway.resumeSession(id);
+        expect(pending_inputs).toMatchObject([{ kind: "tool" }]);
+      });
+      expect(await gateway.listFiles(id)).toMatchObject({ files: [{ path: "a.txt" }] });
+      vi.restoreAllMocks();
+    }, settings);
+  });
 });
