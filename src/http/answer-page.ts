@@ -11,7 +11,10 @@ export type Page = { title: string; content: Html };
 /** What is asked, in which session, and until when the link works (ms since the epoch). */
 export type Asked = { input: Input; session: Session; expiresAt: number };
 
-/** Colours follow the reader's system; on a phone everything is one column, and buttons are wide enough for a thumb. */
+/**
+ * Colours follow the reader's system; buttons are wide enough for a thumb. However long a call's input is, it is read by
+ * scrolling the page alone, and the buttons stay in sight below it.
+ */
 const STYLE = `
 :root { color-scheme: light dark; --line: #8886; --ink: #1a1a1a; --paper: #fff; --quiet: #595959; --act: #1a56b8; --no: #a8231c; }
 @media (prefers-color-scheme: dark) { :root { --ink: #eee; --paper: #16181b; --quiet: #a9adb3; --act: #2f6fda; --no: #c0372f; } }
@@ -23,14 +26,15 @@ h2 { margin: 1.5rem 0 .5rem; font-size: 1rem; }
 dl { margin: 0; }
 dt { margin-top: .6rem; color: var(--quiet); font-size: .875rem; }
 dd { margin: 0; }
-pre { margin: .2rem 0 0; padding: .6rem .75rem; max-height: 24rem; overflow: auto; border: 1px solid var(--line); border-radius: .4rem; font: .875rem/1.45 ui-monospace, monospace; white-space: pre-wrap; }
+pre { margin: .2rem 0 0; padding: .6rem .75rem; border: 1px solid var(--line); border-radius: .4rem; font: .875rem/1.45 ui-monospace, monospace; white-space: pre-wrap; }
 form { display: grid; gap: .75rem; margin: 1.5rem 0 0; }
-@media (min-width: 30rem) { form.pair { grid-template-columns: 1fr 1fr; } }
+form.pair { position: sticky; bottom: 0; grid-template-columns: 1fr 1fr; padding: .75rem 0; background: var(--paper); }
 button { padding: .8rem 1rem; border: 1px solid transparent; border-radius: .5rem; background: var(--act); color: #fff; font: inherit; font-weight: 600; white-space: pre-wrap; overflow-wrap: anywhere; cursor: pointer; }
 button.no { background: var(--no); }
-button:focus-visible, textarea:focus-visible, pre:focus-visible { outline: 3px solid var(--act); outline-offset: 2px; }
+button:focus-visible, textarea:focus-visible, a:focus-visible { outline: 3px solid var(--act); outline-offset: 2px; }
 label { color: var(--quiet); font-size: .875rem; }
 textarea { width: 100%; min-height: 6rem; padding: .6rem .75rem; border: 1px solid var(--quiet); border-radius: .4rem; background: transparent; color: inherit; font: inherit; }
+a { color: inherit; }
 .quiet { color: var(--quiet); font-size: .875rem; }
 `;
 
@@ -58,6 +62,15 @@ ${content}
 /** A page that says one thing. */
 export function messagePage(title: string, text: string): Page {
   return { title, content: html`<p>${text}</p>` };
+}
+
+/** A page on an answer that was not taken, from which another can be given: its own address shows what is asked. */
+export function refusedPage(title: string, text: string): Page {
+  return {
+    title,
+    content: html`<p>${text}</p>
+<p><a href="">Back to what is asked</a></p>`,
+  };
 }
 
 /** What is asked, and the form that answers it. The title gives nothing away, since previews show it. */
@@ -148,6 +161,6 @@ function timeOf(timestamp: string): Html {
 
 /** A line feed right behind the tag is no part of the text, so one is put there for it to keep its own. */
 function shownText(text: string): Html {
-  return html`<pre tabindex="0" dir="auto">
+  return html`<pre dir="auto">
 ${showHidden(text)}</pre>`;
 }

@@ -4,7 +4,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { ERROR_CODES, GatewayError, invalidField, invalidRequest } from "../../protocol/errors.ts";
 import { inputResponseBody } from "../../protocol/inputs.ts";
 import { JSON_MAX_BYTES } from "../../protocol/limits.ts";
-import { type Asked, askingPage, messagePage, type Page, settledPage, wholePage } from "../answer-page.ts";
+import { type Asked, askingPage, messagePage, type Page, refusedPage, settledPage, wholePage } from "../answer-page.ts";
 import { gatewaySettings } from "../gateway-settings.ts";
 import { INPUT_LINK_BASE, type LinkGrant, linkKey, verifyLink } from "../link-token.ts";
 import { clientError, refusalOf, unwrap } from "../problem-response.ts";
@@ -72,7 +72,7 @@ export const answerLinkRoutes = new Hono<LinkEnv>()
     if (code === "not_found") return show(c, 404, NO_LINK);
     if (code === "unavailable") return show(c, 503, UNAVAILABLE);
     const { status, title } = ERROR_CODES[code];
-    return show(c, status, messagePage(title, message));
+    return show(c, status, status < 500 ? refusedPage(title, message) : messagePage(title, message));
   });
 
 async function look(env: Cloudflare.Env, { asking, session_id, input_id, expiresAt }: LinkGrant): Promise<Asked> {
