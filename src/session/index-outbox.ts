@@ -101,7 +101,8 @@ export class IndexOutbox {
       }
     } catch (thrown) {
       console.error("index:", thrown);
-      if (this.#stopped) return;
+      // With the row stored there is nothing to try again, and no write that would ever take the time back.
+      if (this.#stopped || !this.behind) return;
       this.#retryAt = host.now() + Math.min(RETRY_BASE_MS * 2 ** this.#failures++, RETRY_MAX_MS);
       host.wakeAt(this.#retryAt);
     } finally {

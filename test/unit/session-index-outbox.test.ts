@@ -39,24 +39,28 @@ function createScene() {
     version: 0,
     revision: 0,
     status: "idle" as Session["status"],
+    readable: true,
     writes: [] as Write[],
     wakes: [] as number[],
   };
-  const summary = (): Session => ({
-    session_id: "session",
-    user_id: "alice",
-    title: `at ${scene.version}`,
-    status: scene.status,
-    workspace_dir: "",
-    model: "",
-    metadata: {},
-    created_at: "",
-    updated_at: "",
-    last_seq: scene.version,
-    active_turn: null,
-    queued_turns: [],
-    pending_inputs: [],
-  });
+  const summary = (): Session => {
+    if (!scene.readable) throw new Error("the disk fails");
+    return {
+      session_id: "session",
+      user_id: "alice",
+      title: `at ${scene.version}`,
+      status: scene.status,
+      workspace_dir: "",
+      model: "",
+      metadata: {},
+      created_at: "",
+      updated_at: "",
+      last_seq: scene.version,
+      active_turn: null,
+      queued_turns: [],
+      pending_inputs: [],
+    };
+  };
   const host = {
     now: () => scene.now,
     wakeAt: (time: number) => scene.wakes.push(time),
@@ -187,6 +191,22 @@ describe("a write that fails", () => {
     void outbox.flush();
     // The process may die before this write has ended, so something is due, but not at once.
     expect(outbox.retryAt).toBe(61_000);
+  });
+
+  test("[SESSION12] wakes nobody where it failed with the row stored: at a time that stays due the session would be woken for ever", async () => {
+    const { scene, open, change, write } = createScene();
+    const outbox = open();
+    void outbox.flush();
+    scene.readable = false;
+    write(0).succeed();
+    await settled();
+    expect([outbox.behind, outbox.retryAt, scene.wakes]).toEqual([false, null, []]);
+    scene.readable = true;
+    change();
+    void outbox.flush();
+    write(1).succeed();
+    await settled();
+    expect([versions(scene.writes), outbox.behind]).toEqual([[0, 1], false]);
   });
 
   test("[SESSION12] is no failure of whoever changed the session, nor is one to store that it was written", async () => {
