@@ -80,8 +80,6 @@ export const TURNS_RETRY_AFTER_SECONDS = 10;
 export const RATE_LIMIT_PERIOD_SECONDS = 60;
 /** It answers from memory. A limiter that takes longer counts for one that fails, and holds nobody up. */
 export const RATE_LIMIT_TIMEOUT_MS = 1_000;
-/** It answers from memory. A limiter that takes longer counts for one that fails, and holds nobody up. */
-export const RATE_LIMIT_TIMEOUT_MS = 1_000;
 
 /** `?wait`, in seconds. */
 export const WAIT_MAX_SECONDS = 300;

@@ -246,7 +246,7 @@ describe("a turn that waits in this process", () => {
         await vi.advanceTimersByTimeAsync(1_000 * INPUT_TIMEOUT_MAX_SECONDS - 10_000);
         expect(await gateway.resumeSession(id)).toEqual(before);
         await vi.advanceTimersByTimeAsync(10_000);
-        vi.useRealTimers();
+        // Timers stay as they are: what goes on now waits for some.
         const log = await logOf(gateway, id);
         expect(answersIn(log)).toMatchObject([{ via: "deadline" }]);
         expect(log.at(-1)).toMatchObject({ data: { status: "complete" } });
@@ -277,7 +277,6 @@ describe("a turn that waits in this process", () => {
         renameSync(aside, folder.path);
       }
       await vi.advanceTimersByTimeAsync(HEARTBEAT_MS);
-      vi.useRealTimers();
       await vi.waitFor(async () => {
         const { pending_inputs } = await gateway.resumeSession(id);
         expect(pending_inputs).toMatchObject([{ kind: "tool" }]);
