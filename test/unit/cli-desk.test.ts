@@ -52,5 +52,5 @@ const BEGUN: Event = {
   turn_id: "turn_00000000000000000000000000",
   timestamp: "2026-01-31T12:00:00.000Z",
   type: "STATUS",
-  data: { status: "processing" },
+  data: { status: "processing", iteration: 1, path: "complex" },
 };
