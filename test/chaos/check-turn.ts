@@ -40,7 +40,7 @@ class TurnReader {
 
   take(event: Event, before: Event | null): void {
     this.#last = event;
-    if (this.#waits) this.#takeWhileWaiting(event);
+    if (this.#waits) this.#takeWhileWaiting(event, before);
     this.#takeByType(event, before);
     if (event.type !== "TOOL_CALL") this.#calls.take(event);
     if (before?.type === "ERROR" && event.type !== "ITERATION_END") this.#say(event, "follows an ERROR");
@@ -204,7 +204,10 @@ class TurnReader {
   }
 
   /** A turn that waits shows nothing but that it is answered, and goes on when nothing holds its next call any more. */
-  #takeWhileWaiting(event: Event): void {
+  #takeWhileWaiting(event: Event, before: Event | null): void {
+    // A client's tool that was allowed is waited for from then on, which is told with the answer.
+    const follows = before !== null && isStatus(before, "answered") && before.seq === event.seq - 1;
+    if (isStatus(event, "waiting") && follows) return;
     const closed = event.type === "TOOL_RESULT" ? this.#calls.of(event.data.tool_use_id) : null;
     if (isStatus(event, "answered") || (closed !== null && isClosedByAnswer(closed))) return;
     if (!this.#calls.isBlocked) {
