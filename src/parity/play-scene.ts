@@ -236,7 +236,8 @@ function joined(shown: readonly Shown[]): Shown {
 const LINES: readonly RegExp[] = [
   /^(trying again in )\d+\.\d( s \()/gm,
   /^((?:complete|failed|cancelled|refused|max_iterations|budget_exceeded)(?: \(\w+\))? in )\d+\.\d( s, )/gm,
-  /^(answered by )\S+?(: )/gm,
+  // On a machine of one's own nobody is named.
+  /^(answered)(?: by \S+?)?(: )/gm,
 ];
 
 /** What was shown without how long things took, and without whose token answered. */

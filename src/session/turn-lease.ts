@@ -63,7 +63,9 @@ export class TurnLease {
 
   /** When one that could not be given back is due again, in ms since the epoch. */
   get retryAt(): number | null {
-    return this.#owed?.retryAt ?? null;
+    // Nothing is given back while one is taken, or held again: a time that is due and stays so would spin the alarm.
+    const isHeld = this.#taking || this.#options.session()?.running === true;
+    return isHeld ? null : (this.#owed?.retryAt ?? null);
   }
 
   /** Before a message starts a turn; `settle` is to be called when it has, or has not. @throws GatewayError `rate_limited`, `unavailable` */
