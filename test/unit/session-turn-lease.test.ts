@@ -220,3 +220,19 @@ test("[LIMIT7] a place that is used again is no longer given back", async () => 
   expect(lease.retryAt).toBe(null);
   expect(calls).toEqual(["take", "give back", "take"]);
 });
+
+test("[LIMIT7] a place that is owed has no time to be woken at while another is being taken, or held", async () => {
+  const world = createBroken();
+  const { lease, holder } = world;
+  // Nobody knows whether it was taken: it is to be given back, and that fails too.
+  await lease.take().catch(() => {});
+  await restInMemory();
+  expect(lease.retryAt).toBe(1_000);
+  const taking = lease.take().catch(() => {});
+  expect(lease.retryAt).toBe(null);
+  await taking;
+  await restInMemory();
+  expect(lease.retryAt).not.toBe(null);
+  holder.running = true;
+  expect(lease.retryAt).toBe(null);
+});
