@@ -95,7 +95,8 @@ async function question(
   const onInterrupt = () => interrupt.abort();
   lines.prependListener("SIGINT", onInterrupt);
   const done = new AbortController();
-  const paste = watchPastes();
+  let rest: () => void = () => undefined;
+  const paste = watchPastes(() => rest());
   let quiet: NodeJS.Timeout | undefined;
   try {
     return await new Promise<Typed>((resolve) => {
@@ -108,14 +109,19 @@ async function question(
         // To take the empty prompt away, readline goes to the next line.
         moveCursor(process.stderr, 0, -1);
       };
+      rest = () => {
+        clearTimeout(quiet);
+        if (typed.length > 0) quiet = setTimeout(end, TOGETHER_MS);
+      };
       const take = (line: string) => {
         typed.push(line);
         // What comes along with a line belongs to it, and is no message or answer to anything else.
         lines.question("", { signal: AbortSignal.any([either, done.signal]) }, take);
-        clearTimeout(quiet);
-        quiet = setTimeout(end, TOGETHER_MS);
+        rest();
       };
       onEnd = () => {
+        // What was typed before the end of the input is an answer.
+        if (typed.length > 0) return resolve({ line: typed.join("\n") });
         // So that what is said about it does not stand behind the prompt.
         process.stderr.write("\n");
         resolve("closed");
@@ -134,7 +140,7 @@ async function question(
 }
 
 /** Has the terminal say where a paste begins and ends, which may come in pieces. */
-function watchPastes() {
+function watchPastes(onPasted: () => void) {
   const watch = {
     isOn: false,
     end: () => {
@@ -144,7 +150,9 @@ function watchPastes() {
   };
   const onKey = (_text: unknown, key?: { name?: string }) => {
     if (key?.name === "paste-start") watch.isOn = true;
-    if (key?.name === "paste-end") watch.isOn = false;
+    if (key?.name !== "paste-end") return;
+    watch.isOn = false;
+    onPasted();
   };
   process.stdin.on("keypress", onKey);
   process.stderr.write("\x1b[?2004h");

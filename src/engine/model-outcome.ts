@@ -51,7 +51,7 @@ export function judgeMessage(state: TurnState, step: Step, attempt: Attempt, now
     starts: 0,
     // What had joined before the call is answered by it.
     steered: state.steered === "waiting" ? "waiting" : "none",
-    // With any call open the turn goes on, so it does not matter here what the calls are.
+    // With any call open the message does not end the turn, so it does not matter here what the calls are.
     last: {
       stopReason,
       stopDetails,

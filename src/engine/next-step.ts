@@ -33,10 +33,15 @@ export type TurnState = {
    */
   steered: "none" | "waiting" | "joined";
   /** The limit of the turn's budget, or of its session's, that is used up. */
-  overBudget: (Reached & { budget: "turn" | "session" }) | null;
+  overBudget: OverBudget | null;
+  /** The same of `seconds` alone, which tools use up too. */
+  overSeconds: OverBudget | null;
   /** The turn's last assistant message; null before the first. */
   last: { stopReason: string | null; stopDetails: Json; calls: CallState[] } | null;
 };
+
+/** A limit that is used up, and whose it is. */
+export type OverBudget = Reached & { budget: "turn" | "session" };
 
 export type TurnEnd = {
   status: EndStatus;
@@ -97,10 +102,10 @@ export function nextStep(state: TurnState, now: number): NextStep {
   if (lost.length > 0) return { do: "interrupt_tools", calls: lost.map(({ index }) => index) };
   if (last !== null && last.stopReason === "refusal") return finish("refused", last);
   const [first] = open;
+  // Nobody is to be asked for what cannot be run any more. Other limits are used up by calls of the model alone.
+  if (first !== undefined && state.overSeconds !== null) return exceed(state.overSeconds, last);
   // One that waits holds back those after it, as one that changes something does.
   if (first?.call.waits === true) return { do: "wait_for_answers" };
-  // Other limits are used up by calls of the model alone.
-  if (first !== undefined && state.overBudget?.limit === "seconds") return exceed(state.overBudget, last);
   if (first !== undefined) return { do: "run_tools", calls: batchFrom(first.index, last?.calls ?? []) };
 
   const paused = last !== null && last.stopReason === "pause_turn";
@@ -127,7 +132,7 @@ function batchFrom(first: number, calls: CallState[]): number[] {
   return Array.from({ length: end - first }, (_, i) => first + i);
 }
 
-function exceed(limit: NonNullable<TurnState["overBudget"]>, last: TurnState["last"]): NextStep {
+function exceed(limit: OverBudget, last: TurnState["last"]): NextStep {
   return finish("budget_exceeded", { stopReason: last?.stopReason ?? null, stopDetails: { ...limit } });
 }
 

@@ -160,7 +160,7 @@ function settingsOf({ workspaceDir, models, model, gateway = {} }: DirectOptions
     session_id: newId("session"),
     ...sessionFields(LOCAL_USER, defaults, {}),
     input_timeout_seconds: 0,
-    loosened: { asking: true },
+    loosened: { input_timeout_seconds: true },
     space_id: null,
     directory: workspaceDir ?? directory.root,
     created_at: now(),

@@ -17,6 +17,7 @@ import {
   findCall,
   findCallPlace,
   findCalls,
+  lastMessage,
   resultContent,
 } from "./transcript.ts";
 import { TurnCalls, type TurnCallsOptions } from "./turn-calls.ts";
@@ -69,6 +70,7 @@ export class Answers {
     const found = this.#callOf(input);
     const { call, use, turnId } = found;
     const { message, options } = this.#questionOf(found);
+    const isPending = input.response === null && call.status !== "closed";
     return {
       input_id: inputId,
       turn_id: turnId,
@@ -79,8 +81,8 @@ export class Answers {
       tool_input: JSON.parse(JSON.stringify(use.input ?? {})),
       ...(options === undefined ? {} : { options }),
       expires_at: toTimestamp(input.expires_at),
-      default: input.fallback,
-      status: input.response === null && call.status !== "closed" ? "pending" : "settled",
+      default: isPending ? this.#fallbackOf(input) : input.fallback,
+      status: isPending ? "pending" : "settled",
       response: input.response,
     };
   }
@@ -177,8 +179,10 @@ export class Answers {
       if (response !== "allow") return close(writer, settler.via === "deadline" ? UNDECIDED : REFUSED, true);
       if (needOnceAllowed(tools.get(use.name)) !== "tool") return;
       calls.ask(writer, place, use, "tool");
-      // The turn waits on, and for something else.
-      if (this.#options.active()?.status === "waiting") writer.append(waitingStatus(sql, turnId), turnId);
+      // The turn waits on, and for something else; unless what was settled just before lets it go on.
+      const last = this.#options.active()?.status === "waiting" ? lastMessage(sql, turnId) : null;
+      const first = last?.calls.find(({ status }) => status !== "closed");
+      if (first !== undefined && last?.waiting.has(first.position)) writer.append(waitingStatus(sql, turnId), turnId);
     });
   }
 

@@ -8,36 +8,49 @@ import type { CreateSessionBody, PatchSessionBody } from "../protocol/rest.ts";
 import { createToolRegistry } from "../tools/registry.ts";
 import { approvalTimeout, inputDefault, type Settings } from "./settings.ts";
 
-type Asked = Pick<CreateSessionBody, "permissions" | "input_default" | "input_timeout_seconds" | "loosen_permissions">;
+/** What a request says of permissions and of how people are asked; null takes a field away. */
+type Asked = Pick<PatchSessionBody, "permissions" | "input_default" | "input_timeout_seconds" | "loosen_permissions">;
 
 /**
- * What of a request for a session is looser than what the gateway says, and is to count for more. An admin alone may ask
- * for that, and has to say so, so that nobody loosens by mistake what is there to hold.
+ * Which of these fields are looser than what the gateway says, and are to count for more. An admin alone may ask for that,
+ * and has to say so, so that nobody loosens by mistake what is there to hold. Only what is named is looked at: all else is
+ * held to what the gateway says when it counts.
  *
+ * @param before what the session said before
  * @throws GatewayError `forbidden`
  */
-export function loosenedPart(
+export function loosenedFields(
   asking: Principal,
-  { permissions = {}, input_default, input_timeout_seconds, loosen_permissions = false }: Asked,
+  { permissions, input_default, input_timeout_seconds, loosen_permissions = false }: Asked,
   gateway: GatewaySettings,
   tools: readonly RuledTool[],
-): Settings["loosened"] {
+  before: Pick<Settings, "input_default" | "loosened"> = {},
+): Loosened {
   if (loosen_permissions && !isAdmin(asking)) {
     throw new GatewayError("forbidden", "Only an admin may loosen what the gateway says.");
   }
-  const tool = loosenedBy(tools, gateway.permissions, permissions);
-  const said = { input_default, input_timeout_seconds };
-  const loosensAsking =
-    (input_default !== undefined && inputDefault(said, gateway) !== input_default) ||
-    (input_timeout_seconds !== undefined && approvalTimeout(said, gateway) !== input_timeout_seconds);
-  if (tool === null && !loosensAsking) return undefined;
-  if (loosen_permissions) {
-    return { ...(tool === null ? {} : { permissions: true }), ...(loosensAsking ? { asking: true } : {}) };
-  }
-  const what = tool === null ? "how people are asked" : `the permission of ${tool}`;
+  const tool = permissions === undefined ? null : loosenedBy(tools, gateway.permissions, permissions);
+  const own = input_default ?? undefined;
+  const loosensDefault = own !== undefined && inputDefault({ input_default: own }, gateway) !== own;
+  const asked =
+    input_default === undefined
+      ? { input_default: before.input_default, loosened: { input_default: before.loosened?.input_default } }
+      : { input_default: own, loosened: loosensDefault && loosen_permissions ? { input_default: true as const } : {} };
+  const seconds = input_timeout_seconds ?? undefined;
+  const loosensTimeout =
+    seconds !== undefined && approvalTimeout({ input_timeout_seconds: seconds, ...asked }, gateway) !== seconds;
+  const looser: Loosened = {
+    ...(tool === null ? {} : { permissions: true }),
+    ...(loosensDefault ? { input_default: true } : {}),
+    ...(loosensTimeout ? { input_timeout_seconds: true } : {}),
+  };
+  if (loosen_permissions || Object.keys(looser).length === 0) return looser;
+  const what = tool === null ? Object.keys(looser).join(" and ") : `the permission of ${tool}`;
   const how = isAdmin(asking) ? " To do so for this session, say loosen_permissions: true." : "";
   throw new GatewayError("forbidden", `A session can only tighten what the gateway says; this loosens ${what}.${how}`);
 }
+
+type Loosened = NonNullable<Settings["loosened"]>;
 
 /** The names of clients' tools must be free. @throws GatewayError `invalid_request` */
 export function checkClientTools({ tools = [] }: Pick<CreateSessionBody, "tools">): void {
@@ -81,23 +94,15 @@ export function patchSettings(
   const asksForCost = body.budget !== undefined || body.model !== undefined || body.fast_model !== undefined;
   if (asksForCost) checkBudget(after, gateway);
 
-  const changesRules = body.permissions !== undefined;
-  const changesAsking = body.input_default !== undefined || body.input_timeout_seconds !== undefined;
-  if (!changesRules && !changesAsking && loosen_permissions === undefined) return after;
+  const fieldsOfRules = ["permissions", "input_default", "input_timeout_seconds"] as const;
+  const named = fieldsOfRules.filter((field) => body[field] !== undefined);
+  if (named.length === 0 && loosen_permissions !== true) return after;
   // Who may not decide on a call may not take the question away either.
   requireScope(asking, "approve");
-  const named = {
-    loosen_permissions,
-    ...(changesRules ? { permissions: after.permissions } : {}),
-    // The two say together how long people have, and what becomes of it when they say nothing.
-    ...(changesAsking
-      ? { input_default: after.input_default, input_timeout_seconds: after.input_timeout_seconds }
-      : {}),
-  };
-  const ofNamed = loosenedPart(asking, named, gateway, createToolRegistry(undefined, before.tools).ruled());
-  const permissions = changesRules ? ofNamed?.permissions : before.loosened?.permissions;
-  const asked = changesAsking ? ofNamed?.asking : before.loosened?.asking;
-  const loosened = { ...(permissions ? { permissions } : {}), ...(asked ? { asking: asked } : {}) };
+  const tools = createToolRegistry(undefined, before.tools).ruled();
+  const ofNamed = loosenedFields(asking, body, gateway, tools, before);
+  const kept = Object.entries(before.loosened ?? {}).filter(([field]) => !named.some((other) => other === field));
+  const loosened: Loosened = { ...Object.fromEntries(kept), ...ofNamed };
   return { ...after, loosened: Object.keys(loosened).length === 0 ? undefined : loosened };
 }
 

@@ -25,7 +25,7 @@ import type {
 import { createToolRegistry } from "../tools/registry.ts";
 import type { FileVersion } from "../workspace/file-table.ts";
 import type { AnsweredVia } from "./answers.ts";
-import { checkBudget, checkClientTools, loosenedPart } from "./check-settings.ts";
+import { checkBudget, checkClientTools, loosenedFields } from "./check-settings.ts";
 import type { Settings } from "./settings.ts";
 
 // The front and the object, for frames, count alike.
@@ -72,12 +72,12 @@ export function sessionFields(
   checkClientTools(body);
   checkBudget({ ...models, budget: body.budget }, gateway);
   const { permissions, input_timeout_seconds, input_default, tools, budget } = body;
-  const loosened = loosenedPart(asking, body, gateway, createToolRegistry(undefined, tools).ruled());
+  const loosened = loosenedFields(asking, body, gateway, createToolRegistry(undefined, tools).ruled());
   return {
     user_id,
     ...models,
     permissions,
-    loosened,
+    loosened: Object.keys(loosened).length === 0 ? undefined : loosened,
     input_timeout_seconds,
     input_default,
     tools,

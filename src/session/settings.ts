@@ -21,8 +21,14 @@ const settings = z.strictObject({
   metadata,
   // What few sessions have is left out where it is not said, so that older versions can open the others.
   permissions: permissions.optional(),
-  /** What an admin has said that counts for more than what the gateway says: of permissions, of how people are asked. */
-  loosened: z.strictObject({ permissions: z.literal(true).optional(), asking: z.literal(true).optional() }).optional(),
+  /** What an admin has said that counts for more than what the gateway says: by the names of the fields. */
+  loosened: z
+    .strictObject({
+      permissions: z.literal(true).optional(),
+      input_default: z.literal(true).optional(),
+      input_timeout_seconds: z.literal(true).optional(),
+    })
+    .optional(),
   /** How long someone who is asked has; absent: as the gateway says. */
   input_timeout_seconds: z.int().optional(),
   input_default: z.enum(["deny", "allow"]).optional(),
@@ -64,7 +70,7 @@ export function inputDefault(
   { input_default, loosened }: Pick<Settings, "input_default" | "loosened">,
   gateway: Pick<GatewaySettings, "inputDefault">,
 ): "allow" | "deny" {
-  if (loosened?.asking === true) return input_default ?? gateway.inputDefault;
+  if (loosened?.input_default === true) return input_default ?? gateway.inputDefault;
   return input_default === "deny" ? "deny" : gateway.inputDefault;
 }
 
@@ -78,7 +84,7 @@ export function approvalTimeout(
 ): number {
   const { input_timeout_seconds: own, loosened } = settings;
   const ofGateway = gateway.inputTimeoutSeconds;
-  if (own === undefined || loosened?.asking === true) return own ?? ofGateway ?? INPUT_TIMEOUT_SECONDS;
+  if (own === undefined || loosened?.input_timeout_seconds === true) return own ?? ofGateway ?? INPUT_TIMEOUT_SECONDS;
   if (inputDefault(settings, gateway) === "allow") return Math.max(own, ofGateway ?? INPUT_TIMEOUT_SECONDS);
   return ofGateway === null ? own : Math.min(own, ofGateway);
 }

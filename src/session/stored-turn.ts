@@ -1,4 +1,4 @@
-import type { TurnEnd, TurnState } from "../engine/next-step.ts";
+import type { OverBudget, TurnEnd, TurnState } from "../engine/next-step.ts";
 import type { Committed, Staged } from "../engine/ports.ts";
 import {
   type BlockWriter,
@@ -13,7 +13,7 @@ import {
   TurnClosed,
   type TurnStore,
 } from "../engine/turn-store.ts";
-import { reachedLimit, type Spent, tokensOf } from "../protocol/budget.ts";
+import { type Budget, reachedLimit, type Spent, tokensOf } from "../protocol/budget.ts";
 import { readContext } from "./context-table.ts";
 import type { LogWriter } from "./event-log.ts";
 import { iterationEnd } from "./iteration-end.ts";
@@ -68,7 +68,8 @@ export class StoredTurn implements TurnStore {
       maxIterations: requestOf(this.#row).max_iterations ?? settings().max_iterations,
       retryAt: this.#row.retry_at,
       starts: this.#row.starts,
-      overBudget: this.#overBudget(),
+      overBudget: this.#overBudget((budget) => budget),
+      overSeconds: this.#overBudget(secondsOf),
       steered: countSteers(sql) > 0 ? "waiting" : last?.followed === true ? "joined" : "none",
       last:
         last === null
@@ -245,17 +246,18 @@ export class StoredTurn implements TurnStore {
     return { usage: JSON.stringify(addUsage(usageOf(this.#row), usage)), spent: JSON.stringify(spending) };
   }
 
-  #overBudget(): TurnState["overBudget"] {
+  /** The limit that is used up of what `part` leaves of each budget. */
+  #overBudget(part: (budget: Budget) => Budget): OverBudget | null {
     const { sql, settings, gateway, now } = this.#options;
     const ofTurn = requestOf(this.#row).budget ?? null;
     const ofSession = settings().budget ?? null;
     if (ofTurn === null && ofSession === null) return null;
     const spent = spentOf(this.#row, gateway.prices, now());
-    const inTurn = reachedLimit(ofTurn, spent);
+    const inTurn = reachedLimit(ofTurn === null ? null : part(ofTurn), spent);
     if (inTurn !== null) return { budget: "turn", ...inTurn };
     if (ofSession === null) return null;
     this.#spentBefore ??= spentBefore(sql, this.#row.turn_id, gateway.prices, now());
-    const inSession = reachedLimit(ofSession, addSpent(this.#spentBefore, spent));
+    const inSession = reachedLimit(part(ofSession), addSpent(this.#spentBefore, spent));
     return inSession === null ? null : { budget: "session", ...inSession };
   }
 
@@ -318,4 +320,8 @@ export class StoredTurn implements TurnStore {
     );
     return { status: end.status, ended_at: endedAt, last_seq: log.lastSeq, omitted: omit ? 1 : 0 };
   }
+}
+
+function secondsOf({ seconds }: Budget): Budget {
+  return seconds === undefined ? {} : { seconds };
 }

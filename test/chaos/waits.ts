@@ -14,7 +14,7 @@ type Rules = { permissions: Permissions; asked: readonly string[] };
 const RULES: readonly [Rules, ...Rules[]] = [
   { permissions: { write: "ask" }, asked: ["write", "edit", "delete"] },
   { permissions: { write: "ask", "w*": "allow" }, asked: ["write", "edit", "delete"] },
-  { permissions: { "w*": "ask", edit: "allow" }, asked: ["write", "wait"] },
+  { permissions: { "w*": "ask", edit: "allow" }, asked: ["write", "wait", "delete"] },
   {
     permissions: { "*": "ask" },
     asked: ["write", "edit", "delete", "read", "list", "wait", CLIENT_TOOL],

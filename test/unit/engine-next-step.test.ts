@@ -13,6 +13,7 @@ const state = (change: Partial<TurnState> = {}): TurnState => ({
   starts: 0,
   steered: "none",
   overBudget: null,
+  overSeconds: null,
   last: null,
   ...change,
 });
@@ -43,6 +44,8 @@ const failed = { do: "finish", end: { status: "failed", error: { code: "interrup
 const waitForAnswers = { do: "wait_for_answers" };
 const overBudget = { budget: "turn" as const, limit: "tokens" as const, used: 11, max: 10 };
 const overspent = { do: "finish", end: { status: "budget_exceeded", stopReason: "tool_use", stopDetails: overBudget } };
+const overSeconds = { budget: "session" as const, limit: "seconds" as const, used: 6, max: 5 };
+const late = { do: "finish", end: { status: "budget_exceeded", stopReason: "tool_use", stopDetails: overSeconds } };
 const run = (...calls: number[]) => ({ do: "run_tools", calls });
 const interrupt = (...calls: number[]) => ({ do: "interrupt_tools", calls });
 
@@ -155,6 +158,8 @@ describe("what a turn does next", () => {
       waitForAnswers,
     ],
     ["BUDGET2", "one that waits with the budget used up", { overBudget, last: last("tool_use", "ww") }, waitForAnswers],
+    ["BUDGET1", "one that waits with no time left", { overBudget, overSeconds, last: last("tool_use", "ww") }, late],
+    ["BUDGET1", "one that reads with no time left", { overBudget, overSeconds, last: last("tool_use", "ro") }, late],
     ["BUDGET2", "all results with the budget used up", { overBudget, last: last("tool_use", "wc") }, overspent],
     [
       "BUDGET2",
@@ -199,6 +204,7 @@ const anyState: fc.Arbitrary<TurnState> = fc.record({
   starts: fc.nat(5),
   steered: fc.constantFrom("none", "waiting", "joined"),
   overBudget: fc.option(fc.constant(overBudget), { freq: 2 }),
+  overSeconds: fc.option(fc.constant(overSeconds), { freq: 1 }),
   last: fc.option(anyLast),
 });
 
@@ -217,6 +223,7 @@ function check(before: TurnState, step: NextStep): void {
     const ends = before.cancelled || before.starts > 3 || before.last?.stopReason === "refusal";
     if (!applying) expect(step.do).toBe(ends ? "finish" : "wait_for_answers");
   }
+  if (step.do === "run_tools" || step.do === "wait_for_answers") expect(before.overSeconds).toBeNull();
   if (step.do === "wait") expect(step.until).toBe(before.retryAt);
   if (step.do === "steer") expect(before.steered).toBe("waiting");
   if (step.do === "call_model") {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { clientTools } from "../../src/protocol/client-tools.ts";
 import { parseGatewaySettings } from "../../src/protocol/gateway-settings.ts";
-import { checkClientTools, loosenedPart, patchSettings } from "../../src/session/check-settings.ts";
+import { checkClientTools, loosenedFields, patchSettings } from "../../src/session/check-settings.ts";
 import { createToolRegistry } from "../../src/tools/registry.ts";
 import { AskingWorld, askUser, LAMP, lampCall, writeTo } from "../support/asking-world.ts";
 import { toolUse } from "../support/messages-script.ts";
@@ -179,17 +179,17 @@ describe("what a session may say", () => {
   test.for([[{ write: "allow" }], [{ edit: "allow" }], [{ "*": "ask" }], [{ "r*": "allow" }]] as const)(
     "[ASK4] %o is looser than the gateway's, which only an admin may say, and has to",
     ([permissions]) => {
-      expect(() => loosenedPart(ALICE, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
-      expect(() => loosenedPart(ROOT, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
+      expect(() => loosenedFields(ALICE, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
+      expect(() => loosenedFields(ROOT, { permissions }, gateway, ruled)).toThrow(code("forbidden"));
       const said = { permissions, loosen_permissions: true };
-      expect(() => loosenedPart(ALICE, said, gateway, ruled)).toThrow(code("forbidden"));
-      expect(loosenedPart(ROOT, said, gateway, ruled)).toEqual({ permissions: true });
+      expect(() => loosenedFields(ALICE, said, gateway, ruled)).toThrow(code("forbidden"));
+      expect(loosenedFields(ROOT, said, gateway, ruled)).toEqual({ permissions: true });
     },
   );
 
   test("[ASK4] what tightens is anybody's, and a default that allows is not", () => {
-    expect(loosenedPart(ALICE, { permissions: { write: "deny", list: "ask" } }, gateway, ruled)).toBeUndefined();
-    expect(() => loosenedPart(ALICE, { input_default: "allow" }, gateway, ruled)).toThrow(code("forbidden"));
+    expect(loosenedFields(ALICE, { permissions: { write: "deny", list: "ask" } }, gateway, ruled)).toEqual({});
+    expect(() => loosenedFields(ALICE, { input_default: "allow" }, gateway, ruled)).toThrow(code("forbidden"));
     const loose = { permissions: { write: "allow" as const }, loosened: { permissions: true as const } };
     const settings = { ...world().session.settings, ...loose };
     // What an admin has loosened, its owner may tighten and not say again.
@@ -204,7 +204,13 @@ describe("what a session may say", () => {
     // To loosen one thing is not to loosen another that the gateway has tightened since.
     const before = { ...world().session.settings, permissions: { write: "allow" as const } };
     const one = patchSettings(ROOT, before, { input_default: "allow", loosen_permissions: true }, gateway);
-    expect(one.loosened).toEqual({ asking: true });
+    expect(one.loosened).toEqual({ input_default: true });
+    // What is not named has no part in it: the gateway's own holds it where it counts.
+    const slow = { ...world().session.settings, input_timeout_seconds: 900, input_default: "allow" as const };
+    const hour = parseGatewaySettings({ GATEWAY_INPUT_TIMEOUT_SECONDS: "600" });
+    expect(patchSettings(ALICE, slow, { input_default: "deny" }, hour).loosened).toBeUndefined();
+    expect(patchSettings(ALICE, slow, { input_timeout_seconds: 60 }, hour).loosened).toBeUndefined();
+    expect(() => patchSettings(ALICE, slow, { input_timeout_seconds: 601 }, hour)).toThrow(code("forbidden"));
     expect(said).not.toHaveProperty("loosen_permissions");
   });
 

@@ -186,3 +186,15 @@ describe("a cost", () => {
     expect(turn.status).toBe("budget_exceeded");
   });
 });
+
+test("[BUDGET1] seconds that tools used up leave nobody to be asked, whatever else is used up", async () => {
+  const calls = [toolUse("t", "wait", { seconds: 10 }), toolUse("w", "write", { path: "a.txt", content: "a" })];
+  const settings = { permissions: { write: "ask" as const }, budget: { seconds: 5 } };
+  const world = worldOf([answer(calls), says], { settings });
+  expect(await endOf(world, { budget: { tokens: 15 } })).toMatchObject({
+    status: "budget_exceeded",
+    stop_details: { budget: "session", limit: "seconds", used: 10, max: 5 },
+  });
+  const statuses = world.events("STATUS").map(({ data }) => data.status);
+  expect(statuses).not.toContain("waiting");
+});

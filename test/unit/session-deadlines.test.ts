@@ -49,7 +49,10 @@ describe("a deadline", () => {
       // Where nobody's answer allows, a session may give people more time than the gateway does, and no less.
       [{ settings, gateway }, 120],
       [{ settings: { ...settings, input_timeout_seconds: 180 }, gateway }, 180],
-      [{ settings: { ...settings, loosened: { asking: true } as const }, gateway }, 60],
+      [
+        { settings: { ...settings, loosened: { input_timeout_seconds: true, input_default: true } as const }, gateway },
+        60,
+      ],
       [{ gateway }, 120],
     ] as const) {
       const world = new AskingWorld([[writeTo("a")]], options);
@@ -72,7 +75,7 @@ describe("a deadline", () => {
     expect(world.happened.slice(-3)).toEqual(["deny a", "error a", "end complete"]);
     expect(world.paths()).toEqual([]);
     const loosened = new AskingWorld([[writeTo("a")]], {
-      settings: { input_default: "allow", loosened: { asking: true } },
+      settings: { input_default: "allow", loosened: { input_default: true } },
     });
     await loosened.ask();
     expect(loosened.session.answers.input(loosened.inputOf("a")).default).toBe("allow");
@@ -95,6 +98,16 @@ describe("a deadline", () => {
     },
   );
 
+  test("[ASK8] [ASK13] a turn that goes on when several deadlines pass at once does not say that it waits for a client", async () => {
+    const gateway = { GATEWAY_INPUT_DEFAULT: "allow", GATEWAY_INPUT_TIMEOUT_SECONDS: "60" };
+    const world = new AskingWorld([[writeTo("w"), lampCall("l")]], { permissions: { "*": "ask" }, gateway });
+    await world.ask();
+    vi.advanceTimersByTime(60_000);
+    world.session.resume();
+    await world.waits(2);
+    expect(world.happened.slice(-5)).toEqual(["waiting w l", "allow w", "allow l", "result w", "waiting l"]);
+  });
+
   test("[ASK4] [ASK13] what was asked before the gateway was tightened is not allowed by nobody's answer after it", async () => {
     const gateway: { GATEWAY_INPUT_DEFAULT?: string } = { GATEWAY_INPUT_DEFAULT: "allow" };
     const world = new AskingWorld([[writeTo("a")]], { gateway });
@@ -102,8 +115,10 @@ describe("a deadline", () => {
     expect(world.session.answers.input(world.inputOf("a")).default).toBe("allow");
     world.kill();
     gateway.GATEWAY_INPUT_DEFAULT = "deny";
-    vi.advanceTimersByTime(7 * DAY_MS);
     world.start();
+    expect(world.session.answers.input(world.inputOf("a")).default).toBe("deny");
+    vi.advanceTimersByTime(7 * DAY_MS);
+    world.session.resume();
     await world.done(turnId);
     expect(world.happened.slice(-3)).toEqual(["deny a", "error a", "end complete"]);
   });
