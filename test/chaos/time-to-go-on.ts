@@ -19,7 +19,7 @@ export type GoingOn = {
   event: Event | null;
   /** From the moment at which the process took requests; 0 where it went on before. Null without an event. */
   afterReadyMs: number | null;
-  /** The same from the first client of this life; null without one. */
+  /** The same from the first client of this life; null without one, and where the model's own time is in it. */
   afterClientMs: number | null;
   /** How much of each limit the process had, before it was killed or until now. */
   livedMs: number;
@@ -28,8 +28,8 @@ export type GoingOn = {
 
 /**
  * For each process that found a turn running or queued: when the session went on. A turn that ran says STATUS resumed,
- * one that was queued begins, and one that waited for somebody who has answered says whatever comes next. While a turn
- * waits nothing is to go on.
+ * one that was queued begins, and one that waited for somebody who has answered says whatever comes next, which is a call
+ * of the model where no call of its own is left. While a turn waits nothing is to go on.
  */
 export function timeToGoOn(log: readonly Event[], lives: readonly Life[], now = Date.now()): GoingOn[] {
   return lives.flatMap((life, index): GoingOn[] => {
@@ -43,7 +43,9 @@ export function timeToGoOn(log: readonly Event[], lives: readonly Life[], now = 
     const goes = (next: Event) => goesOn(next) || (next.turn_id !== null && next.turn_id === paused?.turnId);
     const event =
       log.slice(before.length).find((next) => at(next) <= end && goes(next) && open.has(next.turn_id ?? "")) ?? null;
-    const client = earliest(life.connectedAt.filter((time) => time >= life.startedAt && time <= end));
+    const client = paused?.asksModel
+      ? null
+      : earliest(life.connectedAt.filter((time) => time >= life.startedAt && time <= end));
     const since = (from: number | null) => (event === null || from === null ? null : Math.max(0, at(event) - from));
     return [
       {
@@ -96,7 +98,7 @@ function openTurns(events: readonly Event[]): Set<string> {
 }
 
 /** The turn that was said to wait and has not gone on since, and whether it could; null where there is none. */
-function pausedTurn(events: readonly Event[]): { turnId: string; isBlocked: boolean } | null {
+function pausedTurn(events: readonly Event[]): { turnId: string; isBlocked: boolean; asksModel: boolean } | null {
   const at = events.findLastIndex(({ type, data }) => type === "STATUS" && data.status === "waiting");
   const turnId = events[at]?.turn_id ?? null;
   if (turnId === null) return null;
@@ -106,7 +108,7 @@ function pausedTurn(events: readonly Event[]): { turnId: string; isBlocked: bool
     calls.take(event);
     if (!isSettling(event, calls)) return null;
   }
-  return { turnId, isBlocked: calls.isBlocked };
+  return { turnId, isBlocked: calls.isBlocked, asksModel: calls.open.length === 0 };
 }
 
 /** That a message was queued or withdrawn shows nothing of the turns before it. */
