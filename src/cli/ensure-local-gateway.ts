@@ -33,13 +33,13 @@ export async function ensureLocalGateway(
   throw new Failure(EXIT.usage, `A token is needed for the gateway at ${baseUrl}: --token or GATEWAY_TOKEN.`);
 }
 
-/** Whether a gateway is there. @throws Failure if something else answers */
-async function answers(baseUrl: string): Promise<boolean> {
+/** Whether a gateway is there. One that is `starting` may be slow to answer at first. @throws Failure if something else answers */
+async function answers(baseUrl: string, starting = false): Promise<boolean> {
   let response: Response;
   try {
     response = await fetch(`${baseUrl}${API_BASE}/health`, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
   } catch (thrown) {
-    if (!(thrown instanceof Error && thrown.name === "TimeoutError")) return false;
+    if (starting || !(thrown instanceof Error && thrown.name === "TimeoutError")) return false;
     throw new Failure(EXIT.refused, `Something listens at ${baseUrl}, but does not answer.`);
   }
   const answer = health.safeParse(await response.json().catch(() => null));
@@ -100,7 +100,7 @@ function spawnDetached(args: string[], state: string, log: string): ChildProcess
 async function ready(baseUrl: string): Promise<string | null> {
   const giveUpAt = Date.now() + START_WITHIN_MS;
   while (Date.now() < giveUpAt) {
-    if (await answers(baseUrl)) return null;
+    if (await answers(baseUrl, true)) return null;
     await pause(ASK_EVERY_MS);
   }
   return `it does not answer within ${START_WITHIN_MS / 1_000} s`;
