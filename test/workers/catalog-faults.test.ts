@@ -35,6 +35,16 @@ function useCatalogFaults() {
   };
 }
 
+/** Tells the calls that speak of `first`, or of a session that one of these spoke of; `other` is none of them. */
+function createMention(first: string, other: string): (call: StorageCall) => boolean {
+  const mentioned = new Set([first]);
+  return ({ bound }) => {
+    if (![...mentioned].some((one) => bound.includes(one))) return false;
+    for (const [id] of bound.matchAll(/session_[0-9A-Z]{26}/g)) if (id !== other) mentioned.add(id);
+    return true;
+  };
+}
+
 /** A session's row in the index, as it stands. */
 async function rowOf(sessionId: string): Promise<unknown> {
   const query = "SELECT summary FROM sessions WHERE session_id = ?";
@@ -73,7 +83,7 @@ test.for(Object.keys(FAULTS))(
       const { session_id, submit } = await createScene();
       let calls = 0;
       setFault((call) => {
-        const fault = calls++ === n ? FAULTS[name] : undefined;
+        const fault = call.bound.includes(session_id) && calls++ === n ? FAULTS[name] : undefined;
         return fault === undefined ? call.go() : fault(call, () => killer.over(session_id));
       });
       await submit("Say 'x'");
@@ -170,13 +180,15 @@ test.for(["fails", "does not answer", "is done, and its answer is lost", "is don
         const title = ulid();
         const asked: Asked = { ...asAdmin, json: { ...body, title }, headers: { "idempotency-key": title } };
         let calls = 0;
+        // The list also follows other sessions meanwhile, the source among them: their writes are not counted.
+        const isOfIt = createMention(title, source.session_id);
         const named = async () => {
           const query = "SELECT session_id FROM creations WHERE key = ?";
           const [row] = await env.CATALOG.prepare(query).bind(title).raw<[string]>();
           return row?.[0] ?? null;
         };
         setFault((call) => {
-          if (calls++ !== n) return call.go();
+          if (!isOfIt(call) || calls++ !== n) return call.go();
           const kill = async () => {
             const sessionId = await named();
             return sessionId === null ? noAnswer() : killer.over(sessionId);

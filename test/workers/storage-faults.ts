@@ -24,8 +24,11 @@ function runBefore(target: object, method: string, before: (first: unknown) => P
   });
 }
 
-/** What a call of R2 or D1 was, such as `R2 put`, what it was given, and what makes it. */
-export type StorageCall = { name: string; args: unknown[]; go: () => Promise<unknown> };
+/**
+ * What a call of R2 or D1 was, such as `R2 put`, what it was given, what values its statements were bound to as JSON,
+ * and what makes it.
+ */
+export type StorageCall = { name: string; args: unknown[]; bound: string; go: () => Promise<unknown> };
 
 /** For this test, every call of R2 and D1, of the objects and of the test alike, is what `around` makes of it. */
 export function aroundStorage(around: (call: StorageCall) => Promise<unknown>): void {
@@ -38,8 +41,18 @@ export function aroundStorage(around: (call: StorageCall) => Promise<unknown>): 
     ["D1", statement, ["run", "all"]],
   ];
   for (const [store, target, names] of methods) {
-    for (const name of names) runAround(target, name, (go, ...args) => around({ name: `${store} ${name}`, args, go }));
+    for (const name of names) {
+      runAround(target, name, function (go, ...args) {
+        const bound = JSON.stringify([this, ...args.flat()].map(boundTo));
+        return around({ name: `${store} ${name}`, args, bound, go });
+      });
+    }
   }
+}
+
+/** The values of a statement, which the runtime keeps with it. */
+function boundTo(statement: unknown): unknown {
+  return typeof statement === "object" && statement !== null ? Reflect.get(statement, "params") : undefined;
 }
 
 /** Timers are this many times as fast for this test, so that what does not answer is given up soon. */
@@ -98,12 +111,12 @@ export function failure(): Promise<never> {
 function runAround(
   target: object,
   method: string,
-  around: (go: () => Promise<unknown>, ...args: unknown[]) => Promise<unknown>,
+  around: (this: unknown, go: () => Promise<unknown>, ...args: unknown[]) => Promise<unknown>,
 ): void {
   const original: unknown = Reflect.get(target, method);
   if (typeof original !== "function") throw new TypeError(`there is no ${method}`);
   Reflect.set(target, method, async function (this: unknown, ...args: unknown[]) {
-    return around(async () => Reflect.apply(original, this, args), ...args);
+    return Reflect.apply(around, this, [async () => Reflect.apply(original, this, args), ...args]);
   });
   onTestFinished(() => {
     Reflect.set(target, method, original);
