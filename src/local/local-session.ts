@@ -307,7 +307,7 @@ export class LocalSession {
       this.#openIfDue();
       this.#session.resume();
       const { running, index, answers } = this.#session;
-      const never = { stageSweepAt: null, leaseRetryAt: null };
+      const never = { stageSweepAt: null, leaseRetryAt: null, socketExpiry: null };
       const due = { running, indexRetryAt: index.retryAt, inputDeadline: answers.deadline, ...never };
       const next = nextWake(due, Date.now());
       if (next !== null) this.#timer.wakeAt(next);

@@ -92,6 +92,11 @@ export function fromProblem(body: Problem, retryAfterSeconds?: number): GatewayE
   return new GatewayError(body.code, body.detail, body.errors, retryAfterSeconds);
 }
 
+/** The one answer for who shows no right that holds: it does not say what is wrong with the one that was shown. */
+export function unauthenticated(): GatewayError {
+  return new GatewayError("unauthenticated", "Send a valid token as Authorization: Bearer.");
+}
+
 /** What was thrown, as an error that may leave the gateway. Anything unforeseen shows only that it happened. */
 export function toGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { GatewayError } from "./errors.ts";
 import { namesPrototype } from "./json.ts";
-import { INPUT_TIMEOUT_MAX_SECONDS } from "./limits.ts";
+import { ALLOWED_MAX, INPUT_TIMEOUT_MAX_SECONDS } from "./limits.ts";
 import { permissions } from "./permissions.ts";
 import { prices } from "./prices.ts";
+import { userId } from "./user-id.ts";
 
 const jsonText = z.string().transform((text, context) => {
   try {
@@ -23,6 +24,20 @@ const wholeNumber = (max: number) =>
     .transform(Number)
     .pipe(z.int().max(max));
 
+const commaList = (one: z.ZodString) =>
+  z
+    .string()
+    .transform((text) => text.split(",").map((part) => part.trim()))
+    .pipe(z.array(one).max(ALLOWED_MAX));
+
+/** As browsers name it: scheme, host and port where it is not the usual one. */
+const origin = z
+  .string()
+  .refine(
+    (text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text,
+    "not an origin, such as https://app.example.com",
+  );
+
 const MOST = 1_000_000;
 
 const gatewaySettings = z.object({
@@ -34,6 +49,10 @@ const gatewaySettings = z.object({
   GATEWAY_INPUT_TIMEOUT_SECONDS: wholeNumber(INPUT_TIMEOUT_MAX_SECONDS).nullable().default(null),
   /** What becomes of a call that nobody decides on. */
   GATEWAY_INPUT_DEFAULT: z.enum(["deny", "allow"]).default("deny"),
+  /** Who may have sessions, separated by commas; everyone, where it is not set. */
+  GATEWAY_ALLOWED_USERS: commaList(userId).nullable().default(null),
+  /** Other origins whose pages may call, separated by commas. */
+  GATEWAY_ALLOWED_ORIGINS: commaList(origin).default([]),
   /** Sessions that a user may have. */
   GATEWAY_MAX_SESSIONS: wholeNumber(MOST).nullable().default(null),
   /** Turns of a user that may run at once. */
@@ -88,6 +107,8 @@ export function notSetUp(fault: string): GatewayError {
 function settingsOf(data: z.infer<typeof gatewaySettings>) {
   return {
     permissions: data.GATEWAY_PERMISSIONS,
+    allowedUsers: data.GATEWAY_ALLOWED_USERS,
+    allowedOrigins: data.GATEWAY_ALLOWED_ORIGINS,
     prices: data.GATEWAY_PRICES,
     inputTimeoutSeconds: data.GATEWAY_INPUT_TIMEOUT_SECONDS,
     inputDefault: data.GATEWAY_INPUT_DEFAULT,

@@ -10,6 +10,7 @@ const idSchema = <K extends IdKind>(kind: K) => z.string().regex(new RegExp(`^${
 export const sessionId = idSchema("session");
 export const turnId = idSchema("turn");
 export const inputId = idSchema("input");
+export const tokenId = idSchema("token");
 
 const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

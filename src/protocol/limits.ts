@@ -51,6 +51,20 @@ export const PAGE_MAX_CHARS = 4_000_000;
 export const INPUT_TIMEOUT_SECONDS = 7 * 24 * 3_600;
 /** The longest that may be asked for: a session that waits costs its stored rows, and nobody answers after a year. */
 export const INPUT_TIMEOUT_MAX_SECONDS = 366 * 24 * 3_600;
+/** A name by which people tell tokens apart: it is listed, a line each. */
+export const TOKEN_NAME_MAX_CHARS = 100;
+/** What D1 said of a token is believed for so long: a revoked one may still read until then, where it has no socket. */
+export const TOKEN_CACHE_MS = 30_000;
+/** Tokens that one isolate remembers. */
+export const TOKEN_CACHE_MAX = 1_000;
+/** Sessions that are told of a revoked token at once: each is a request, and the free plan has 50 an invocation. */
+export const REVOCATION_BATCH = 20;
+/** A browser uses its ticket at once. */
+export const TICKET_TTL_MS = 60_000;
+/** A ticket of ours is shorter, whatever the name of its user; what is longer need not be verified. */
+export const TICKET_MAX_CHARS = 2_000;
+/** `GATEWAY_ALLOWED_USERS` and `GATEWAY_ALLOWED_ORIGINS` are looked through with every request. */
+export const ALLOWED_MAX = 1_000;
 /** A link of ours is shorter, whatever the name of its user; what is longer need not be verified. */
 export const INPUT_LINK_MAX_CHARS = 2_000;
 /** The Messages API takes names of this length. */

@@ -8,14 +8,21 @@ export type Scope = z.infer<typeof scope>;
 export const principal = z.strictObject({
   user_id: z.string(),
   scopes: z.array(scope),
-  /** Tells the token from others without showing it; absent where none was sent. */
+  /** Which token it is, without showing it; absent where none was sent. */
   token_id: z.string().optional(),
+  /** When the token ends, in ms since the epoch; absent where it does not. */
+  expires_at: z.int().optional(),
 });
 export type Principal = z.infer<typeof principal>;
 
 /** @throws GatewayError `forbidden` for who does not have the scope */
 export function requireScope({ scopes }: Principal, scope: Scope): void {
   if (!scopes.includes(scope)) throw new GatewayError("forbidden", `The token needs the scope "${scope}".`);
+}
+
+/** Whether the token that was sent has come to its end by `now` (ms since the epoch). */
+export function hasExpired({ expires_at }: Principal, now: number): boolean {
+  return expires_at !== undefined && expires_at <= now;
 }
 
 /** Whether who asks may see and use everything. */

@@ -12,9 +12,9 @@ import {
   MODEL_NAME_MAX_CHARS,
   SYSTEM_MAX_CHARS,
   TITLE_MAX_CHARS,
-  USER_ID_MAX_CHARS,
 } from "./limits.ts";
 import { permissions } from "./permissions.ts";
+import { userId } from "./user-id.ts";
 import { wellFormedText as text } from "./well-formed-text.ts";
 
 function wellFormed(value: Metadata[string]): Metadata[string] {
@@ -34,10 +34,6 @@ const metadataInput = metadata
     `at most ${METADATA_MAX_BYTES} bytes as JSON`,
   );
 const modelName = text().min(1).max(MODEL_NAME_MAX_CHARS);
-const userId = text()
-  .min(1)
-  .max(USER_ID_MAX_CHARS)
-  .regex(/^[^\p{Cc}]+$/u, "no control characters");
 const title = text().max(TITLE_MAX_CHARS);
 const system = text().max(SYSTEM_MAX_CHARS);
 const maxIterations = z.int().min(1).max(MAX_ITERATIONS_MAX);

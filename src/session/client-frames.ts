@@ -30,7 +30,9 @@ export async function takeFrame(
     requireScope(asking, scope);
     await admission.frame(asking, messageOf(frame), (session) => obey(sockets, socket, frame, asking, session));
   } catch (thrown) {
-    if (toGatewayError(thrown).code === "internal") console.error("frame:", thrown);
+    const { code } = toGatewayError(thrown);
+    if (code === "unauthenticated") return sockets.closeUnauthenticated(socket);
+    if (code === "internal") console.error("frame:", thrown);
     sockets.reply(socket, errorFrame(thrown, id));
   }
 }

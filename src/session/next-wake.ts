@@ -12,12 +12,15 @@ export type DueTimes = {
   inputDeadline: number | null;
   /** When its place among its user's turns is to be given back once more. */
   leaseRetryAt: number | null;
+  /** When the token ends by which a socket is open. */
+  socketExpiry: number | null;
 };
 
 /** When the session's one alarm is due next; null when nothing is. */
 export function nextWake(due: DueTimes, now: number): number | null {
   const heartbeat = due.running ? now + HEARTBEAT_MS : null;
-  const { indexRetryAt, stageSweepAt, inputDeadline, leaseRetryAt } = due;
-  const times = [heartbeat, indexRetryAt, stageSweepAt, inputDeadline, leaseRetryAt].filter((time) => time !== null);
+  const { indexRetryAt, stageSweepAt, inputDeadline, leaseRetryAt, socketExpiry } = due;
+  const all = [heartbeat, indexRetryAt, stageSweepAt, inputDeadline, leaseRetryAt, socketExpiry];
+  const times = all.filter((time) => time !== null);
   return times.length === 0 ? null : Math.min(...times);
 }

@@ -17,6 +17,8 @@ const INPUTS = `CREATE TABLE inputs (
     PRIMARY KEY (message_id, position, kind)
   ) WITHOUT ROWID`;
 
+const REVOKED = "CREATE TABLE revoked (id TEXT PRIMARY KEY, until INTEGER) WITHOUT ROWID";
+
 const CONTEXT = `CREATE TABLE context (
     id INTEGER PRIMARY KEY,
     cleared_to INTEGER NOT NULL,
@@ -89,6 +91,7 @@ const TABLES = [
   STEERS,
   INPUTS,
   CONTEXT,
+  REVOKED,
   `CREATE TABLE idempotency (
     user_id TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -114,6 +117,7 @@ const ADDITIONS: readonly (readonly string[])[] = [
     // What the turns of before used is not in the catalog: it goes there with the index row, which is written again.
     "DELETE FROM meta WHERE key = 'indexed'",
   ],
+  [REVOKED],
 ];
 const VERSION = ADDITIONS.length + 1;
 

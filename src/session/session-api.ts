@@ -89,6 +89,9 @@ export function sessionFields(
   };
 }
 
+/** One ticket, told from others, and when it expires (ms since the epoch). */
+export type TicketUse = { ticket_id: string; expires_at: number };
+
 /** An answer, and how it came. */
 export type AnswerInput = { input_id: string; response: string; via: AnsweredVia };
 
@@ -159,6 +162,11 @@ export interface SessionApi {
   /** For the object of a session that is to start with this one's files. */
   space(asking: Principal): Promise<Answer<{ user_id: string; space_id: string }>>;
   /** The same, once it has joined the space. */
+  /** Lets a token do nothing more here, whatever a cache says of it, and closes the sockets that it opened. */
+  revokeToken(tokenId: string): Promise<Answer<null>>;
+  /** Uses a ticket up; `unauthenticated` for one that was used. */
+  useTicket(asking: Principal, ticket: TicketUse): Promise<Answer<null>>;
+
   exportFiles(asking: Principal): Promise<Answer<FileVersion[]>>;
 }
 

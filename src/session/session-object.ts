@@ -3,12 +3,12 @@ import { indexSession, removeFromIndex } from "../catalog/sessions-index.ts";
 import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
 import { createTurnLeases } from "../catalog/turn-leases.ts";
 import type { Host, Sql } from "../engine/ports.ts";
-import { GatewayError, notFound } from "../protocol/errors.ts";
+import { GatewayError, notFound, unauthenticated } from "../protocol/errors.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
 import { readGatewaySettings } from "../protocol/gateway-settings.ts";
 import type { ToolResultBody } from "../protocol/inputs.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
-import { maySee, type Principal } from "../protocol/principal.ts";
+import { hasExpired, maySee, type Principal } from "../protocol/principal.ts";
 import type { PatchSessionBody, Session as SessionView, SubmitTurnBody } from "../protocol/rest.ts";
 import { type FileVersion, listFiles } from "../workspace/file-table.ts";
 import { acceptStream } from "./accept-stream.ts";
@@ -20,6 +20,7 @@ import { DurableAlarm } from "./durable-alarm.ts";
 import { createDurableSql } from "./durable-sql.ts";
 import { nextWake } from "./next-wake.ts";
 import { ObjectFiles } from "./object-files.ts";
+import { Revoked } from "./revoked.ts";
 import { hasTables } from "./schema.ts";
 import { Session, type SessionDeps } from "./session.ts";
 import {
@@ -30,6 +31,7 @@ import {
   type CreateSession,
   type PageRequest,
   type SessionApi,
+  type TicketUse,
   type UploadedFile,
 } from "./session-api.ts";
 import { createSessionDeps } from "./session-deps.ts";
@@ -55,6 +57,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   readonly #files: ObjectFiles;
   readonly #lease: TurnLease;
   readonly #admission: Admission;
+  readonly #revoked: Revoked;
   /** Why nothing may be done: the gateway's variables do not say what they should. */
   readonly #fault: string | null;
   /** Null while there is no session, and as soon as it is being deleted. */
@@ -94,6 +97,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       removeFromIndex: (sessionId, usage) => catalogCall(removeFromIndex(env.CATALOG, sessionId, usage)),
       deleteAll: () => this.#deleteAll(),
     });
+    this.#revoked = new Revoked(this.#sql);
     this.#files = new ObjectFiles({ sql: this.#sql, spaces: this.#spaces, wakeAt: clock.wakeAt });
     this.#lease = new TurnLease({
       ...clock,
@@ -244,6 +248,23 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     return answer(() => this.#files.remove(this.#mine(asking), file));
   }
 
+  revokeToken(tokenId: string) {
+    return answer(() => {
+      if (this.#session === null) return null;
+      this.#revoked.add(tokenId, null, Date.now());
+      this.#sockets.closeOf(tokenId);
+      return null;
+    });
+  }
+
+  useTicket(asking: Principal, { ticket_id, expires_at }: TicketUse) {
+    return answer(() => {
+      this.#mine(asking);
+      if (!this.#revoked.add(ticket_id, expires_at, Date.now())) throw unauthenticated();
+      return null;
+    });
+  }
+
   space(asking: Principal) {
     return answer(() => {
       const { settings } = this.#mine(asking);
@@ -261,6 +282,8 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   /** The one request that comes as HTTP: it opens a socket on the log. */
   override async fetch(request: Request): Promise<Response> {
     const opened = await answer(() => acceptStream(request, this.#sockets, (asking) => this.#mine(asking)));
+    const expiry = this.#sockets.nextExpiry;
+    if (expiry !== null) this.#alarm.wakeAt(expiry);
     if (opened.ok) return new Response(null, { status: 101, webSocket: opened.value });
     return Response.json(opened.problem, { status: opened.problem.status });
   }
@@ -306,6 +329,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
   #housekeep(session: Session): void {
     session.resume();
     const now = Date.now();
+    this.#sockets.closeExpired(now);
     const stages = takeDueStages(this.#sql, now);
     const due = {
       running: session.running,
@@ -313,6 +337,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       stageSweepAt: nextSweepAt(this.#sql),
       inputDeadline: session.answers.deadline,
       leaseRetryAt: this.#lease.retryAt,
+      socketExpiry: this.#sockets.nextExpiry,
     };
     const next = nextWake(due, now);
     if (next !== null) this.#alarm.wakeAt(next);
@@ -338,10 +363,13 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     if (this.#fault !== null) throw new GatewayError("unavailable", "The gateway is not set up correctly.");
   }
 
-  /** @throws GatewayError `not_found` also for sessions that are someone else's */
+  /** @throws GatewayError `unauthenticated`, `not_found` also for sessions that are someone else's */
   #mine(asking: Principal): Session {
     this.#refuseFault();
     if (this.#session === null) throw notFound();
+    const { token_id } = asking;
+    const isRevoked = token_id !== undefined && this.#revoked.has(token_id);
+    if (isRevoked || hasExpired(asking, Date.now())) throw unauthenticated();
     this.#session.authorize(asking);
     return this.#session;
   }

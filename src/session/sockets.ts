@@ -4,7 +4,7 @@ import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, eventType } from "../protocol/events.ts";
 import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "../protocol/frames.ts";
 import { FAN_OUT_MAX_BYTES, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
-import { principal } from "../protocol/principal.ts";
+import { hasExpired, type Principal, principal } from "../protocol/principal.ts";
 import { hasEnded, type TurnResult } from "../protocol/rest.ts";
 import { CatchUp, isFull } from "./catch-up.ts";
 import type { Replayed } from "./event-log.ts";
@@ -153,6 +153,28 @@ export class Sockets {
     for (const socket of [...this.#sinks.keys()]) this.#close(socket, code, reason);
   }
 
+  /** Closes a socket whose right to be open has ended. */
+  closeUnauthenticated(socket: WebSocket): void {
+    this.#close(socket, CLOSE_CODES.unauthenticated, "the token is no longer valid");
+  }
+
+  /** Closes the sockets that a token opened, itself or by its tickets. */
+  closeOf(tokenId: string): void {
+    this.#closeWhere(({ token_id }) => token_id === tokenId);
+  }
+
+  /** Closes the sockets whose tokens have come to their end. */
+  closeExpired(now: number): void {
+    this.#closeWhere((principal) => hasExpired(principal, now));
+  }
+
+  /** When the next of their tokens ends, in ms since the epoch; null where none does. */
+  get nextExpiry(): number | null {
+    const ends = [...this.#sinks.values()].map(({ attached }) => attached.principal.expires_at ?? Infinity);
+    const next = Math.min(...ends, Infinity);
+    return next === Infinity ? null : next;
+  }
+
   /** The client has closed its end, or answered our close: the platform waits for this end before it lets go. */
   completeClose(socket: WebSocket, code: number, reason: string): void {
     // Codes that only say that there was none may not be sent (RFC 6455, 7.4.1).
@@ -201,6 +223,10 @@ export class Sockets {
 
   /** `cursor` is where the frame takes its client; null for a frame that is no event. */
   #send(sink: Sink, cursor: string | null, json: string, bytes: number): boolean {
+    if (hasExpired(sink.attached.principal, Date.now())) {
+      this.closeUnauthenticated(sink.socket);
+      return false;
+    }
     try {
       sink.socket.send(json);
     } catch {
@@ -234,6 +260,12 @@ export class Sockets {
   #keep(sink: Sink, changed: Partial<Attachment>): void {
     sink.attached = { ...sink.attached, ...changed };
     sink.socket.serializeAttachment(sink.attached);
+  }
+
+  #closeWhere(ended: (principal: Principal) => boolean): void {
+    for (const { socket, attached } of [...this.#sinks.values()]) {
+      if (ended(attached.principal)) this.closeUnauthenticated(socket);
+    }
   }
 
   #cutOff(sink: Sink): void {

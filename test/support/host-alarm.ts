@@ -28,7 +28,7 @@ export class HostAlarm {
       const { session } = this.#world;
       session.resume();
       const { running, index, answers } = session;
-      const never = { stageSweepAt: null, leaseRetryAt: null };
+      const never = { stageSweepAt: null, leaseRetryAt: null, socketExpiry: null };
       const due = { running, indexRetryAt: index.retryAt, inputDeadline: answers.deadline, ...never };
       const next = nextWake(due, Date.now());
       if (next !== null) this.#set(next);

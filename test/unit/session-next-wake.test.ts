@@ -9,6 +9,7 @@ const NOTHING: DueTimes = {
   stageSweepAt: null,
   inputDeadline: null,
   leaseRetryAt: null,
+  socketExpiry: null,
 };
 
 test.for<[rule: string, what: string, due: Partial<DueTimes>, expected: number | null]>([

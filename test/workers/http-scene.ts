@@ -2,7 +2,7 @@ import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createApp } from "../../src/http/app.ts";
 import type { Authenticate } from "../../src/http/app-env.ts";
-import { authenticateGatewayToken } from "../../src/http/auth.ts";
+import { authenticateGatewayToken } from "../../src/http/authenticate.ts";
 import { scope } from "../../src/protocol/principal.ts";
 import { type AcceptedTurn, acceptedTurn, type Session, session } from "../../src/protocol/rest.ts";
 
@@ -13,7 +13,8 @@ export const ADMIN_TOKEN = "test-admin-token";
 const authenticate: Authenticate = async (token, bindings) => {
   const [user_id = "", only] = token.split("-");
   if (user_id !== "ann" && user_id !== "bob") return authenticateGatewayToken(token, bindings);
-  return { user_id, scopes: only === undefined ? ["read", "write", "approve"] : [scope.parse(only)] };
+  const scopes = only === undefined ? (["read", "write", "approve"] as const) : [scope.parse(only)];
+  return { user_id, scopes: [...scopes], token_id: `the id of ${token}` };
 };
 
 const app = createApp({ version: "1.2.3", defaultModel: "demo", authenticate });
