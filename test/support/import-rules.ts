@@ -32,7 +32,7 @@ export const MAY_IMPORT: Record<string, string[]> = {
     "client/answer-tool-calls.ts",
   ],
   parity: ["protocol", "client"],
-  cli: ["protocol", "client", "local", "parity"],
+  cli: ["protocol", "catalog", "client", "local", "parity"],
   console: ["protocol", "client"],
   "index.ts": ["protocol", "models", "session", "http"],
 };
