@@ -2,9 +2,10 @@ import { z } from "zod";
 import type { AskedTool } from "../engine/ports.ts";
 import type { ClientTool } from "../protocol/client-tools.ts";
 
+const input = z.record(z.string(), z.json());
+
 /** A tool that a client of the session runs, as the engine knows it. Whether an input fits is for the client to say. */
 export function createClientTool({ name, description, input_schema, timeout_seconds }: ClientTool): AskedTool {
-  const input = z.record(z.string(), z.json());
   return {
     name,
     description,

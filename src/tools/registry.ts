@@ -27,8 +27,29 @@ export type ToolRegistry = {
  * workspace stands, and those that its clients run.
  */
 export function createToolRegistry(root = WORKSPACE_ROOT, clientTools: readonly ClientTool[] = []): ToolRegistry {
+  const tools: (Tool | AskedTool)[] = [...ownTools(root), ...clientTools.map(createClientTool)];
+  const byName = new Map(tools.map((tool) => [tool.name, tool]));
+  let specs: ToolSpec[] | undefined;
+  return {
+    get: (name) => byName.get(name),
+    specs: () => {
+      specs ??= tools.map(toSpec);
+      return specs;
+    },
+    ruled: () => tools.map(asRuled),
+  };
+}
+
+type OwnTools = readonly (Tool | AskedTool)[];
+
+/** The last ones that were made: a process mostly has one root, and their schemas cost more than opening a session. */
+let made: { root: string; tools: OwnTools } | null = null;
+
+/** The tools that the gateway runs itself. They hold nothing of any session. */
+function ownTools(root: string): OwnTools {
+  if (made?.root === root) return made.tools;
   const paths = createPathInputs(root);
-  const tools: (Tool | AskedTool)[] = [
+  const tools: OwnTools = [
     createReadTool(paths),
     createWriteTool(paths),
     createEditTool(paths),
@@ -38,11 +59,9 @@ export function createToolRegistry(root = WORKSPACE_ROOT, clientTools: readonly 
     createDeleteTool(paths),
     waitTool,
     askUserTool,
-    ...clientTools.map(createClientTool),
   ];
-  const byName = new Map(tools.map((tool) => [tool.name, tool]));
-  const specs = tools.map(toSpec);
-  return { get: (name) => byName.get(name), specs: () => specs, ruled: () => tools.map(asRuled) };
+  made = { root, tools };
+  return tools;
 }
 
 /** How permissions know a tool. */
@@ -50,10 +69,17 @@ export function asRuled(tool: Tool | AskedTool): RuledTool {
   return { name: tool.name, also: "permission" in tool ? tool.permission : undefined };
 }
 
+/** By name, those of the gateway's own tools: their words are the same under every root. */
+const ownSpecs = new Map<string, ToolSpec>();
+
 function toSpec(tool: Tool | AskedTool): ToolSpec {
   const { name, description, input } = tool;
   if ("inputSchema" in tool) return { name, description, input_schema: tool.inputSchema };
+  const known = ownSpecs.get(name);
+  if (known !== undefined) return known;
   // The dialect is left out: models are not told it, and every token of a tool is paid for with each call.
   const { $schema: _, ...input_schema } = z.toJSONSchema(input, { io: "input" });
-  return { name, description, input_schema };
+  const spec = { name, description, input_schema };
+  ownSpecs.set(name, spec);
+  return spec;
 }

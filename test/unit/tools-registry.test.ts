@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { createToolRegistry } from "../../src/tools/registry.ts";
 import { walkFiles } from "../../src/workspace/walk-files.ts";
 import { memoryDraft } from "../support/memory-workspace.ts";
@@ -18,6 +19,15 @@ function ranBy(name: string) {
 test("[TOOL1, TOOL17] the tools stand in one order, described in the same words every time", () => {
   expect(registry.specs().map(({ name }) => name)).toEqual(ALL_NAMES);
   expect(JSON.stringify(createToolRegistry().specs())).toBe(JSON.stringify(registry.specs()));
+});
+
+test("[TOOL1] a tool's schema shows nothing of the root that its paths are taken under", () => {
+  const elsewhere = createToolRegistry("/elsewhere");
+  for (const { name, input_schema } of registry.specs()) {
+    const input = elsewhere.get(name)?.input;
+    expect(input === undefined ? {} : z.toJSONSchema(input, { io: "input" })).toMatchObject(input_schema);
+  }
+  expect(JSON.stringify(elsewhere.specs())).toBe(JSON.stringify(registry.specs()));
 });
 
 test("[TOOL1] a tool is found by its own name only", () => {
