@@ -1,17 +1,27 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { stripVTControlCharacters } from "node:util";
 import { hasCode } from "../local/error-codes.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import { health } from "../protocol/rest.ts";
 import type { Variables } from "./dev-vars.ts";
 import { EXIT, Failure, reasonOf } from "./failure.ts";
-import { claimState, isMigrated } from "./state-folder.ts";
+import { migrateState } from "./migrate-state.ts";
+import { claimState, STORED_BELOW } from "./state-folder.ts";
+import { bundleWorker } from "./worker-bundle.ts";
 
 const HOST = "127.0.0.1";
+
+/** What wrangler.toml says of the Worker, but for its limit of requests. */
+export const WORKER = {
+  name: "turnpike",
+  compatibilityDate: "2026-10-01",
+  compatibilityFlags: ["nodejs_compat"],
+  durableObjects: { SESSIONS: { className: "SessionObject", useSQLite: true } },
+  // The names under which wrangler keeps their data on this machine.
+  d1Databases: { CATALOG: "CATALOG" },
+  r2Buckets: { BLOBS: "turnpike" },
+};
 
 /** From the start of the runtime to its first answer. */
 const START_TIMEOUT_MS = 60_000;
@@ -36,50 +46,78 @@ export type LocalGateway = {
 };
 
 /**
- * Runs the Worker as `wrangler dev` does, in this process: its command line offers no way to hand over secrets that
- * win over `.dev.vars` without showing them.
+ * Runs the Worker's bundle as `wrangler dev` does, on the runtime that wrangler brings, in this process: no command line
+ * and no file is to show its secrets. Wrangler itself takes longer to load than everything here takes together.
  *
- * It ends with this process: wrangler's hooks on exit kill what it started.
+ * It ends with this process: the runtime's hooks on exit kill what it started.
  *
  * @throws Failure
  */
 export async function startLocalGateway({ root, state, port, variables }: LocalGatewayOptions): Promise<LocalGateway> {
   await checkPort(port);
   claimState(state);
-  configureWrangler();
-  const [{ unstable_DevEnv }] = await Promise.all([import("wrangler"), migrate(root, state)]);
+  const [{ convertV4MiniflareOptions, Miniflare }, script] = await Promise.all([
+    import("miniflare"),
+    bundleWorker(root),
+    migrateState({ state, migrations: join(root, "migrations"), database: WORKER.d1Databases.CATALOG }),
+  ]);
 
-  const environment = new unstable_DevEnv();
-  const failure = (event: unknown) => new Failure(EXIT.failed, `The Worker's runtime failed: ${reasonOfEvent(event)}`);
-  const failed = new Promise<Failure>((resolve) => {
-    environment.on("error", (event) => resolve(failure(event)));
-    environment.on("buildFailed", (event) => resolve(failure(event)));
-  });
-  const starting = environment.startWorker({
-    config: join(root, "wrangler.toml"),
-    bindings: {
-      ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, { type: "secret_text", value }])),
+  const { promise: failed, resolve: fail } = Promise.withResolvers<Failure>();
+  const failure = (thrown: unknown) =>
+    new Failure(EXIT.failed, `The Worker's runtime failed: ${firstLine(reasonOf(thrown))}`);
+  const runtime = new Miniflare(
+    convertV4MiniflareOptions({
+      ...WORKER,
+      rootPath: root,
+      host: HOST,
+      port,
+      modules: [{ type: "ESModule", path: join(root, "index.js"), contents: script }],
+      modulesRoot: root,
+      bindings: variables,
       // Nobody is kept from their own machine.
-      RATE_LIMITER: { type: "ratelimit", namespace_id: "1001", simple: { limit: 1_000_000_000, period: 60 } },
-    },
-    dev: {
-      server: { hostname: HOST, port },
-      inspector: false,
-      persist: state,
-      remote: false,
-      watch: false,
-      logLevel: "warn",
-    },
-  });
-  const worker = await starting.catch((thrown: unknown) => {
-    throw failure(thrown);
-  });
-  const ready = await Promise.race([worker.url, failed]);
+      ratelimits: { RATE_LIMITER: { namespace_id: "1001", simple: { limit: 1_000_000_000, period: 60 } } },
+      resourcePersistencePath: join(state, STORED_BELOW),
+      log: await runtimeLog((thrown) => fail(failure(thrown))),
+      handleStructuredLogs: ({ level, message }) => {
+        if (level === "warn" || level === "error") process.stderr.write(`${message}\n`);
+      },
+      // Else it asks the internet for the place of the caller.
+      cf: false,
+      // Headers by which a caller would say where it comes from are not taken.
+      stripCfConnectingIp: true,
+      stripDisablePrettyError: true,
+      // A page that shows the databases to anyone who can reach the port, and traces for it.
+      unsafeLocalExplorer: false,
+      unsafeObservability: false,
+      telemetry: { enabled: false },
+    }),
+  );
+  const ready = await Promise.race([
+    runtime.ready.catch((thrown: unknown) => {
+      throw failure(thrown);
+    }),
+    failed,
+  ]);
   if (ready instanceof Failure) throw ready;
   const url = `http://${HOST}:${ready.port}`;
   const model = await Promise.race([modelInUse(url), failed]);
   if (model instanceof Failure) throw model;
   return { url, model, failed };
+}
+
+/** Writes what the runtime warns of, and tells of its end. It starts again by itself where it can. */
+async function runtimeLog(onFailure: (thrown: Error) => void) {
+  const { Log, LogLevel } = await import("miniflare");
+  return new (class extends Log {
+    override log(message: string): void {
+      process.stderr.write(`${message}\n`);
+    }
+
+    override error(thrown: Error): void {
+      super.error(thrown);
+      if (hasCode(thrown, "ERR_RUNTIME_FAILURE")) onFailure(thrown);
+    }
+  })(LogLevel.WARN);
 }
 
 /** @throws Failure if nothing can listen there. For a port that is taken, wrangler would say less. */
@@ -96,45 +134,6 @@ async function checkPort(port: number): Promise<void> {
   await once(server, "close");
 }
 
-function configureWrangler(): void {
-  Object.assign(process.env, {
-    WRANGLER_SEND_METRICS: "false",
-    // The banner looks for updates in the package registry.
-    WRANGLER_HIDE_BANNER: "true",
-    // Else each start leaves a file in the home folder.
-    WRANGLER_WRITE_LOGS: "false",
-    // A page that shows the databases to anyone who can reach the port, and traces for it.
-    X_LOCAL_EXPLORER: "false",
-    X_LOCAL_OBSERVABILITY: "false",
-    // The place of the caller, which wrangler would ask of the internet.
-    CLOUDFLARE_CF_FETCH_ENABLED: "false",
-    // Settings come from the flags, the environment and `.dev.vars`, and from nowhere else.
-    CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "false",
-  });
-}
-
-/** Brings the catalog's tables up to date. @throws Failure */
-async function migrate(root: string, state: string): Promise<void> {
-  if (isMigrated(state, join(root, "migrations"))) return;
-  const wrangler = fileURLToPath(import.meta.resolve("wrangler"));
-  const command = ["d1", "migrations", "apply", "CATALOG", "--local", "--persist-to", state];
-  const child = spawn(process.execPath, ["--no-warnings", wrangler, ...command], {
-    cwd: root,
-    // Without a terminal to ask, wrangler asks nothing.
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const abandon = () => child.kill();
-  process.once("exit", abandon);
-  const output: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => output.push(chunk));
-  await once(child, "close");
-  process.off("exit", abandon);
-  if (child.exitCode === 0) return;
-  const said = stripVTControlCharacters(Buffer.concat(output).toString()).trim();
-  throw new Failure(EXIT.failed, `The D1 migrations could not be applied.\n${said}`);
-}
-
 async function modelInUse(url: string): Promise<string> {
   const signal = AbortSignal.timeout(START_TIMEOUT_MS);
   const response = await fetch(`${url}${API_BASE}/health`, { signal }).catch((thrown: unknown) => {
@@ -143,14 +142,6 @@ async function modelInUse(url: string): Promise<string> {
   const answer = health.safeParse(await response.json().catch(() => null));
   if (!answer.success) throw new Failure(EXIT.failed, `The Worker does not start: it answers HTTP ${response.status}.`);
   return answer.data.model;
-}
-
-/** The first line of what wrangler reports as an event; the rest of it stands in its log. */
-function reasonOfEvent(event: unknown): string {
-  if (event instanceof Error) return firstLine(event.message);
-  if (typeof event !== "object" || event === null) return String(event);
-  const reason = "reason" in event ? String(event.reason) : "unknown";
-  return "cause" in event && event.cause instanceof Error ? `${reason}: ${firstLine(event.cause.message)}` : reason;
 }
 
 function firstLine(text: string): string {

@@ -1,4 +1,5 @@
 /** `npm start`: the gateway on this machine, with everything it needs. SPEC.md, START. */
+import module from "node:module";
 import { join, resolve } from "node:path";
 import { GATEWAY_VARIABLES } from "../protocol/gateway-settings.ts";
 import { createDevVars, newToken, type Variables } from "./dev-vars.ts";
@@ -8,6 +9,7 @@ import { checkedSettings } from "./in-process.ts";
 import { type LocalGateway, startLocalGateway } from "./local-gateway.ts";
 import { sanitizeLine } from "./sanitize.ts";
 import { checkToken, DEFAULT_PORT, PROJECT_ROOT, portSetting, readSources, type Sources, setting } from "./settings.ts";
+import { CACHE } from "./worker-bundle.ts";
 import { unknownSettings, WORKER_VARIABLES } from "./worker-variables.ts";
 
 const HELP = `Usage: npm start -- [--port N] [--state DIR] [--quiet]
@@ -57,6 +59,8 @@ async function start(args: string[]): Promise<number> {
   // What was started ends through the hooks on exit, which kill it: a killed gateway continues from its last committed
   // step, so there is nothing to wait for.
   exitOnSignals("SIGINT", "SIGTERM", "SIGHUP");
+  // To compile the runtime's tools takes a good part of a start.
+  module.enableCompileCache(join(PROJECT_ROOT, CACHE, "compiled"));
   const gateway = await startLocalGateway({ root: PROJECT_ROOT, state, port, variables });
   if (!flags.quiet) process.stdout.write(welcome(gateway, variables["GATEWAY_TOKEN"] ?? "", sources));
   process.stdout.write(`Turnpike is ready at ${gateway.url}\n`);

@@ -5,8 +5,11 @@ import { hasSqliteCode, SQLITE } from "../local/error-codes.ts";
 import { makeFolder } from "../local/home.ts";
 import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
 
-/** Where wrangler keeps the local D1 databases, below the state folder. */
-const D1_FOLDER = "v3/d1/miniflare-D1DatabaseObject";
+/** Where wrangler keeps everything local, below the state folder. */
+export const STORED_BELOW = "v3";
+
+/** Where it keeps the local D1 databases. */
+const D1_FOLDER = `${STORED_BELOW}/d1/miniflare-D1DatabaseObject`;
 
 /**
  * Makes the state folder and claims it for this process. Two gateways on one state would each run every session, and

@@ -1,15 +1,27 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { unstable_readConfig } from "wrangler";
+import { z } from "zod";
+import { WORKER } from "../../src/cli/local-gateway.ts";
+import { migrateState } from "../../src/cli/migrate-state.ts";
+import { isMigrated } from "../../src/cli/state-folder.ts";
+import { bundleWorker } from "../../src/cli/worker-bundle.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
+import { copyProject } from "../support/project-copy.ts";
 import { runProcess } from "../support/run-process.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
+
+/** A bundle's comments tell where its packages lay. */
+const withoutPaths = (bundle: string) => bundle.replaceAll(/^ *\/\/ .*$/gm, "");
 
 /** What `wrangler` puts beside the modules that it uploads. */
 const NOT_UPLOADED = /\.map$|^README\.md$/;
 
-test("[COST3] the Worker has less than 1,000,000 bytes, gzipped", async () => {
+test("[COST3] [START10] what npm start runs too, the Worker has less than 1,000,000 bytes, gzipped", async () => {
   const folder = mkdtempSync(join(tmpdir(), "turnpike-bundle-"));
   try {
     const wrangler = join(PROJECT_ROOT, "node_modules/wrangler/bin/wrangler.js");
@@ -22,7 +34,92 @@ test("[COST3] the Worker has less than 1,000,000 bytes, gzipped", async () => {
     console.log(modules.map((name, i) => `${name}: ${sizes[i]} bytes, gzipped`).join("\n"));
     expect(modules).toContain("index.js");
     expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(1_000_000);
+    expect(withoutPaths(await bundleWorker(PROJECT_ROOT))).toBe(
+      withoutPaths(readFileSync(join(folder, "index.js"), "utf8")),
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }
 });
+
+test("[START10] a source that has changed is in the next bundle, and one that cannot be bundled is told", async () => {
+  using project = copyProject({ dependencies: "linked" });
+  const entry = join(project.root, "src/index.ts");
+  const mark = "this is in the next bundle";
+  expect(await bundleWorker(project.root)).not.toContain(mark);
+  appendFileSync(entry, `\nconsole.log("${mark}");\n`);
+  expect(await bundleWorker(project.root)).toContain(mark);
+  appendFileSync(entry, "const;\n");
+  const message = expect.stringMatching(/^The Worker could not be bundled\.\n[\s\S]*src\/index\.ts/);
+  await expect(bundleWorker(project.root)).rejects.toMatchObject({ exitCode: 1, message });
+});
+
+/** What wrangler.toml may say of a Worker that runs here. */
+const settings = z.object({
+  name: z.string(),
+  compatibility_date: z.string(),
+  compatibility_flags: z.array(z.string()),
+  durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) }),
+  migrations: z.array(z.object({ new_sqlite_classes: z.array(z.string()).optional() })),
+  d1_databases: z.array(z.object({ binding: z.string(), database_id: z.string().optional() })),
+  r2_buckets: z.array(z.object({ binding: z.string(), bucket_name: z.string() })),
+  ratelimits: z.array(z.object({ name: z.string() })),
+});
+
+test("[START10] npm start gives the Worker what wrangler.toml names", () => {
+  const config = settings.parse(unstable_readConfig({ config: join(PROJECT_ROOT, "wrangler.toml") }));
+  const { name, compatibility_date, compatibility_flags, durable_objects, d1_databases, r2_buckets } = config;
+  const worker = { name, compatibilityDate: compatibility_date, compatibilityFlags: compatibility_flags };
+  const objects = durable_objects.bindings.map((one) => [one.name, { className: one.class_name, useSQLite: true }]);
+  expect(WORKER).toEqual({
+    ...worker,
+    durableObjects: Object.fromEntries(objects),
+    // Without an id, wrangler keeps a database under the name of its binding.
+    d1Databases: Object.fromEntries(d1_databases.map((one) => [one.binding, one.database_id ?? one.binding])),
+    r2Buckets: Object.fromEntries(r2_buckets.map((one) => [one.binding, one.bucket_name])),
+  });
+  const classes = config.migrations.flatMap(({ new_sqlite_classes }) => new_sqlite_classes ?? []);
+  expect(classes).toEqual(durable_objects.bindings.map((one) => one.class_name));
+  expect(config.ratelimits.map((one) => one.name)).toEqual(["RATE_LIMITER"]);
+});
+
+test("[START3] [START10] migrations that wrangler applies are those that npm start applies, in the same database", async () => {
+  const migrations = join(PROJECT_ROOT, "migrations");
+  const database = WORKER.d1Databases.CATALOG;
+  using byWrangler = new TemporaryFolder();
+  const wrangler = join(PROJECT_ROOT, "node_modules/wrangler/bin/wrangler.js");
+  const args = ["d1", "migrations", "apply", "CATALOG", "--local", "--persist-to", byWrangler.path];
+  const { code, stderr } = await runProcess(process.execPath, [wrangler, ...args], { cwd: PROJECT_ROOT });
+  expect(code, stderr).toBe(0);
+  expect(isMigrated(byWrangler.path, migrations)).toBe(true);
+
+  using own = new TemporaryFolder();
+  // A state that was made before the last of the migrations.
+  using older = new TemporaryFolder();
+  for (const name of readdirSync(migrations).sort().slice(0, -1))
+    cpSync(join(migrations, name), join(older.path, name));
+  await migrateState({ state: own.path, migrations: older.path, database });
+  expect(isMigrated(own.path, migrations)).toBe(false);
+  await migrateState({ state: own.path, migrations, database });
+  expect(isMigrated(own.path, migrations)).toBe(true);
+  expect(catalogIn(own.path)).toEqual(catalogIn(byWrangler.path));
+
+  writeFileSync(join(older.path, "9999_broken.sql"), "CREATE TABLE half (id TEXT); INSERT INTO nowhere VALUES (1);");
+  await expect(migrateState({ state: own.path, migrations: older.path, database })).rejects.toMatchObject({
+    exitCode: 1,
+    message: expect.stringMatching(/^The D1 migrations could not be applied: .*nowhere/),
+  });
+  expect(catalogIn(own.path)).toEqual(catalogIn(byWrangler.path));
+});
+
+/** The one database of a state: its file, what is in it, and which migrations it has had. */
+function catalogIn(state: string) {
+  const folder = join(state, "v3/d1/miniflare-D1DatabaseObject");
+  const files = readdirSync(folder).filter((name) => name.endsWith(".sqlite") && name !== "metadata.sqlite");
+  using database = new DatabaseSync(join(folder, files[0] ?? ""), { readOnly: true });
+  const schema = database.prepare(
+    "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\' ORDER BY name",
+  );
+  const tables = schema.all().filter(({ name }) => name !== "d1_migrations");
+  return { files, tables, applied: database.prepare("SELECT id, name FROM d1_migrations").all() };
+}
