@@ -13,6 +13,11 @@ export const authenticateGatewayToken: Authenticate = async (token, env) => {
   return isIt ? { user_id: "admin", scopes: scope.options, token_id: FIRST_ADMIN } : null;
 };
 
+/** Whether a token still holds, by its id: neither revoked nor expired. @throws GatewayError `unavailable` */
+export async function tokenHolds(env: Cloudflare.Env, token_id: string): Promise<boolean> {
+  return token_id !== FIRST_ADMIN || Boolean(env.GATEWAY_TOKEN);
+}
+
 function digest(text: string): Promise<ArrayBuffer> {
   return crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
 }
