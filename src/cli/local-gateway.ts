@@ -56,7 +56,7 @@ export type LocalGateway = {
 export async function startLocalGateway({ root, state, port, variables }: LocalGatewayOptions): Promise<LocalGateway> {
   await checkPort(port);
   claimState(state);
-  const [{ convertV4MiniflareOptions, Miniflare }, script] = await Promise.all([
+  const [{ convertV4MiniflareOptions, Miniflare }, modules] = await Promise.all([
     import("miniflare"),
     bundleWorker(root),
     migrateState({ state, migrations: join(root, "migrations"), database: WORKER.d1Databases.CATALOG }),
@@ -71,7 +71,7 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
       rootPath: root,
       host: HOST,
       port,
-      modules: [{ type: "ESModule", path: join(root, "index.js"), contents: script }],
+      modules: modules.map((module) => ({ ...module, path: join(root, module.path) })),
       modulesRoot: root,
       bindings: variables,
       // Nobody is kept from their own machine.

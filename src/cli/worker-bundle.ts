@@ -13,28 +13,41 @@ const KEPT_BUNDLES = 5;
 /** What says which packages are installed; npm writes it anew whenever it changes one. */
 const INSTALLED = "node_modules/.package-lock.json";
 
+/** A module of the Worker; the first of them is its entry. Pages are modules of text beside it. */
+export type WorkerModule = { type: "ESModule" | "Text"; path: string; contents: string };
+
+const ENTRY = "index.js";
+const TEXT = /\.html$/;
+
 /**
- * The Worker in one module, as `wrangler deploy` would upload it. To bundle it, and to load wrangler for that, takes
+ * The Worker's modules, as `wrangler deploy` would upload them. To bundle it, and to load wrangler for that, takes
  * most of a start, so it is kept under the content of all that it is made of.
  *
  * @throws Failure
  */
-export async function bundleWorker(root: string): Promise<string> {
+export async function bundleWorker(root: string): Promise<WorkerModule[]> {
   const key = keyOfSources(root);
-  const kept = key === null ? null : join(root, CACHE, `worker-${key}.js`);
+  const kept = key === null ? null : join(root, CACHE, `worker-${key}.json`);
   const found = kept === null ? null : readIfThere(kept);
-  if (found !== null) return found;
+  if (found !== null) return JSON.parse(found);
 
   using folder = new TemporaryFolder("turnpike-worker-");
   await runWrangler(root, ["deploy", "--dry-run", "--outdir", folder.path], "The Worker could not be bundled.");
-  const bundle = readFileSync(join(folder.path, "index.js"), "utf8");
+  const texts = readdirSync(folder.path).filter((name) => TEXT.test(name));
+  const bundle = [ENTRY, ...texts].map(
+    (name): WorkerModule => ({
+      type: name === ENTRY ? "ESModule" : "Text",
+      path: name,
+      contents: readFileSync(join(folder.path, name), "utf8"),
+    }),
+  );
   // Sources that were changed meanwhile may be in it or not.
-  if (kept !== null && keyOfSources(root) === key) keep(kept, bundle);
+  if (kept !== null && keyOfSources(root) === key) keep(kept, JSON.stringify(bundle));
   return bundle;
 }
 
-/** What a bundle is made of, in short; null where that cannot be said. */
-function keyOfSources(root: string): string | null {
+/** All that a bundle is made of, in short; null where that cannot be said. */
+export function keyOfSources(root: string): string | null {
   try {
     const hash = createHash("sha256");
     const sources = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })

@@ -3,7 +3,8 @@ import { GatewayError, invalidRequest, notFound } from "../protocol/errors.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import type { AppEnv, AppOptions } from "./app-env.ts";
 import { authentication } from "./auth.ts";
-import { authenticateGatewayToken } from "./authenticate.ts";
+import { authenticateGatewayToken, tokenHolds as gatewayTokenHolds } from "./authenticate.ts";
+import { cors } from "./cors.ts";
 import { validSettings } from "./gateway-settings.ts";
 import { INPUT_LINK_BASE } from "./link-token.ts";
 import { ownOrigin } from "./own-origin.ts";
@@ -11,20 +12,28 @@ import { problemResponse } from "./problem-response.ts";
 import { rateLimit } from "./rate-limit.ts";
 import { rawPath } from "./raw-path.ts";
 import { answerLinkRoutes } from "./routes/answer-links.ts";
+import { docsRoutes } from "./routes/docs.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { fileRoutes } from "./routes/files.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inputRoutes } from "./routes/inputs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { ticketRoutes } from "./routes/tickets.ts";
 import { turnRoutes } from "./routes/turns.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { secureHeaders } from "./secure-headers.ts";
+import { ticketRefusal, ticketUse } from "./tickets.ts";
 
 /**
  * The gateway's HTTP front. A request is authenticated before anything else is looked at, then it is parsed whole, and
  * only then is its session asked: what a request is refused with never depends on whose the session is.
  */
-export function createApp({ version, defaultModel, authenticate = authenticateGatewayToken }: AppOptions) {
+export function createApp({
+  version,
+  defaultModel,
+  authenticate = authenticateGatewayToken,
+  tokenHolds = gatewayTokenHolds,
+}: AppOptions) {
   const app = new OpenAPIHono<AppEnv>({
     // The router must see a file's path as it was sent: decoded, `%2f` would be one more segment.
     getPath: (request) => rawPath(request.url),
@@ -36,13 +45,35 @@ export function createApp({ version, defaultModel, authenticate = authenticateGa
   app.notFound(() => problemResponse(notFound()));
 
   app.use(secureHeaders);
+  app.use(
+    `${API_BASE}/*`,
+    cors((path) => methodsAt(app, path)),
+    ticketRefusal,
+  );
   app.route(API_BASE, healthRoutes(version, defaultModel));
-  app.use(`${API_BASE}/*`, authentication(authenticate), rateLimit, validSettings, ownOrigin);
-  for (const routes of [sessionRoutes(defaultModel), turnRoutes, inputRoutes, eventRoutes, fileRoutes, usageRoutes])
+  app.use(`${API_BASE}/*`, authentication(authenticate), rateLimit, validSettings, ownOrigin, ticketUse(tokenHolds));
+  for (const routes of [
+    sessionRoutes(defaultModel),
+    turnRoutes,
+    inputRoutes,
+    eventRoutes,
+    ticketRoutes,
+    fileRoutes,
+    usageRoutes,
+  ])
     app.route(API_BASE, routes);
-  app.route(INPUT_LINK_BASE, answerLinkRoutes);
+  app.route(INPUT_LINK_BASE, answerLinkRoutes(tokenHolds));
+  app.route("/", docsRoutes);
   refuseOtherMethods(app);
   return app;
+}
+
+/** What the route with this path takes; nothing where there is none. */
+function methodsAt(app: OpenAPIHono<AppEnv>, path: string): string[] {
+  const taken = ["GET", "POST", "PUT", "PATCH", "DELETE"].filter((method) =>
+    app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
+  );
+  return taken.includes("GET") ? ["HEAD", ...taken] : taken;
 }
 
 /** Answers every method that a known path does not take. Comes after all routes. */

@@ -13,6 +13,7 @@ export async function bundleWorker(folder: string): Promise<string> {
     target: "es2024",
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
+    loader: { ".html": "text" },
     define: { "process.env.NODE_ENV": '"production"' },
     logLevel: "warning",
   });
