@@ -1,7 +1,11 @@
 import type { Principal } from "../protocol/principal.ts";
+import type { TicketGrant } from "./ticket-token.ts";
 
 /** What a token says of who holds it; null for one that is not valid. */
 export type Authenticate = (token: string, env: Cloudflare.Env) => Promise<Principal | null>;
+
+/** Whether a token, by its id, was neither revoked nor has ended. */
+export type TokenHolds = (env: Cloudflare.Env, tokenId: string) => Promise<boolean>;
 
 export type AppOptions = {
   /** The gateway's version, as GET /health shows it. */
@@ -9,10 +13,13 @@ export type AppOptions = {
   /** The model of sessions that name none. */
   defaultModel: string;
   authenticate?: Authenticate;
+  /** Asked of the tokens that links and tickets were made with. */
+  tokenHolds?: TokenHolds;
 };
 
 /** What handlers find in their context. */
 export type AppEnv = {
   Bindings: Cloudflare.Env;
-  Variables: { principal: Principal };
+  /** `ticket` is what came in the place of a token, where one did; the principal is that of the ticket then. */
+  Variables: { principal: Principal; ticket?: TicketGrant };
 };

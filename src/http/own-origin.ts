@@ -1,15 +1,19 @@
 import { createMiddleware } from "hono/factory";
 import { GatewayError } from "../protocol/errors.ts";
 import type { AppEnv } from "./app-env.ts";
+import { gatewaySettings } from "./gateway-settings.ts";
 
 /**
- * Keeps pages of other origins from opening sockets: browsers ask nobody before they send an upgrade, and name the
- * page's origin in it.
+ * Keeps pages of origins that are not allowed from opening streams: browsers ask nobody before they send an upgrade, or
+ * a ticket, and name the page's origin in it.
  */
 export const ownOrigin = createMiddleware<AppEnv>(async (c, next) => {
   const origin = c.req.header("origin");
-  if (c.req.header("upgrade") !== undefined && origin !== undefined && origin !== new URL(c.req.url).origin) {
-    throw new GatewayError("forbidden", "Pages of other origins may not open a WebSocket here.");
+  const isStream = c.req.header("upgrade") !== undefined || c.var.ticket !== undefined;
+  if (isStream && origin !== undefined && origin !== new URL(c.req.url).origin) {
+    if (!gatewaySettings(c.env).allowedOrigins.includes(origin)) {
+      throw new GatewayError("forbidden", "Pages of this origin may not open a stream here.");
+    }
   }
   await next();
 });

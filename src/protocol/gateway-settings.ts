@@ -99,6 +99,14 @@ export function parseGatewaySettings(variables: GatewayVariables): GatewaySettin
   return settings;
 }
 
+/**
+ * The origins that may call, by `GATEWAY_ALLOWED_ORIGINS` alone: a page must be able to read that another variable is not
+ * valid. None where this one is not.
+ */
+export function parseAllowedOrigins(text: string | undefined): readonly string[] {
+  return text ? (gatewaySettings.shape.GATEWAY_ALLOWED_ORIGINS.safeParse(text).data ?? []) : [];
+}
+
 /** What whoever has a token is told. */
 export function notSetUp(fault: string): GatewayError {
   return new GatewayError("unavailable", `The gateway is not set up correctly: ${fault}.`);

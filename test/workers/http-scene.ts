@@ -1,8 +1,8 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createApp } from "../../src/http/app.ts";
-import type { Authenticate } from "../../src/http/app-env.ts";
-import { authenticateGatewayToken } from "../../src/http/authenticate.ts";
+import type { Authenticate, TokenHolds } from "../../src/http/app-env.ts";
+import { authenticateGatewayToken, tokenHolds as gatewayTokenHolds } from "../../src/http/authenticate.ts";
 import { scope } from "../../src/protocol/principal.ts";
 import { type AcceptedTurn, acceptedTurn, type Session, session } from "../../src/protocol/rest.ts";
 
@@ -17,7 +17,12 @@ const authenticate: Authenticate = async (token, bindings) => {
   return { user_id, scopes: [...scopes], token_id: `the id of ${token}` };
 };
 
-const app = createApp({ version: "1.2.3", defaultModel: "demo", authenticate });
+/** The tokens of before hold; one whose id is in here was revoked. */
+export const revokedTokens = new Set<string>();
+const tokenHolds: TokenHolds = async (bindings, id) =>
+  !revokedTokens.has(id) && (id.startsWith("the id of ") || gatewayTokenHolds(bindings, id));
+
+export const app = createApp({ version: "1.2.3", defaultModel: "demo", authenticate, tokenHolds });
 
 export type Asked = Omit<RequestInit, "headers" | "body"> & {
   /** Null sends none. */

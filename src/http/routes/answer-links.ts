@@ -5,6 +5,7 @@ import { ERROR_CODES, GatewayError, invalidField, invalidRequest } from "../../p
 import { inputResponseBody } from "../../protocol/inputs.ts";
 import { JSON_MAX_BYTES } from "../../protocol/limits.ts";
 import { type Asked, askingPage, messagePage, type Page, refusedPage, settledPage, wholePage } from "../answer-page.ts";
+import type { TokenHolds } from "../app-env.ts";
 import { gatewaySettings } from "../gateway-settings.ts";
 import { INPUT_LINK_BASE, type LinkGrant, linkKey, verifyLink } from "../link-token.ts";
 import { clientError, refusalOf, unwrap } from "../problem-response.ts";
@@ -34,46 +35,52 @@ const UNAVAILABLE = messagePage(
  * Finds out what a link grants. What is wrong with it is told before anything else of the request is looked at, and no
  * session is asked.
  */
-const granted = createMiddleware<LinkEnv>(async (c, next) => {
-  gatewaySettings(c.env);
-  const grant = await verifyLink(await linkKey(c.env), rawPath(c.req.url).slice(INPUT_LINK_BASE.length + 1));
-  if (grant === null) return show(c, 404, NO_LINK);
-  if (grant.expiresAt <= Date.now()) return show(c, 410, EXPIRED);
-  c.set("grant", grant);
-  return next();
-});
+const granted = (tokenHolds: TokenHolds) =>
+  createMiddleware<LinkEnv>(async (c, next) => {
+    gatewaySettings(c.env);
+    const grant = await verifyLink(await linkKey(c.env), rawPath(c.req.url).slice(INPUT_LINK_BASE.length + 1));
+    if (grant === null) return show(c, 404, NO_LINK);
+    if (grant.expiresAt <= Date.now()) return show(c, 410, EXPIRED);
+    const { token_id } = grant.asking;
+    if (token_id !== undefined && !(await tokenHolds(c.env, token_id))) return show(c, 404, NO_LINK);
+    c.set("grant", grant);
+    return next();
+  });
 
 /**
  * The page behind a signed link: a GET shows what is asked and changes nothing, since chats open links to preview them; a
  * POST of its form decides. There is no token, no script and no cookie: the link is all that its holder has.
  */
-export const answerLinkRoutes = new Hono<LinkEnv>()
-  .get("/*", granted, async (c) => {
-    const asked = await look(c.env, c.var.grant);
-    return show(c, 200, isPending(asked) ? askingPage(asked) : settledPage(asked, null));
-  })
-  .post("/*", granted, async (c) => {
-    const { grant } = c.var;
-    const { response } = await readForm(c.req.raw);
-    const answered = { input_id: grant.input_id, response, via: "link" as const };
-    const answer = await sessionOf(c.env, grant.session_id).answer(grant.asking, answered);
-    if (!answer.ok && answer.problem.code !== "already_answered") throw refusalOf(answer.problem);
-    const asked = await look(c.env, grant);
-    return answer.ok
-      ? show(c, 200, settledPage(asked, "Your answer was taken"))
-      : show(c, 409, settledPage(asked, "This was settled before"));
-  })
-  .all("/*", granted, (c) => {
-    c.header("allow", METHODS);
-    return show(c, 405, messagePage("This is a page", `It takes ${METHODS}.`));
-  })
-  .onError((thrown, c) => {
-    const { code, message } = clientError(thrown);
-    if (code === "not_found") return show(c, 404, NO_LINK);
-    if (code === "unavailable") return show(c, 503, UNAVAILABLE);
-    const { status, title } = ERROR_CODES[code];
-    return show(c, status, status < 500 ? refusedPage(title, message) : messagePage(title, message));
-  });
+export const answerLinkRoutes = (tokenHolds: TokenHolds) =>
+  new Hono<LinkEnv>()
+    .use("/*", granted(tokenHolds))
+    .get("/*", async (c) => {
+      const asked = await look(c.env, c.var.grant);
+      return show(c, 200, isPending(asked) ? askingPage(asked) : settledPage(asked, null));
+    })
+    .post("/*", async (c) => {
+      const { grant } = c.var;
+      const { response } = await readForm(c.req.raw);
+      const answered = { input_id: grant.input_id, response, via: "link" as const };
+      const answer = await sessionOf(c.env, grant.session_id).answer(grant.asking, answered);
+      if (!answer.ok && answer.problem.code !== "already_answered") throw refusalOf(answer.problem);
+      const asked = await look(c.env, grant);
+      return answer.ok
+        ? show(c, 200, settledPage(asked, "Your answer was taken"))
+        : show(c, 409, settledPage(asked, "This was settled before"));
+    })
+    .all("/*", (c) => {
+      c.header("allow", METHODS);
+      return show(c, 405, messagePage("This is a page", `It takes ${METHODS}.`));
+    })
+    .onError((thrown, c) => {
+      const { code, message } = clientError(thrown);
+      // The session may know of a token that was revoked before the catalog says so here.
+      if (code === "not_found" || code === "unauthenticated") return show(c, 404, NO_LINK);
+      if (code === "unavailable") return show(c, 503, UNAVAILABLE);
+      const { status, title } = ERROR_CODES[code];
+      return show(c, status, status < 500 ? refusedPage(title, message) : messagePage(title, message));
+    });
 
 async function look(env: Cloudflare.Env, { asking, session_id, input_id, expiresAt }: LinkGrant): Promise<Asked> {
   const object = sessionOf(env, session_id);
