@@ -1,3 +1,4 @@
+import { logError } from "../logging/log.ts";
 import { MODEL_RETRY_AFTER_MAX_MS } from "../protocol/limits.ts";
 import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
 import { ModelError } from "./ports.ts";
@@ -52,6 +53,6 @@ export function backoffMs(attempt: number, retryAfterMs: number | null, random: 
 /** What was thrown while a model was called, as a ModelError. Anything unforeseen may hold anything, so it is only logged here. */
 export function toModelError(thrown: unknown): ModelError {
   if (thrown instanceof ModelError) return thrown;
-  console.error("model:", thrown);
+  logError("model", thrown);
   return new ModelError("network", "The model could not be called.");
 }

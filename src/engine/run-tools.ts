@@ -1,3 +1,4 @@
+import { logError } from "../logging/log.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { TOOL_RESULT_MAX_CHARS } from "../protocol/limits.ts";
 import { DeadlineExceeded } from "../timing/deadline.ts";
@@ -40,7 +41,7 @@ function closeOrDrop({ store }: TurnDeps, index: number, outcome: ToolOutcome, s
 
 /** Removes what was uploaded. What that leaves behind, clean-up finds by its stage id. */
 function discard(staged: Staged): Promise<void> {
-  return staged.discard().catch((thrown: unknown) => console.error("discard:", thrown));
+  return staged.discard().catch((thrown: unknown) => logError("discard", thrown));
 }
 
 async function runCall(
@@ -113,7 +114,7 @@ export function describeToolFailure(name: string, thrown: unknown): string {
   if (thrown instanceof ToolError) return thrown.message;
   if (thrown instanceof DeadlineExceeded) return `The tool ${name} was given up: ${thrown.message}.`;
   // What is unforeseen may hold anything, so the model and the log are told only that it happened.
-  console.error(`tool ${name}:`, thrown);
+  logError("tool", thrown);
   return `The tool ${name} failed: ${thrown instanceof Error ? thrown.name : "unknown error"}.`;
 }
 

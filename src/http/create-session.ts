@@ -1,6 +1,7 @@
 import { ulid } from "ulid";
 import { type Creation, claimCreation, releaseCreation } from "../catalog/creations.ts";
 import { giveSeatBack, type Seat, takeSeat } from "../catalog/session-seats.ts";
+import { logError } from "../logging/log.ts";
 import { GatewayError, notFound, type Problem, toProblem } from "../protocol/errors.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import { canonicalJson } from "../protocol/json.ts";
@@ -10,6 +11,7 @@ import type { Principal } from "../protocol/principal.ts";
 import type { CreateSessionBody, Session } from "../protocol/rest.ts";
 import { hexSha256 } from "../protocol/sha256.ts";
 import { type Answer, type CreateSession, sessionFields } from "../session/session-api.ts";
+import { checkAllowedFor } from "./allowed-users.ts";
 import { gatewaySettings } from "./gateway-settings.ts";
 import { unwrap } from "./problem-response.ts";
 import { sessionOf } from "./session-stub.ts";
@@ -32,6 +34,7 @@ export async function createSession(
 ): Promise<Session> {
   const gateway = gatewaySettings(env);
   const settings = settingsOf(principal, { defaultModel, gateway }, body);
+  checkAllowedFor(gateway, principal, settings.user_id);
   const create = (session_id: string) =>
     inSeat(env, { session_id, user_id: settings.user_id }, gateway.maxSessions, () =>
       sessionOf(env, session_id).create(principal, { ...settings, session_id }),
@@ -54,7 +57,7 @@ export async function createSession(
   if (!answer.ok && isRefusal(answer.problem)) {
     const released = releaseCreation(env.CATALOG, { ...creation, session_id: claim.session_id });
     // A key that stays is refused for the same reason.
-    await within(STORAGE_TIMEOUT_MS, released).catch((thrown: unknown) => console.error("http:", thrown));
+    await within(STORAGE_TIMEOUT_MS, released).catch((thrown: unknown) => logError("creating a session", thrown));
   }
   return asCreated(unwrap(answer), settings);
 }
@@ -73,7 +76,7 @@ async function inSeat<T>(
   if (!answer.ok && isRefusal(answer.problem)) {
     const givenBack = giveSeatBack(env.CATALOG, seat);
     // A seat that stays goes by itself, as does that of a creation which was interrupted: it may still come to be.
-    await within(STORAGE_TIMEOUT_MS, givenBack).catch((thrown: unknown) => console.error("http:", thrown));
+    await within(STORAGE_TIMEOUT_MS, givenBack).catch((thrown: unknown) => logError("creating a session", thrown));
   }
   return answer;
 }

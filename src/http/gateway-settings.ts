@@ -1,4 +1,5 @@
 import { createMiddleware } from "hono/factory";
+import { log } from "../logging/log.ts";
 import { type GatewaySettings, notSetUp, readGatewaySettings } from "../protocol/gateway-settings.ts";
 import type { AppEnv } from "./app-env.ts";
 
@@ -20,7 +21,7 @@ export function hasValidSettings(env: Cloudflare.Env): boolean {
 
 function readLogged(env: Cloudflare.Env) {
   const read = readGatewaySettings(env);
-  if (read.fault !== null) console.error("http:", read.fault);
+  if (read.fault !== null) log("error", "error", { where: "settings", detail: read.fault });
   return read;
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { logError } from "../logging/log.ts";
 import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { CLOSE_CODES, type ClientFrame } from "../protocol/frames.ts";
@@ -92,7 +93,7 @@ async function reopen(open: OpenSocket, position: Position, signal: AbortSignal)
       return readFrom(await open(position.cursor), position.cursor, signal);
     } catch (thrown) {
       if (signal.aborted || thrown instanceof GatewayError) return null;
-      console.warn("http: the log could not be followed:", thrown);
+      logError("following the log", thrown, "warn");
     }
   }
 }

@@ -1,3 +1,4 @@
+import { logError } from "../logging/log.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { withDeadline } from "../timing/deadline.ts";
 
@@ -18,6 +19,6 @@ export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 /** What a client is told of a storage that failed: it may repeat the request. A GatewayError stays as it is. */
 export function storageFailure(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
-  console.error("storage:", thrown);
+  logError("storage", thrown);
   return new GatewayError("unavailable", "The storage could not be reached for the moment. Try again.");
 }

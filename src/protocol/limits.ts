@@ -59,6 +59,14 @@ export const TOKEN_CACHE_MS = 30_000;
 export const TOKEN_CACHE_MAX = 1_000;
 /** Sessions that are told of a revoked token at once: each is a request, and the free plan has 50 an invocation. */
 export const REVOCATION_BATCH = 20;
+/** Batches that one request goes on with; where the platform takes no more requests before, the next one does the rest. */
+export const REVOCATION_ROUNDS = 20;
+/** A session that has not answered by then is told later: after an answer the platform lets work go on for 30 s. */
+export const REVOCATION_TIMEOUT_MS = 10_000;
+/** How often an isolate looks for sessions that are yet to be told, and one that could not be reached is tried. */
+export const REVOCATION_LOOK_MS = 30_000;
+/** Sessions on which one isolate remembers that a token has opened a socket: about a megabyte. */
+export const TOKEN_SESSIONS_MAX = 10_000;
 /** A browser uses its ticket at once. */
 export const TICKET_TTL_MS = 60_000;
 /** A ticket of ours is shorter, whatever the name of its user; what is longer need not be verified. */
@@ -203,3 +211,10 @@ export const WAIT_TOOL_MAX_SECONDS = 60;
 export const HEALTH_MAX_AGE_MS = 10_000;
 /** A check that has no answer by then has failed: whoever asks for health is impatient. */
 export const HEALTH_TIMEOUT_MS = 2_000;
+
+/** One line of the gateway's log, as JSON: the platform keeps 256 kB of an invocation's lines and drops what follows. */
+export const LOG_LINE_MAX_CHARS = 4_096;
+/** Of an error's message and of its cause's: errors may repeat what they were given, of any length. */
+export const LOG_MESSAGE_MAX_CHARS = 500;
+/** Places of a stack that a line shows. */
+export const LOG_FRAMES_MAX = 8;

@@ -1,3 +1,4 @@
+import { logError } from "../logging/log.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { withDeadline } from "../timing/deadline.ts";
@@ -12,7 +13,7 @@ export async function catalogCall<T>(call: Promise<T>): Promise<T> {
   try {
     return await withDeadline(call, STORAGE_TIMEOUT_MS);
   } catch (thrown) {
-    console.error("catalog:", thrown);
+    logError("catalog", thrown);
     throw new GatewayError("unavailable", "The gateway's database could not be reached. Try again.");
   }
 }

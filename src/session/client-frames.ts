@@ -1,3 +1,4 @@
+import { logError } from "../logging/log.ts";
 import { toGatewayError } from "../protocol/errors.ts";
 import type { ClientFrame } from "../protocol/frames.ts";
 import { type Principal, requireScope, type Scope } from "../protocol/principal.ts";
@@ -32,7 +33,7 @@ export async function takeFrame(
   } catch (thrown) {
     const { code } = toGatewayError(thrown);
     if (code === "unauthenticated") return sockets.closeUnauthenticated(socket);
-    if (code === "internal") console.error("frame:", thrown);
+    if (code === "internal") logError("frame", thrown);
     sockets.reply(socket, errorFrame(thrown, id));
   }
 }

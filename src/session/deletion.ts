@@ -1,4 +1,5 @@
 import type { Sql } from "../engine/ports.ts";
+import { logError } from "../logging/log.ts";
 import { HEARTBEAT_MS, STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { TurnUsage } from "../protocol/usage.ts";
 import { withDeadline } from "../timing/deadline.ts";
@@ -45,11 +46,11 @@ export class Deletion {
   async begin(settings: Settings): Promise<void> {
     const { now, wakeAt } = this.#options;
     const removing = this.#removeTraces(settings).catch((thrown: unknown) => {
-      console.error("delete:", thrown);
+      logError("delete", thrown);
       // What was slow may fail after everything is gone.
       if (!this.#ended) wakeAt(now() + RETRY_MS);
     });
-    await withDeadline(removing, STORAGE_TIMEOUT_MS).catch((thrown: unknown) => console.error("delete:", thrown));
+    await withDeadline(removing, STORAGE_TIMEOUT_MS).catch((thrown: unknown) => logError("delete", thrown));
   }
 
   /** What the alarm of a session does that is being deleted. @throws what failed; it is to be called again */

@@ -2,6 +2,7 @@ import { Aborted } from "../engine/abortable.ts";
 import { runTurn } from "../engine/run-turn.ts";
 import type { TurnDeps } from "../engine/turn-deps.ts";
 import { TurnClosed } from "../engine/turn-store.ts";
+import { logError } from "../logging/log.ts";
 import type { StoredTurn } from "./stored-turn.ts";
 
 /**
@@ -19,13 +20,13 @@ export async function driveTurn(
     await runTurn({ store: turn, ...openDeps() }, signal);
   } catch (thrown) {
     if (isStopped() || thrown instanceof TurnClosed || thrown instanceof Aborted) return;
-    console.error("turn:", thrown);
+    logError("turn", thrown);
     const error = { code: "internal", message: "Something went wrong in the gateway.", retryable: false };
     try {
       turn.finish({ status: "failed", stopReason: null, stopDetails: null, error });
     } catch (again) {
       // The heartbeat starts the turn once more, and counts that it did.
-      console.error("turn:", again);
+      logError("turn", again);
     }
   }
 }

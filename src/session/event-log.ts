@@ -1,4 +1,5 @@
 import type { Sql } from "../engine/ports.ts";
+import { logError } from "../logging/log.ts";
 import { type Cursor, formatCursor, parseCursor } from "../protocol/cursors.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, event as eventSchema, type NewEvent, toTimestamp } from "../protocol/events.ts";
@@ -303,7 +304,7 @@ function afterCommit(tell: () => void): void {
   try {
     tell();
   } catch (thrown) {
-    console.error("log:", thrown);
+    logError("event log", thrown);
   }
 }
 

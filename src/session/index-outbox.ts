@@ -1,4 +1,5 @@
 import type { Host, Sql } from "../engine/ports.ts";
+import { logError } from "../logging/log.ts";
 import type { Session as SessionView } from "../protocol/rest.ts";
 import { readMeta, type Settings, writeMeta } from "./settings.ts";
 import { sentUpTo, usageAfter } from "./turn-usage.ts";
@@ -100,7 +101,7 @@ export class IndexOutbox {
         if (summary().status === "running" && !this.#askedAgain) return;
       }
     } catch (thrown) {
-      console.error("index:", thrown);
+      logError("index", thrown);
       // With the row stored there is nothing to try again, and no write that would ever take the time back.
       if (this.#stopped || !this.behind) return;
       this.#retryAt = host.now() + Math.min(RETRY_BASE_MS * 2 ** this.#failures++, RETRY_MAX_MS);

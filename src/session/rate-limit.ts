@@ -1,3 +1,4 @@
+import { logError } from "../logging/log.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { RATE_LIMIT_PERIOD_SECONDS, RATE_LIMIT_TIMEOUT_MS } from "../protocol/limits.ts";
 import type { Principal } from "../protocol/principal.ts";
@@ -15,7 +16,7 @@ export type RateLimiter = { limit(options: { key: string }): Promise<{ success: 
 export async function countRequest(limiter: RateLimiter, key: string): Promise<void> {
   const count = async () => (await limiter.limit({ key })).success;
   const passes = await withDeadline(count(), RATE_LIMIT_TIMEOUT_MS).catch((thrown: unknown) => {
-    console.error("rate limit:", thrown);
+    logError("rate limit", thrown);
     return true;
   });
   if (passes) return;

@@ -3,6 +3,7 @@
  * thrown error loses its class and its fields on the way.
  */
 
+import { logError } from "../logging/log.ts";
 import { GatewayError, type Problem, toGatewayError, toProblem } from "../protocol/errors.ts";
 import type { EventType } from "../protocol/events.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
@@ -189,7 +190,7 @@ export async function answer<T>(run: () => T | Promise<T>): Promise<Answer<T>> {
     return { ok: true, value: await run() };
   } catch (thrown) {
     const error = toGatewayError(thrown);
-    if (error.code === "internal") console.error("session:", thrown);
+    if (error.code === "internal") logError("session", thrown);
     return { ok: false, problem: toProblem(error), retryAfterSeconds: error.retryAfterSeconds };
   }
 }

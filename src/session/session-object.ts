@@ -3,6 +3,7 @@ import { indexSession, removeFromIndex } from "../catalog/sessions-index.ts";
 import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
 import { createTurnLeases } from "../catalog/turn-leases.ts";
 import type { Host, Sql } from "../engine/ports.ts";
+import { log, logError } from "../logging/log.ts";
 import { GatewayError, notFound, unauthenticated } from "../protocol/errors.ts";
 import { CLOSE_CODES, PING_FRAME, PONG_FRAME } from "../protocol/frames.ts";
 import { readGatewaySettings } from "../protocol/gateway-settings.ts";
@@ -120,7 +121,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
         this.#session?.resume();
       } catch (thrown) {
         // A constructor that throws would take reading and deleting away too.
-        console.error("session:", thrown);
+        logError("session", thrown);
         this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
       }
     });
@@ -169,7 +170,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
         });
       } catch (thrown) {
         // Storage that takes no more events must still let go of those that it has.
-        console.error("delete:", thrown);
+        logError("delete", thrown);
         this.#sql.transaction(() => this.#deletion.mark());
       }
       this.#sockets.closeAll(CLOSE_CODES.deleted, "the session was deleted");
@@ -250,6 +251,8 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
 
   revokeToken(tokenId: string) {
     return answer(() => {
+      // Then there may be a session, with sockets, though none is open.
+      this.#refuseFault();
       if (this.#session === null) return null;
       this.#revoked.add(tokenId, null, Date.now());
       this.#sockets.closeOf(tokenId);
@@ -305,7 +308,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     this.#alarm.fired();
     if (this.#fault !== null) {
       // What is due waits until somebody has mended the variables, which gives a new object.
-      console.error("alarm:", this.#fault);
+      log("error", "error", { where: "alarm", detail: this.#fault });
       this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
       return;
     }
@@ -315,7 +318,7 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
       else if (hasTables(this.#sql)) await this.#deletion.goOn();
       else if (await this.#spaces.giveUpEntry()) await this.#deleteAll();
     } catch (thrown) {
-      console.error("alarm:", thrown);
+      logError("alarm", thrown);
       this.#alarm.wakeAt(Date.now() + HEARTBEAT_MS);
     }
   }

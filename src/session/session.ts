@@ -2,6 +2,7 @@ import { Aborted } from "../engine/abortable.ts";
 import { nextStep } from "../engine/next-step.ts";
 import type { Host, Model, Sql, Workspace } from "../engine/ports.ts";
 import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
+import { logError } from "../logging/log.ts";
 import { notFound } from "../protocol/errors.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
 import type { AnsweredInput, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
@@ -285,7 +286,7 @@ export class Session {
     // A next turn that could not be started is started by the heartbeat.
     const ended = this.#run(turn, abort.signal)
       .then(goOn)
-      .catch((thrown: unknown) => console.error("session:", thrown));
+      .catch((thrown: unknown) => logError("session", thrown));
     this.#loop = { turn, abort, ended };
   }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { logError } from "../logging/log.ts";
 import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, eventType } from "../protocol/events.ts";
@@ -215,7 +216,7 @@ export class Sockets {
         this.#completeAfter(sink, replayed);
       }
     } catch (thrown) {
-      console.error("sockets:", thrown);
+      logError("sockets", thrown);
       this.#close(sink.socket, 1011, "the log could not be read");
     }
     return null;
@@ -277,7 +278,7 @@ export class Sockets {
     try {
       socket.close(code, reason);
     } catch (thrown) {
-      console.error("socket:", thrown);
+      logError("socket", thrown);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Sql } from "../engine/ports.ts";
+import { logError } from "../logging/log.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import type { Principal } from "../protocol/principal.ts";
@@ -98,7 +99,7 @@ export class SpaceKeeper {
     const files = joined === entry.space_id ? await askSource(source.object.exportFiles(asking)) : null;
     if (files !== null) return { space_id: entry.space_id, files };
     // The source was deleted meanwhile, and is as gone for every repeat. The entry stays for what this does not do.
-    await this.leave(entry).catch((thrown: unknown) => console.error("space:", thrown));
+    await this.leave(entry).catch((thrown: unknown) => logError("space", thrown));
     throw refused();
   }
 
@@ -130,7 +131,7 @@ export class SpaceKeeper {
         await this.removeStage(settings, stageId);
         done(stageId);
       } catch (thrown) {
-        console.error("sweep:", thrown);
+        logError("sweep", thrown);
       }
     }
   }
@@ -143,7 +144,7 @@ export class SpaceKeeper {
  */
 async function askSource<T>(asked: Promise<Answer<T>>): Promise<T | null> {
   const answered = await asked.catch((thrown: unknown) => {
-    console.error("space:", thrown);
+    logError("space", thrown);
     return null;
   });
   if (answered?.ok === true) return answered.value;

@@ -8,6 +8,7 @@ import {
   ToolError,
   type Workspace,
 } from "../engine/ports.ts";
+import { log } from "../logging/log.ts";
 import { toTimestamp } from "../protocol/events.ts";
 import type { FileInfo } from "../protocol/rest.ts";
 import { describeFile } from "./describe-file.ts";
@@ -63,7 +64,12 @@ export class R2Workspace implements Workspace, DraftBase<FileVersion> {
     const key = blobKey(this.#spaceId, file.blob_id);
     const bytes = await storageCall(() => this.#bucket.get(key).then((blob) => blob?.arrayBuffer()));
     if (bytes?.byteLength === file.size) return new Uint8Array(bytes);
-    console.error(`blob ${file.blob_id}: expected ${file.size} bytes, found ${bytes?.byteLength ?? "no blob"}`);
+    log("error", "error", {
+      where: "blob",
+      blob_id: file.blob_id,
+      expected_bytes: file.size,
+      found_bytes: bytes?.byteLength ?? null,
+    });
     throw new ToolError(`The bytes of ${file.path} are missing from the storage.`);
   }
 

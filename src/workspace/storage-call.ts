@@ -1,4 +1,5 @@
 import { ToolError } from "../engine/ports.ts";
+import { logError } from "../logging/log.ts";
 import { STORAGE_TIMEOUT_MS } from "../protocol/limits.ts";
 import { withDeadline } from "../timing/deadline.ts";
 import { pauseAfter } from "../timing/pause-after.ts";
@@ -21,7 +22,7 @@ export async function storageCall<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await withDeadline(call(), TRY_TIMEOUT_MS);
     } catch (thrown) {
-      console.error("file storage:", thrown);
+      logError("file storage", thrown);
       if (failures + 1 === TRIES) break;
     }
     await sleep(pauseAfter(failures, PAUSES), NEVER);

@@ -9,15 +9,16 @@ export type Import = { specifier: string; typeOnly: boolean };
  */
 export const MAY_IMPORT: Record<string, string[]> = {
   timing: [],
+  logging: ["protocol"],
   protocol: [],
-  engine: ["timing", "protocol"],
+  engine: ["timing", "logging", "protocol"],
   models: ["timing", "protocol", "engine/ports.ts", "engine/messages.ts"],
-  workspace: ["timing", "protocol", "engine/ports.ts"],
+  workspace: ["timing", "logging", "protocol", "engine/ports.ts"],
   tools: ["timing", "protocol", "engine/ports.ts", "engine/messages.ts", "workspace"],
   catalog: ["protocol"],
-  session: ["timing", "protocol", "engine", "models", "workspace", "tools"],
+  session: ["timing", "logging", "protocol", "engine", "models", "workspace", "tools"],
   "session/session-object.ts": ["catalog"],
-  http: ["timing", "protocol", "catalog", "adapters", "session/session-api.ts"],
+  http: ["timing", "logging", "protocol", "catalog", "adapters", "session/session-api.ts"],
   adapters: ["protocol"],
   client: ["timing", "protocol"],
   local: [
@@ -32,9 +33,9 @@ export const MAY_IMPORT: Record<string, string[]> = {
     "client/answer-tool-calls.ts",
   ],
   parity: ["protocol", "client"],
-  cli: ["protocol", "catalog", "client", "local", "parity"],
+  cli: ["logging", "protocol", "catalog", "client", "local", "parity"],
   console: ["protocol", "client"],
-  "index.ts": ["protocol", "models", "session", "http"],
+  "index.ts": ["logging", "protocol", "models", "session", "http"],
 };
 
 /** Modules of a platform and packages with a place of their own: the rooms or files that may import them. */
