@@ -32,12 +32,12 @@ export async function indexSession(
       foldTitle(summary.title ?? ""),
       JSON.stringify(summary),
     );
-  await writeWithUsage(db, row, usage);
+  await writeTogether(db, [row], usage);
 }
 
 /**
- * Puts a tombstone in the place of the session's row, whether there is one or not, and stores what its turns used.
- * Idempotent.
+ * Puts a tombstone in the place of the session's row, whether there is one or not, forgets which tokens had sockets on it,
+ * and stores what its turns used. Idempotent.
  */
 export async function removeFromIndex(db: D1Database, id: string, usage: TurnUsage[] = []): Promise<void> {
   const tombstone = db
@@ -48,13 +48,16 @@ export async function removeFromIndex(db: D1Database, id: string, usage: TurnUsa
        WHERE sessions.summary IS NOT NULL`,
     )
     .bind(id);
-  await writeWithUsage(db, tombstone, usage);
+  const forgotten = db.prepare("DELETE FROM token_sessions WHERE session_id = ?1").bind(id);
+  await writeTogether(db, [tombstone, forgotten], usage);
 }
 
-/** One transaction, so that of a row and its usage both are stored or neither. */
-async function writeWithUsage(db: D1Database, row: D1PreparedStatement, usage: TurnUsage[]): Promise<void> {
-  if (usage.length === 0) await row.run();
-  else await db.batch([row, db.prepare(STORE_USAGE).bind(usageParameter(usage))]);
+/** One transaction, so that of rows and usage all are stored or nothing. */
+async function writeTogether(db: D1Database, rows: D1PreparedStatement[], usage: TurnUsage[]): Promise<void> {
+  const all = usage.length === 0 ? rows : [...rows, db.prepare(STORE_USAGE).bind(usageParameter(usage))];
+  const [first] = all;
+  if (all.length === 1 && first !== undefined) await first.run();
+  else await db.batch(all);
 }
 
 /** `user_id` null means everyone's. `q` is looked for in the title, in any case. */

@@ -1,6 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { GatewayError, invalidRequest, notFound } from "../protocol/errors.ts";
 import { API_BASE } from "../protocol/paths.ts";
+import { allowedUsers } from "./allowed-users.ts";
 import type { AppEnv, AppOptions } from "./app-env.ts";
 import { authentication } from "./auth.ts";
 import { authenticateGatewayToken, tokenHolds as gatewayTokenHolds } from "./authenticate.ts";
@@ -19,9 +20,11 @@ import { healthRoutes } from "./routes/health.ts";
 import { inputRoutes } from "./routes/inputs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { ticketRoutes } from "./routes/tickets.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
 import { turnRoutes } from "./routes/turns.ts";
 import { usageRoutes } from "./routes/usage.ts";
 import { secureHeaders } from "./secure-headers.ts";
+import { revocationRounds } from "./tell-revoked.ts";
 import { ticketRefusal, ticketUse } from "./tickets.ts";
 
 /**
@@ -44,14 +47,22 @@ export function createApp({
   app.onError((error) => problemResponse(error));
   app.notFound(() => problemResponse(notFound()));
 
-  app.use(secureHeaders);
+  app.use(secureHeaders, revocationRounds());
   app.use(
     `${API_BASE}/*`,
     cors((path) => methodsAt(app, path)),
     ticketRefusal,
   );
   app.route(API_BASE, healthRoutes(version, defaultModel));
-  app.use(`${API_BASE}/*`, authentication(authenticate), rateLimit, validSettings, ownOrigin, ticketUse(tokenHolds));
+  app.use(
+    `${API_BASE}/*`,
+    authentication(authenticate),
+    rateLimit,
+    validSettings,
+    allowedUsers,
+    ownOrigin,
+    ticketUse(tokenHolds),
+  );
   for (const routes of [
     sessionRoutes(defaultModel),
     turnRoutes,
@@ -60,6 +71,7 @@ export function createApp({
     ticketRoutes,
     fileRoutes,
     usageRoutes,
+    tokenRoutes,
   ])
     app.route(API_BASE, routes);
   app.route(INPUT_LINK_BASE, answerLinkRoutes(tokenHolds));

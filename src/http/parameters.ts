@@ -25,6 +25,7 @@ export const turnParams = sessionParams.extend({ turn_id: z.string() });
 export const inputParams = sessionParams.extend({ input_id: z.string() });
 export const toolResultParams = sessionParams.extend({ tool_use_id: z.string() });
 export const fileParams = sessionParams.extend({ path: z.string() });
+export const tokenParams = z.object({ token_id: z.string() });
 
 /** A whole number without sign, leading zero or fraction. */
 const wholeNumber = (max: number) =>

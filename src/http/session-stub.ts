@@ -4,7 +4,8 @@ import type { EventType } from "../protocol/events.ts";
 import { sessionId } from "../protocol/ids.ts";
 import type { Principal } from "../protocol/principal.ts";
 import { STREAM_REQUEST } from "../session/session-api.ts";
-import { refusalOf } from "./problem-response.ts";
+import { noteSocket } from "./note-socket.ts";
+import { refusalOf, unwrap } from "./problem-response.ts";
 
 /** The object of a session. An id that no session can have gets the answer for a session that does not exist. */
 export function sessionOf(env: Cloudflare.Env, id: string) {
@@ -35,7 +36,9 @@ export async function openStream(
   if (after !== null) url.searchParams.set("after", after);
   if (types !== null) url.searchParams.set("types", types.join(","));
   if (reader) url.searchParams.set(STREAM_REQUEST.readerParam, "1");
-  const response = await sessionOf(env, id).fetch(url, {
+  const object = sessionOf(env, id);
+  await noteSocket(env, asking, id, async () => unwrap(await object.describe(asking)));
+  const response = await object.fetch(url, {
     headers: { upgrade: "websocket", [STREAM_REQUEST.principalHeader]: asciiJson(asking) },
   });
   if (hasSocket(response)) return response;

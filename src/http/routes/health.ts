@@ -37,8 +37,8 @@ export function healthRoutes(version: string, model: string) {
 
 async function runChecks(env: Cloudflare.Env): Promise<Health["checks"]> {
   const [d1, r2] = await Promise.all([
-    // The newest table: a database that it is missing from has not been migrated, and turns could not be told of.
-    check("d1", () => env.CATALOG.prepare("SELECT 1 FROM usage LIMIT 1").run()),
+    // The newest table: a database that it is missing from has not been migrated, and lets nobody in by a token of it.
+    check("d1", () => env.CATALOG.prepare("SELECT 1 FROM tokens LIMIT 1").run()),
     check("r2", () => env.BLOBS.head("health")),
   ]);
   return { d1, r2 };

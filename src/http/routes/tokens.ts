@@ -1,0 +1,82 @@
+import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
+import { toTokenInfo } from "../../catalog/token-statements.ts";
+import { newToken } from "../../catalog/token-text.ts";
+import { listTokens, revokeToken, storeToken } from "../../catalog/tokens.ts";
+import { GatewayError, invalidField, notFound } from "../../protocol/errors.ts";
+import { tokenId } from "../../protocol/ids.ts";
+import { STORAGE_TIMEOUT_MS } from "../../protocol/limits.ts";
+import { createdToken, createTokenBody, tokenPage } from "../../protocol/tokens.ts";
+import { checkAllowedFor } from "../allowed-users.ts";
+import type { AppEnv } from "../app-env.ts";
+import { needs } from "../auth.ts";
+import { gatewaySettings } from "../gateway-settings.ts";
+import { jsonBody } from "../json-body.ts";
+import { rememberToken } from "../known-tokens.ts";
+import { noQuery, pageQuery, tokenParams } from "../parameters.ts";
+import { tellRevoked } from "../tell-revoked.ts";
+import { within } from "../within.ts";
+import { body, json, problems } from "./answers.ts";
+
+const getTokens = createRoute({
+  method: "get",
+  path: "/tokens",
+  middleware: [needs("admin")],
+  request: { query: pageQuery },
+  responses: { 200: json("Tokens, the newest first", tokenPage), ...problems },
+});
+
+const postToken = createRoute({
+  method: "post",
+  path: "/tokens",
+  middleware: [needs("admin"), jsonBody],
+  request: { query: noQuery, body: body(createTokenBody) },
+  responses: { 201: json("The token, shown here and nowhere else", createdToken), ...problems },
+});
+
+const deleteToken = createRoute({
+  method: "delete",
+  path: "/tokens/{token_id}",
+  middleware: [needs("admin")],
+  request: { params: tokenParams, query: noQuery },
+  responses: { 204: { description: "The token holds no longer, and its sockets are closed" }, ...problems },
+});
+
+export const tokenRoutes = new OpenAPIHono<AppEnv>()
+  .openapi(getTokens, async (c) => {
+    const { limit, cursor = null } = c.req.valid("query");
+    return c.json(await within(STORAGE_TIMEOUT_MS, listTokens(c.env.CATALOG, { limit, cursor })), 200);
+  })
+  .openapi(postToken, async (c) => {
+    const { name, user_id, scopes, expires_at } = c.req.valid("json");
+    const now = Date.now();
+    const expiresAt = expires_at == null ? null : Date.parse(expires_at);
+    if (expiresAt !== null && expiresAt <= now) throw invalidField("expires_at", "not in the future");
+    checkAllowedFor(gatewaySettings(c.env), c.var.principal, user_id);
+    const { token_id, token, digest } = await newToken();
+    const stored = { token_id, digest, name, user_id, scopes, created_at: now, expires_at: expiresAt };
+    await within(STORAGE_TIMEOUT_MS, storeToken(c.env.CATALOG, stored));
+    return c.json({ ...toTokenInfo({ ...stored, revoked_at: null }), token }, 201);
+  })
+  .openapi(deleteToken, async (c) => {
+    const { token_id } = c.req.valid("param");
+    if (!tokenId.safeParse(token_id).success) throw notFound();
+    const now = Date.now();
+    const revoked = await within(STORAGE_TIMEOUT_MS, revokeToken(c.env.CATALOG, token_id, now));
+    if (revoked === null) throw notFound();
+    rememberToken(revoked, now);
+    if (await isTold(c.env, token_id)) return c.body(null, 204);
+    throw new GatewayError(
+      "unavailable",
+      "The token is revoked, but not all of its sockets could be closed yet. Repeat the request to go on.",
+    );
+  });
+
+/** Whether all sessions were told. A database that is away by now changes nothing in that the token is revoked. */
+async function isTold(env: Cloudflare.Env, token_id: string): Promise<boolean> {
+  try {
+    return await tellRevoked(env, token_id);
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) return false;
+    throw thrown;
+  }
+}
