@@ -1,5 +1,5 @@
 import type { Gateway } from "../client/gateway.ts";
-import type { Fetch } from "../client/http.ts";
+import type { Fetch } from "../client/options.ts";
 import type { InProcessGateway } from "../local/in-process-gateway.ts";
 import type { Choice } from "./choose-gateway.ts";
 import { gatewaySettings, modelSettings, openInProcess } from "./in-process.ts";

@@ -1,4 +1,4 @@
-import type { SocketConstructor } from "../client/connection.ts";
+import type { SocketConstructor } from "../client/options.ts";
 
 /**
  * What a client of a remote gateway needs beside its address: the WebSocket of a package, which nobody else loads, where

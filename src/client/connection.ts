@@ -1,18 +1,8 @@
 import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
-import { EVENT_TYPES } from "../protocol/events.ts";
-import { type ClientFrame, controlFrame, PING_FRAME, type ServerFrame, serverFrame } from "../protocol/frames.ts";
-
-/** The part of a WebSocket that is used here. */
-export type Socket = {
-  send(data: string): void;
-  close(code?: number, reason?: string): void;
-  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
-  addEventListener(type: "open" | "error", listener: () => void): void;
-  addEventListener(type: "close", listener: (event: { code: number }) => void): void;
-};
-
-export type SocketConstructor = new (url: string, options: { headers: Record<string, string> }) => Socket;
+import { type ClientFrame, PING_FRAME } from "../protocol/frames.ts";
+import type { Socket, SocketConstructor } from "./options.ts";
+import { type Understood, understandFrame } from "./understand.ts";
 
 /** A socket that has said nothing for this long after a ping is taken for dead. */
 export const PING_EVERY_MS = 15_000;
@@ -22,18 +12,14 @@ const CONNECT_TIMEOUT_MS = 15_000;
 const BROKEN = 1006;
 
 /** `bytes` is what the frame took on the wire. */
-export type Received = { frame: ServerFrame; bytes: number };
+export type Received = Understood & { bytes: number };
 
-/**
- * Opens a socket that authenticates by header.
- *
- * @throws GatewayError `unauthenticated` where the platform's WebSocket cannot send headers, as in browsers
- */
+/** Opens a socket that authenticates by header; null where the platform's WebSocket cannot send any, as in browsers. */
 export function openSocket(
   url: string,
   headers: Record<string, string>,
   Constructor: SocketConstructor = platformSocket(),
-): Socket {
+): Socket | null {
   let asked = false;
   const options = {
     get headers() {
@@ -50,20 +36,33 @@ export function openSocket(
   }
   if (socket !== null && asked) return socket;
   socket?.close();
-  throw new GatewayError(
-    "unauthenticated",
-    "This platform's WebSocket cannot send a token as a header, so it cannot follow a session.",
-  );
+  return null;
+}
+
+/** Opens a socket whose address says who asks. */
+export function openPlainSocket(url: string, Constructor: unknown = platformSocket()): Socket {
+  if (!isPlainConstructor(Constructor)) throw noSocket();
+  return new Constructor(url);
 }
 
 function platformSocket(): SocketConstructor {
   // The platforms declare different constructors; `openSocket` finds out whether this one takes headers.
   const platform: unknown = globalThis.WebSocket;
-  if (!isConstructor(platform)) throw new GatewayError("unavailable", "This platform has no WebSocket.");
+  if (!isConstructor(platform)) throw noSocket();
   return platform;
 }
 
+/** Nothing to try again: what is there when the program starts is all that there will be. */
+function noSocket(): GatewayError {
+  const advice = "Give one as the option `WebSocket`, such as that of the package ws on a Node before version 22.";
+  return new GatewayError("invalid_request", `This platform has no WebSocket. ${advice}`);
+}
+
 function isConstructor(value: unknown): value is SocketConstructor {
+  return typeof value === "function";
+}
+
+function isPlainConstructor(value: unknown): value is new (url: string) => Socket {
   return typeof value === "function";
 }
 
@@ -102,8 +101,11 @@ export class Connection {
         });
         continue;
       }
-      const frame = parseFrame(text);
-      if (frame !== null) return { frame, bytes: bytesOf(text) };
+      const understood = understandFrame(readJson(text));
+      if (understood === "malformed") {
+        throw new GatewayError("internal", "The gateway sent a frame that this client does not understand.");
+      }
+      if (understood !== null) return { ...understood, bytes: bytesOf(text) };
     }
   }
 
@@ -142,20 +144,6 @@ export class Connection {
     clearTimeout(this.#deadline);
     this.#wake?.();
   }
-}
-
-const KNOWN_TYPES: ReadonlySet<unknown> = new Set([
-  ...EVENT_TYPES,
-  ...controlFrame.options.map((option) => option.shape.type.value),
-]);
-
-/** Null for a frame of a type that this client does not know: a newer gateway may send more than an older one. */
-function parseFrame(text: string): ServerFrame | null {
-  const value = readJson(text);
-  const parsed = serverFrame.safeParse(value);
-  if (parsed.success) return parsed.data;
-  if (typeof value === "object" && value !== null && "type" in value && !KNOWN_TYPES.has(value.type)) return null;
-  throw new GatewayError("internal", "The gateway sent a frame that this client does not understand.");
 }
 
 function readJson(text: string): unknown {

@@ -1,45 +1,10 @@
 import { errorCode, GatewayError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/events.ts";
-import { eventPage, type SubmitTurnBody } from "../protocol/rest.ts";
-import { sessionPath } from "./api-paths.ts";
-import { Connection, openSocket, type SocketConstructor } from "./connection.ts";
+import type { SubmitTurnBody } from "../protocol/rest.ts";
 import { followFrames, isEvent, type StreamOptions, type StreamSource } from "./follow-frames.ts";
-import type { HttpClient } from "./http.ts";
 
 /** Marks the answers to our `execute` frame. */
 const EXECUTE_ID = "execute";
-
-export type SocketOptions = {
-  WebSocket: SocketConstructor | undefined;
-  pingEveryMs: number | undefined;
-};
-
-/** A session's socket. */
-export function streamOf(
-  http: HttpClient,
-  sessionId: string,
-  { WebSocket, pingEveryMs }: SocketOptions,
-  signal: AbortSignal,
-): StreamSource {
-  const path = sessionPath(sessionId);
-  return {
-    connect: (after) => {
-      const url = http.url(`${path}/stream`, { after: after ?? undefined });
-      return new Connection(openSocket(url.replace(/^http/, "ws"), http.headers, WebSocket), pingEveryMs);
-    },
-    // A WebSocket does not tell the status of a failed handshake, so the same position is asked for over HTTP.
-    refusal: async (after) => {
-      try {
-        const query = { after: after ?? undefined, limit: 1 };
-        await http.call(eventPage, { method: "GET", path: `${path}/events`, query, signal });
-        return null;
-      } catch (thrown) {
-        if (!(thrown instanceof GatewayError)) throw thrown;
-        return thrown.status >= 500 || thrown.status === 429 ? null : thrown;
-      }
-    },
-  };
-}
 
 /**
  * Submits a message by frame, and yields the events of its turn up to and with ITERATION_END. With its key the frame can

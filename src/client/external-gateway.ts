@@ -35,8 +35,8 @@ import { toHex } from "../protocol/sha256.ts";
 import { type UsageReport, usageReport } from "../protocol/usage.ts";
 import { answerToolCalls } from "./answer-tool-calls.ts";
 import { filePath, inputPath, sessionPath, toolResultPath, turnPath } from "./api-paths.ts";
-import { PING_EVERY_MS, type SocketConstructor } from "./connection.ts";
-import { executeTurn, streamOf } from "./execute-turn.ts";
+import { PING_EVERY_MS } from "./connection.ts";
+import { executeTurn } from "./execute-turn.ts";
 import { followEvents, GIVE_UP_AFTER_MS, type StreamSource } from "./follow-frames.ts";
 import type {
   CallOptions,
@@ -47,8 +47,10 @@ import type {
   SessionQuery,
   UsageQuery,
 } from "./gateway.ts";
-import { type Fetch, HttpClient, readAnswer, readBytes, readError } from "./http.ts";
+import { HttpClient, readAnswer, readBytes, readError } from "./http.ts";
 import { insist } from "./insist.ts";
+import type { ExternalGatewayOptions, SocketConstructor, TicketSource } from "./options.ts";
+import { streamOf } from "./session-stream.ts";
 
 /** One request waits this long for a turn before it asks again: proxies cut requests that are quiet for a minute. */
 const WAIT_SECONDS = 30;
@@ -57,23 +59,11 @@ const LOST_AFTER_PINGS = 4;
 /** After these the results of a client's tools are given again. */
 const NOT_NOW: readonly ErrorCode[] = ["unavailable", "rate_limited"];
 
-export type ExternalGatewayOptions = {
-  /** Where the gateway is, such as `http://127.0.0.1:8787`. */
-  baseUrl: string;
-  token: string;
-  fetch?: Fetch;
-  /** A constructor that takes `{headers}` as its second argument, as Node's own does. */
-  WebSocket?: SocketConstructor;
-  /** How long to go on trying when connections fail, in milliseconds. */
-  giveUpAfterMs?: number;
-  /** How often to ask a quiet connection whether it is still there, in milliseconds. */
-  pingEveryMs?: number;
-};
-
 /** A gateway reached over the network: REST for questions, a WebSocket to watch a turn. */
 export class ExternalGateway implements Gateway {
   readonly #http: HttpClient;
   readonly #WebSocket: SocketConstructor | undefined;
+  readonly #ticket: TicketSource | undefined;
   readonly #giveUpAfterMs: number;
   readonly #pingEveryMs: number | undefined;
   readonly #closing = new AbortController();
@@ -81,6 +71,7 @@ export class ExternalGateway implements Gateway {
   constructor(options: ExternalGatewayOptions) {
     this.#http = new HttpClient(options.baseUrl, options.token, options.fetch);
     this.#WebSocket = options.WebSocket;
+    this.#ticket = options.ticket;
     this.#giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
     this.#pingEveryMs = options.pingEveryMs;
   }
@@ -303,7 +294,8 @@ export class ExternalGateway implements Gateway {
   }
 
   #source(sessionId: string, signal: AbortSignal): StreamSource {
-    return streamOf(this.#http, sessionId, { WebSocket: this.#WebSocket, pingEveryMs: this.#pingEveryMs }, signal);
+    const options = { WebSocket: this.#WebSocket, pingEveryMs: this.#pingEveryMs, ticket: this.#ticket };
+    return streamOf(this.#http, sessionId, options, signal);
   }
 }
 

@@ -12,10 +12,12 @@ export const GIVE_UP_AFTER_MS = 60_000;
 const GOOD_CONNECTION_MS = 10_000;
 
 export type StreamSource = {
-  /** Starts a connection; `after` null asks for live events only. */
-  connect(after: string | null): Connection;
-  /** Why connections to this position are refused for good; null if trying again may help. */
-  refusal(after: string | null): Promise<GatewayError | null>;
+  /** Starts a connection; `after` null asks for live events only. Null where trying again may help. */
+  connect(after: string | null): Promise<Connection | null>;
+  /** @throws GatewayError why connections to this position are refused, where trying again does not help */
+  requireAccess(after: string | null): Promise<void>;
+  /** Each connection has a right of its own: the end of one that was good is not that of the next. */
+  hasTickets: boolean;
 };
 
 export type StreamOptions = {
@@ -40,43 +42,51 @@ export async function* followFrames(source: StreamSource, options: StreamOptions
   const backoff = new Backoff(giveUpAfterMs);
   for (;;) {
     signal.throwIfAborted();
-    const connection = source.connect(position.cursor);
+    const connection = await source.connect(position.cursor);
     let connectedAt: number | null = null;
-    const hangUp = () => connection.close();
-    signal.addEventListener("abort", hangUp);
-    try {
-      for (let got = await connection.next(); got !== null; got = await connection.next()) {
+    if (connection !== null) {
+      const hangUp = () => connection.close();
+      signal.addEventListener("abort", hangUp);
+      try {
+        // It may have been aborted while the connection was begun.
         signal.throwIfAborted();
-        const { frame, bytes } = got;
-        if (!isEvent(frame)) {
-          if (frame.type === "connected") {
-            connectedAt = Date.now();
-            position.begin(frame.data.cursor);
-            // Said at once, so that the gateway waits for this client instead of filling its memory for it.
-            connection.send({ type: "ack", data: { cursor: frame.data.cursor } });
-            onConnected?.(connection);
+        for (let got = await connection.next(); got !== null; got = await connection.next()) {
+          signal.throwIfAborted();
+          if ("passedOver" in got) {
+            backoff.progress();
+            position.passOver(got.passedOver);
+          } else if (isEvent(got.frame)) {
+            const fresh = position.take(got.frame);
+            if (fresh !== null) {
+              backoff.progress();
+              yield fresh;
+              // It is the last of all; the end of the connection may be seconds away.
+              if (isDeletion(fresh)) throw deleted();
+            }
+          } else {
+            if (got.frame.type === "connected") {
+              connectedAt = Date.now();
+              const { cursor } = got.frame.data;
+              position.begin(cursor);
+              // Said at once, so that the gateway waits for this client instead of filling its memory for it.
+              connection.send({ type: "ack", data: { cursor } });
+              onConnected?.(connection);
+            }
+            yield got.frame;
+            continue;
           }
-          yield frame;
-          continue;
+          const cursor = position.acknowledge(got.bytes, Date.now());
+          if (cursor !== null) connection.send({ type: "ack", data: { cursor } });
         }
-        const fresh = position.take(frame);
-        if (fresh !== null) {
-          backoff.progress();
-          yield fresh;
-          // It is the last of all; the end of the connection may be seconds away.
-          if (isDeletion(fresh)) throw deleted();
-        }
-        const cursor = position.acknowledge(bytes, Date.now());
-        if (cursor !== null) connection.send({ type: "ack", data: { cursor } });
+      } finally {
+        signal.removeEventListener("abort", hangUp);
+        connection.close();
       }
-    } finally {
-      signal.removeEventListener("abort", hangUp);
-      connection.close();
+      signal.throwIfAborted();
+      const final = closedForGood(connection.closeCode, source.hasTickets && connectedAt !== null);
+      if (final !== null) throw final;
+      if (connectedAt === null) await source.requireAccess(position.cursor);
     }
-    signal.throwIfAborted();
-    const final =
-      closedForGood(connection.closeCode) ?? (connectedAt === null ? await source.refusal(position.cursor) : null);
-    if (final !== null) throw final;
     if (connectedAt !== null && Date.now() - connectedAt >= GOOD_CONNECTION_MS) backoff.progress();
     const pause = backoff.pause(Date.now());
     if (pause === null) throw new GatewayError("unavailable", "The connection was lost and could not be restored.");
@@ -96,9 +106,10 @@ export function isEvent(frame: ServerFrame): frame is Event {
   return EVENTS.has(frame.type);
 }
 
-function closedForGood(code: number | null): GatewayError | null {
+function closedForGood(code: number | null, mayRenew: boolean): GatewayError | null {
   switch (code) {
     case CLOSE_CODES.unauthenticated:
+      if (mayRenew) return null;
       return new GatewayError("unauthenticated", "The gateway closed the connection: a valid token is needed.");
     case CLOSE_CODES.no_session:
       return new GatewayError("not_found", "There is no such session.");

@@ -1,9 +1,9 @@
-import type { z } from "zod";
-import { fromProblem, GatewayError, problem } from "../protocol/errors.ts";
+import { z } from "zod";
+import { ERROR_CODES, type ErrorCode, errorCode, GatewayError, problem } from "../protocol/errors.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import type { CallOptions } from "./gateway.ts";
-
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+import type { Fetch } from "./options.ts";
+import { understand } from "./understand.ts";
 
 export type HttpRequest = CallOptions & {
   method: "GET" | "POST" | "PUT" | "DELETE";
@@ -29,10 +29,10 @@ export class UnreachableError extends GatewayError {
 /** The gateway's REST side: one request, its answer parsed, its errors rebuilt. */
 export class HttpClient {
   readonly #baseUrl: string;
-  readonly #token: string;
+  readonly #token: string | undefined;
   readonly #fetch: Fetch;
 
-  constructor(baseUrl: string, token: string, fetch: Fetch = globalThis.fetch) {
+  constructor(baseUrl: string, token: string | undefined, fetch: Fetch = globalThis.fetch) {
     this.#baseUrl = baseUrl.replace(/\/+$/, "");
     this.#token = token;
     this.#fetch = fetch;
@@ -45,7 +45,7 @@ export class HttpClient {
   }
 
   get headers(): Record<string, string> {
-    return { authorization: `Bearer ${this.#token}` };
+    return this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` };
   }
 
   /** @throws GatewayError, `unavailable` if no gateway answered (`UnreachableError` if nothing did) */
@@ -82,15 +82,26 @@ export class HttpClient {
 
 /** A successful answer, parsed. @throws GatewayError `unavailable` for whatever no gateway answers */
 export async function readAnswer<T>(answer: z.ZodType<T>, response: Response): Promise<T> {
-  const parsed = answer.safeParse(await readJson(response));
-  if (!parsed.success) throw notAGateway(response.status);
-  return parsed.data;
+  const understood = understand(answer, await readJson(response));
+  if (understood === null) throw notAGateway(response.status);
+  return understood;
 }
 
 /** The error of an answer: the gateway's own, or `unavailable` for whatever else stands at the address. */
 export async function readError(response: Response): Promise<GatewayError> {
-  const parsed = problem.safeParse(await readJson(response));
-  return parsed.success ? fromProblem(parsed.data, retryAfterOf(response)) : notAGateway(response.status);
+  const understood = understand(anyProblem, await readJson(response));
+  if (understood === null) return notAGateway(response.status);
+  const { code, detail, errors } = understood;
+  const known = errorCode.safeParse(code);
+  return new GatewayError(known.data ?? codeOf(response.status), detail, errors, retryAfterOf(response));
+}
+
+const anyProblem = problem.extend({ code: z.string() });
+
+/** What an error comes to whose code only a newer client knows: that of the same status, the first one where none is. */
+function codeOf(status: number): ErrorCode {
+  const code = errorCode.options.find((code) => ERROR_CODES[code].status === status);
+  return code ?? (status < 500 ? "invalid_request" : "internal");
 }
 
 /** Seconds, as the gateway says it; a proxy may also say a date. */

@@ -39,10 +39,15 @@ export class StreamPosition {
   take(event: Event): Event | null {
     const fresh = event.type === "TEXT" || event.type === "THINKING" ? this.#takeBlock(event) : this.#takeWhole(event);
     if (fresh === null) return null;
-    this.#first = Math.min(this.#first, event.seq);
-    this.#highest = Math.max(this.#highest, event.seq);
-    this.#cursor = event.cursor;
+    this.passOver(event);
     return fresh;
+  }
+
+  /** An event that was not understood is had, too: it is not asked for again. */
+  passOver({ seq, cursor }: { seq: number; cursor: string }): void {
+    this.#first = Math.min(this.#first, seq);
+    this.#highest = Math.max(this.#highest, seq);
+    this.#cursor = cursor;
   }
 
   /** Counts a frame that was used up. Returns the cursor to acknowledge when it is time to. */

@@ -1,4 +1,5 @@
-import { openSocket, type Socket } from "../../client/connection.ts";
+import { openSocket } from "../../client/connection.ts";
+import type { Socket } from "../../client/options.ts";
 import type { Event } from "../../protocol/events.ts";
 import { type ClientFrame, type ControlFrame, type ServerFrame, serverFrame } from "../../protocol/frames.ts";
 
@@ -17,7 +18,9 @@ export class FrameSocket {
 
   /** Aborting `signal` closes it. */
   constructor(url: string, headers: Record<string, string>, signal: AbortSignal) {
-    this.#socket = openSocket(url.replace(/^http/, "ws"), headers);
+    const socket = openSocket(url.replace(/^http/, "ws"), headers);
+    if (socket === null) throw new Error("this platform's WebSocket takes no headers");
+    this.#socket = socket;
     this.#socket.addEventListener("message", ({ data }) => this.#hear(data));
     this.#socket.addEventListener("error", () => this.#lose(new Error("the socket broke")));
     this.#socket.addEventListener("close", ({ code }) => this.#lose(new Error(`the socket was closed with ${code}`)));

@@ -1,4 +1,5 @@
-import { type Fetch, HttpClient, readBytes, readError } from "../../client/http.ts";
+import { HttpClient, readBytes, readError } from "../../client/http.ts";
+import type { Fetch } from "../../client/options.ts";
 import type { Event } from "../../protocol/events.ts";
 import { answeredInput, takenToolResult } from "../../protocol/inputs.ts";
 import { API_BASE, filePath } from "../../protocol/paths.ts";
