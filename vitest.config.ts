@@ -43,7 +43,15 @@ export default defineConfig({
           setupFiles: ["test/workers/apply-migrations.ts"],
         },
       },
-      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 } },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          globalSetup: ["test/support/build-global-setup.ts"],
+        },
+      },
     ],
   },
 });

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { createRequire } from "node:module";
 import { stripVTControlCharacters } from "node:util";
 import { EXIT, Failure } from "./failure.ts";
 
-const SETTINGS = {
+export const WRANGLER_SETTINGS = {
   WRANGLER_SEND_METRICS: "false",
   // The banner looks for updates in the package registry.
   WRANGLER_HIDE_BANNER: "true",
@@ -20,10 +20,10 @@ const SETTINGS = {
  * @throws Failure that begins with `what` and tells what wrangler said
  */
 export async function runWrangler(root: string, command: string[], what: string): Promise<void> {
-  const wrangler = fileURLToPath(import.meta.resolve("wrangler"));
+  const wrangler = createRequire(import.meta.url).resolve("wrangler");
   const child = spawn(process.execPath, ["--no-warnings", wrangler, ...command], {
     cwd: root,
-    env: { ...process.env, ...SETTINGS },
+    env: { ...process.env, ...WRANGLER_SETTINGS },
     // Without a terminal to ask, wrangler asks nothing.
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,10 +1,12 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PROJECT_ROOT } from "./gateway-process.ts";
+import { inject } from "vitest";
+import type {} from "./build-global-setup.ts";
 import { type ProcessOptions, RunningProcess, runProcess } from "./run-process.ts";
 
-const MAIN = join(PROJECT_ROOT, "src/cli/main.ts");
+/** The command line as the package has it, which starts sooner; from its sources it runs where README's lines are typed. */
+export const MAIN = inject("builtMain");
 
 /** Tells a program at a pseudo-terminal from one in a pipe, and shows what it prints there. */
 const PTY = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
