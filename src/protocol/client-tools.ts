@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { bytesOf } from "./bytes-of.ts";
+import { json } from "./json.ts";
 import {
   CLIENT_TOOL_DESCRIPTION_MAX_CHARS,
   CLIENT_TOOLS_MAX,
@@ -13,7 +14,7 @@ import { wellFormedText } from "./well-formed-text.ts";
  * A tool that a client of the session runs. `input_schema` is JSON Schema, as the model is shown it; whether an input
  * fits it is for the client to say.
  */
-const clientTool = z.strictObject({
+export const clientTool = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9_-]+$/, "letters, digits, _ and - only")
@@ -22,7 +23,7 @@ const clientTool = z.strictObject({
     .refine((name) => !(name in Object.prototype), "a name that every object has, such as constructor"),
   description: wellFormedText().max(CLIENT_TOOL_DESCRIPTION_MAX_CHARS),
   input_schema: z
-    .record(z.string(), z.json())
+    .record(z.string(), json)
     .refine((schema) => schema["type"] === "object", 'the type of an input must be "object"'),
   /** How long the clients have to give a result. */
   timeout_seconds: z.int().min(1).max(INPUT_TIMEOUT_MAX_SECONDS).optional(),

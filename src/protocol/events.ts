@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { inputId, sessionId, turnId } from "./ids.ts";
+import { json } from "./json.ts";
 
 /** A point in time as it stands on the wire: UTC with milliseconds. */
 export const time = z.iso.datetime({ precision: 3 });
@@ -28,12 +29,12 @@ export const NO_USAGE: Usage = {
 export const endStatus = z.enum(["complete", "failed", "cancelled", "refused", "max_iterations", "budget_exceeded"]);
 export type EndStatus = z.infer<typeof endStatus>;
 
-export const metadata = z.record(z.string(), z.json());
+export const metadata = z.record(z.string(), json);
 export type Metadata = z.infer<typeof metadata>;
 
 const seq = z.int().min(1);
 
-const statusData = z.discriminatedUnion("status", [
+export const statusData = z.discriminatedUnion("status", [
   z.strictObject({ status: z.literal("queued"), turn_id: turnId, text: z.string(), position: z.int() }),
   z.strictObject({ status: z.literal("processing"), iteration: z.int(), path: z.enum(["fast", "complex"]) }),
   z.strictObject({
@@ -93,12 +94,12 @@ const eventData = {
   }),
   USER_INPUT: z.strictObject({ text: z.string(), user_id: z.string(), metadata }),
   STATUS: statusData,
-  TEXT: z.strictObject({ text: z.string(), ...blockState, citations: z.array(z.json()).optional() }),
+  TEXT: z.strictObject({ text: z.string(), ...blockState, citations: z.array(json).optional() }),
   THINKING: z.strictObject({ thinking: z.string(), ...blockState, redacted: z.literal(true).optional() }),
   TOOL_CALL: z.strictObject({
     id: z.string(),
     name: z.string(),
-    input: z.json(),
+    input: json,
     executor: z.enum(["gateway", "client", "model"]),
     time_offset: z.number(),
   }),
@@ -138,7 +139,7 @@ const eventData = {
   ITERATION_END: z.strictObject({
     status: endStatus,
     stop_reason: z.string().nullable(),
-    stop_details: z.json(),
+    stop_details: json,
     tool_calls: z.int(),
     duration_seconds: z.number(),
     usage,

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { time } from "./events.ts";
 import { inputId, turnId } from "./ids.ts";
+import { json } from "./json.ts";
 import { INPUT_TIMEOUT_MAX_SECONDS, TOOL_RESULT_MAX_CHARS } from "./limits.ts";
 import { wellFormedText } from "./well-formed-text.ts";
 
@@ -24,7 +25,7 @@ export const input = z.strictObject({
   /** The call that waits. */
   tool_use_id: z.string(),
   tool: z.string(),
-  tool_input: z.json(),
+  tool_input: json,
   /** Answers that the model offers to a question. */
   options: z.array(z.string()).optional(),
   expires_at: time,

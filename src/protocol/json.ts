@@ -1,9 +1,10 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { bytesOf } from "./bytes-of.ts";
 import { GatewayError } from "./errors.ts";
 import { JSON_MAX_BYTES, JSON_MAX_DEPTH } from "./limits.ts";
 
-/** Any JSON value. */
+/** Any JSON value. One schema for all that hold any: it holds itself, and is named once where schemas are described. */
+export const json = z.json();
 export type Json = z.core.util.JSONType;
 
 /**

@@ -82,7 +82,7 @@ export const sessionStatus = z.enum(["idle", "queued", "running", "waiting"]);
 export type SessionStatus = z.infer<typeof sessionStatus>;
 
 /** What a turn waits for: an answer, or the result of a client's tool. */
-const pendingInput = z.union([
+export const pendingInput = z.union([
   z.strictObject({ input_id: z.string(), kind: z.enum(["approval", "question", "link"]) }),
   z.strictObject({ tool_use_id: z.string(), kind: z.literal("tool") }),
 ]);

@@ -36,11 +36,16 @@ export type UsageGroup = z.infer<typeof usageGroup>;
 const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })], "a day (2026-01-31) or a time of ISO 8601");
 
 export const usageFilter = z.strictObject({
-  from: moment.optional(),
-  to: moment.optional(),
-  group_by: usageGroup.default("day"),
-  user_id: z.string().min(1).max(USER_ID_MAX_CHARS).optional(),
-  cursor: z.string().optional(),
+  from: moment.optional().describe("Turns that ended from then on: a day of UTC, or a time."),
+  to: moment.optional().describe("Turns that ended before then. By default the end of today."),
+  group_by: usageGroup.default("day").describe("What the lines of the report stand for."),
+  user_id: z
+    .string()
+    .min(1)
+    .max(USER_ID_MAX_CHARS)
+    .optional()
+    .describe("What this user has used; another than oneself is for admins."),
+  cursor: z.string().optional().describe("The next_cursor of the page before."),
 });
 
 export const usageSums = z.strictObject({

@@ -1,4 +1,5 @@
-import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
+import { logError } from "../../logging/log.ts";
 import { invalidField, notFound } from "../../protocol/errors.ts";
 import { FILE_MAX_BYTES, STORAGE_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { fileInfo, filePage } from "../../protocol/rest.ts";
@@ -14,47 +15,126 @@ import { checkBody } from "../read-body.ts";
 import { sessionOf } from "../session-stub.ts";
 import { uploadBody } from "../upload.ts";
 import { within } from "../within.ts";
-import { json, problems } from "./answers.ts";
+import { header, headerParameter, json, operation } from "./answers.ts";
 
 // A path may hold slashes, and none at all; what it may be is for the guard to say.
 const path = "/sessions/{session_id}/files/{path}{.*}" as const;
-const bytes = { "application/octet-stream": { schema: z.string() } };
+/** Of any type: what a file holds is for those who put it there to say. */
+const bytes = { "*/*": { schema: { description: "The bytes of a file, as they are." }, example: "Hello, world!\n" } };
+
+const etag = header("The file's sha256 in quotes.");
+const ifMatch = headerParameter("If-Match", "ETags, or `*`: the file must be one of these, or else it is 412.");
+const ifNoneMatch = headerParameter("If-None-Match", "ETags, or `*`: the file must be none of these.");
+const fileAnswerHeaders = {
+  ETag: etag,
+  "Last-Modified": header("When the file was written."),
+  "Content-Disposition": header("`attachment`, with the file's name."),
+  "Content-Security-Policy": header("`sandbox; default-src 'none'`."),
+  "Accept-Ranges": header("`bytes`."),
+};
 
 const getFiles = createRoute({
+  ...operation({
+    id: "listFiles",
+    tag: "Files",
+    summary: "List files",
+    description: "The files of the workspace, by path.",
+    scope: "read",
+    problems: ["bad_cursor"],
+  }),
   method: "get",
   path: "/sessions/{session_id}/files",
   middleware: [needs("read")],
   request: { params: sessionParams, query: filesQuery },
-  responses: { 200: json("Files, by path", filePage), ...problems },
+  responses: { 200: json("Files, by path", filePage) },
 });
 
 const getFile = createRoute({
+  ...operation({
+    id: "getFile",
+    tag: "Files",
+    summary: "Get a file",
+    description:
+      "The bytes of a file, or one range of them. It is served so that a browser saves it and runs nothing of it.",
+    scope: "read",
+    problems: ["path_refused", "precondition_failed", "range_not_satisfiable"],
+  }),
   method: "get",
   path,
   middleware: [needs("read")],
   request: { params: fileParams, query: noQuery },
+  parameters: [
+    ifMatch,
+    ifNoneMatch,
+    headerParameter("Range", "One range of bytes, such as `bytes=0-99`. Anything else is passed over."),
+    headerParameter("If-Range", "An ETag: of another file the whole is sent."),
+  ],
   responses: {
-    200: { description: "The file's bytes", content: bytes },
-    206: { description: "A range of the file's bytes", content: bytes },
-    304: { description: "The client has the file already" },
-    ...problems,
+    200: { description: "The file's bytes", headers: fileAnswerHeaders, content: bytes },
+    206: {
+      description: "A range of the file's bytes",
+      headers: { ...fileAnswerHeaders, "Content-Range": header("Which bytes of how many.") },
+      content: bytes,
+    },
+    304: { description: "The client has the file already", headers: { ETag: etag } },
+  },
+});
+
+const headFile = createRoute({
+  ...operation({
+    id: "headFile",
+    tag: "Files",
+    summary: "Look at a file",
+    description: "The headers with which a file would come. An error has its status and no body.",
+    scope: "read",
+    problems: ["path_refused", "precondition_failed"],
+  }),
+  method: "head",
+  path,
+  request: { params: fileParams, query: noQuery },
+  parameters: [ifMatch, ifNoneMatch],
+  responses: {
+    200: { description: "The file is there", headers: fileAnswerHeaders },
+    304: { description: "The client has the file already", headers: { ETag: etag } },
   },
 });
 
 const putFile = createRoute({
+  ...operation({
+    id: "putFile",
+    tag: "Files",
+    summary: "Write a file",
+    description:
+      "Writes a file whole or not at all, 32 MiB at most. `If-Match` and `If-None-Match` say what must be there.",
+    scope: "write",
+    problems: ["path_refused", "precondition_failed", "too_large", "unsupported_media_type"],
+  }),
   method: "put",
   path,
   middleware: [needs("write")],
-  request: { params: fileParams, query: noQuery },
-  responses: { 200: json("The file was replaced", fileInfo), 201: json("The file is new", fileInfo), ...problems },
+  request: { params: fileParams, query: noQuery, body: { content: bytes } },
+  parameters: [ifMatch, ifNoneMatch],
+  responses: {
+    200: json("The file was replaced", fileInfo, { ETag: etag }),
+    201: json("The file is new", fileInfo, { ETag: etag }),
+  },
 });
 
 const deleteFile = createRoute({
+  ...operation({
+    id: "deleteFile",
+    tag: "Files",
+    summary: "Delete a file",
+    description: "Deletes a file. `If-Match` says what must be there.",
+    scope: "write",
+    problems: ["path_refused", "precondition_failed"],
+  }),
   method: "delete",
   path,
   middleware: [needs("write")],
   request: { params: fileParams, query: noQuery },
-  responses: { 204: { description: "The file is gone" }, ...problems },
+  parameters: [ifMatch, ifNoneMatch],
+  responses: { 204: { description: "The file is gone" } },
 });
 
 export const fileRoutes = new OpenAPIHono<AppEnv>()
@@ -112,7 +192,7 @@ export const fileRoutes = new OpenAPIHono<AppEnv>()
         if (isOrphan) await within(STORAGE_TIMEOUT_MS, c.env.BLOBS.delete(key));
       };
       // What this does not clear away, the object does later.
-      await drop().catch((failure: unknown) => console.error("http:", failure));
+      await drop().catch((failure: unknown) => logError("dropping an upload", failure));
       throw thrown;
     }
   })
@@ -122,3 +202,6 @@ export const fileRoutes = new OpenAPIHono<AppEnv>()
     unwrap(await object.removeFile(c.var.principal, { path: filePathOf(c.req.url), conditions }));
     return c.body(null, 204);
   });
+
+// The router answers HEAD by what it has for GET.
+fileRoutes.openAPIRegistry.registerPath(headFile);

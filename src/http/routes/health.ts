@@ -1,20 +1,28 @@
 import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
+import { logError } from "../../logging/log.ts";
 import { HEALTH_MAX_AGE_MS, HEALTH_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { type Health, health } from "../../protocol/rest.ts";
 import type { AppEnv } from "../app-env.ts";
 import { hasValidSettings } from "../gateway-settings.ts";
 import { noQuery } from "../parameters.ts";
 import { within } from "../within.ts";
-import { json, problems } from "./answers.ts";
+import { json, operation } from "./answers.ts";
 
 const getHealth = createRoute({
+  ...operation({
+    id: "getHealth",
+    tag: "Gateway",
+    summary: "Whether the gateway works",
+    description:
+      "Whether its database and its file storage can be reached, checked at most every 10 seconds. Open to everybody.",
+    scope: null,
+  }),
   method: "get",
   path: "/health",
   request: { query: noQuery },
   responses: {
     200: json("The gateway works", health),
     503: json("The gateway cannot reach what it needs, or is not set up correctly", health),
-    ...problems,
   },
 });
 
@@ -49,7 +57,7 @@ async function check(name: string, call: () => Promise<unknown>): Promise<"ok" |
     await within(HEALTH_TIMEOUT_MS, call());
     return "ok";
   } catch (thrown) {
-    console.error(`http: the check of ${name} failed:`, thrown);
+    logError(`the check of ${name}`, thrown);
     return "failed";
   }
 }

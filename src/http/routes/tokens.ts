@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
+import { hasTokenSessions } from "../../catalog/token-sessions.ts";
 import { toTokenInfo } from "../../catalog/token-statements.ts";
 import { newToken } from "../../catalog/token-text.ts";
 import { listTokens, revokeToken, storeToken } from "../../catalog/tokens.ts";
@@ -15,30 +16,54 @@ import { rememberToken } from "../known-tokens.ts";
 import { noQuery, pageQuery, tokenParams } from "../parameters.ts";
 import { tellRevoked } from "../tell-revoked.ts";
 import { within } from "../within.ts";
-import { body, json, problems } from "./answers.ts";
+import { body, json, operation } from "./answers.ts";
 
 const getTokens = createRoute({
+  ...operation({
+    id: "listTokens",
+    tag: "Tokens",
+    summary: "List tokens",
+    description: "All tokens but what it takes to use them, the newest first. For admins.",
+    scope: "admin",
+    problems: ["bad_cursor"],
+  }),
   method: "get",
   path: "/tokens",
   middleware: [needs("admin")],
   request: { query: pageQuery },
-  responses: { 200: json("Tokens, the newest first", tokenPage), ...problems },
+  responses: { 200: json("Tokens, the newest first", tokenPage) },
 });
 
 const postToken = createRoute({
+  ...operation({
+    id: "createToken",
+    tag: "Tokens",
+    summary: "Make a token",
+    description: "A token of a user with scopes. It is shown in this answer and nowhere else. For admins.",
+    scope: "admin",
+  }),
   method: "post",
   path: "/tokens",
   middleware: [needs("admin"), jsonBody],
   request: { query: noQuery, body: body(createTokenBody) },
-  responses: { 201: json("The token, shown here and nowhere else", createdToken), ...problems },
+  responses: { 201: json("The token, shown here and nowhere else", createdToken) },
 });
 
 const deleteToken = createRoute({
+  ...operation({
+    id: "revokeToken",
+    tag: "Tokens",
+    summary: "Revoke a token",
+    description:
+      "The token holds no longer, nor do the tickets and links that were made with it; its sockets are closed. For admins.",
+    scope: "admin",
+    problems: ["not_found"],
+  }),
   method: "delete",
   path: "/tokens/{token_id}",
   middleware: [needs("admin")],
   request: { params: tokenParams, query: noQuery },
-  responses: { 204: { description: "The token holds no longer, and its sockets are closed" }, ...problems },
+  responses: { 204: { description: "The token holds no longer, and its sockets are closed" } },
 });
 
 export const tokenRoutes = new OpenAPIHono<AppEnv>()
@@ -74,7 +99,9 @@ export const tokenRoutes = new OpenAPIHono<AppEnv>()
 /** Whether all sessions were told. A database that is away by now changes nothing in that the token is revoked. */
 async function isTold(env: Cloudflare.Env, token_id: string): Promise<boolean> {
   try {
-    return await tellRevoked(env, token_id);
+    await tellRevoked(env, token_id);
+    // Another request may have tried one of them, and put it off.
+    return !(await within(STORAGE_TIMEOUT_MS, hasTokenSessions(env.CATALOG, token_id)));
   } catch (thrown) {
     if (thrown instanceof GatewayError) return false;
     throw thrown;

@@ -22,9 +22,18 @@ import { jsonBody } from "../json-body.ts";
 import { idempotencyHeaders, noQuery, pageQuery, sessionParams, submitQuery, turnParams } from "../parameters.ts";
 import { unwrap } from "../problem-response.ts";
 import { sessionOf } from "../session-stub.ts";
-import { body, eventStream, json, jsonContent, problems } from "./answers.ts";
+import { body, eventStream, header, json, jsonContent, operation } from "./answers.ts";
 
 const postTurn = createRoute({
+  ...operation({
+    id: "submitTurn",
+    tag: "Turns",
+    summary: "Send a message",
+    description:
+      "Starts a turn, or does what `on_busy` says while one runs. It is answered at once with 202. With `wait` the answer is the turn's result, if it ends or waits for somebody in time; with `Accept: text/event-stream` it is the turn's events, up to ITERATION_END. A client that goes away cancels nothing.",
+    scope: "write",
+    problems: ["session_busy", "idempotency_key_reused", "blank_input", "queue_full"],
+  }),
   method: "post",
   path: "/sessions/{session_id}/turns",
   middleware: [needs("write"), jsonBody],
@@ -33,43 +42,76 @@ const postTurn = createRoute({
     200: {
       description:
         "With wait, the result of a turn that ended, or waits for somebody, in time; with Accept: text/event-stream, its events",
+      headers: {
+        "Turnpike-Turn-Id": { ...header("The turn's id, with an event stream."), required: false },
+      },
       content: { ...jsonContent(turnResult), ...eventStream },
     },
-    202: json("The turn was accepted", acceptedTurn),
-    ...problems,
+    202: json("The turn was accepted", acceptedTurn, { Location: header("The turn's route.") }),
   },
 });
 
 const getTurns = createRoute({
+  ...operation({
+    id: "listTurns",
+    tag: "Turns",
+    summary: "List turns",
+    description: "The turns of a session, newest first.",
+    scope: "read",
+    problems: ["bad_cursor"],
+  }),
   method: "get",
   path: "/sessions/{session_id}/turns",
   middleware: [needs("read")],
   request: { params: sessionParams, query: pageQuery },
-  responses: { 200: json("Turns, newest first", turnPage), ...problems },
+  responses: { 200: json("Turns, newest first", turnPage) },
 });
 
 const getTurn = createRoute({
+  ...operation({
+    id: "getTurn",
+    tag: "Turns",
+    summary: "Get a turn",
+    description: "A turn and what it came to so far.",
+    scope: "read",
+  }),
   method: "get",
   path: "/sessions/{session_id}/turns/{turn_id}",
   middleware: [needs("read")],
   request: { params: turnParams, query: noQuery },
-  responses: { 200: json("The turn", turn), ...problems },
+  responses: { 200: json("The turn", turn) },
 });
 
 const deleteTurn = createRoute({
+  ...operation({
+    id: "withdrawTurn",
+    tag: "Turns",
+    summary: "Take a turn out of the queue",
+    description: "For a turn that runs it is `session_busy`: cancel that. For one that has ended it is `not_found`.",
+    scope: "write",
+    problems: ["session_busy"],
+  }),
   method: "delete",
   path: "/sessions/{session_id}/turns/{turn_id}",
   middleware: [needs("write")],
   request: { params: turnParams, query: noQuery },
-  responses: { 204: { description: "The turn was taken out of the queue" }, ...problems },
+  responses: { 204: { description: "The turn was taken out of the queue" } },
 });
 
 const postCancel = createRoute({
+  ...operation({
+    id: "cancelTurn",
+    tag: "Turns",
+    summary: "Stop the running turn",
+    description:
+      "Answers once it has stopped. Queued turns stay, and the next one starts. With `turn_id` that turn is stopped and no other.",
+    scope: "write",
+  }),
   method: "post",
   path: "/sessions/{session_id}/cancel",
   middleware: [needs("write"), jsonBody],
   request: { params: sessionParams, query: noQuery, body: body(cancelBody) },
-  responses: { 200: json("The turn that was stopped", cancelled), ...problems },
+  responses: { 200: json("The turn that was stopped", cancelled) },
 });
 
 export const turnRoutes = new OpenAPIHono<AppEnv>()
@@ -84,6 +126,7 @@ export const turnRoutes = new OpenAPIHono<AppEnv>()
     const object = sessionOf(c.env, session_id);
     const key = c.req.valid("header")["idempotency-key"] ?? null;
     const accepted = unwrap(await object.submit(principal, input, key));
+    c.set("turn_id", accepted.turn_id);
     const follow = { asking: principal, session_id, after: accepted.cursor };
     if (streams) {
       const reading = new AbortController();

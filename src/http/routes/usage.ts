@@ -8,14 +8,23 @@ import type { AppEnv } from "../app-env.ts";
 import { needs } from "../auth.ts";
 import { usageQuery } from "../parameters.ts";
 import { within } from "../within.ts";
-import { json, problems } from "./answers.ts";
+import { json, operation } from "./answers.ts";
 
 const getUsage = createRoute({
+  ...operation({
+    id: "getUsage",
+    tag: "Usage",
+    summary: "What was used",
+    description:
+      "Tokens, calls and costs of the turns that ended in a time, by default the last 30 days: of oneself, for an admin of everyone.",
+    scope: "read",
+    problems: ["bad_cursor"],
+  }),
   method: "get",
   path: "/usage",
   middleware: [needs("read")],
   request: { query: usageQuery },
-  responses: { 200: json("What ended turns have used", usageReport), ...problems },
+  responses: { 200: json("What ended turns have used", usageReport) },
 });
 
 export const usageRoutes = new OpenAPIHono<AppEnv>().openapi(getUsage, async (c) => {
