@@ -15,7 +15,7 @@ const row = z.object({
 const results = z.object({ figures: z.object({ start: z.object({ rows: z.array(row) }) }) });
 
 test("[PACK8] npm run bench -- start measures how soon a run's request is sent, and tells of a missed target", async () => {
-  using project = copyProject({ dependencies: "linked" });
+  using project = copyProject();
   const { root: cwd } = project;
   const { code, stdout, stderr } = await runProcess("npm", ["run", "bench", "--", "start", "--runs", "1"], { cwd });
   expect(stdout, stderr).toMatch(/^node -e 0.*\n.*by node:http .*\nturnpike run, built .*\nturnpike run, sources /m);

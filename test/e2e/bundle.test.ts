@@ -43,7 +43,7 @@ test("[COST3] [START10] what npm start runs too, the Worker has less than 1,000,
 });
 
 test("[START10] a source that has changed is in the next bundle, and one that cannot be bundled is told", async () => {
-  using project = copyProject({ dependencies: "linked" });
+  using project = copyProject();
   const entry = join(project.root, "src/index.ts");
   const mark = "this is in the next bundle";
   const bundled = async () => JSON.stringify(await bundleWorker(project.root));

@@ -59,7 +59,7 @@ test("[CLI9] where no gateway can be started, or something else answers, it says
 
 test("[CLI9] [CLI5] an install without wrangler starts none, and works in its own process", async () => {
   using cli = new CommandLine();
-  using project = copyProject({ dependencies: "linked" });
+  using project = copyProject();
   const { root: cwd } = project;
   const main = (args: string[], env: Record<string, string>) =>
     runProcess(process.execPath, ["src/cli/main.ts", ...args], { cwd, env: { TURNPIKE_HOME: cli.home, ...env } });

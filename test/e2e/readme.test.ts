@@ -12,7 +12,7 @@ function linesUnder(readme: string, heading: string): string {
 }
 
 test("[WAIT2] [WAIT8] [ASK18] [ASK19] [LINK1] [SSE4] [REST16] [FILE2] the README's lines do what it says when they are typed", async () => {
-  using project = copyProject({ dependencies: "linked" });
+  using project = copyProject();
   const { root } = project;
   await using gateway = await startGateway({ root, env: { GATEWAY_TOKEN: "" } });
   const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -36,7 +36,7 @@ test("[WAIT2] [WAIT8] [ASK18] [ASK19] [LINK1] [SSE4] [REST16] [FILE2] the README
 });
 
 test("[CLI5] the README's lines for the command line need no gateway", async () => {
-  using project = copyProject({ dependencies: "linked" });
+  using project = copyProject();
   const { root: cwd } = project;
   const typed = linesUnder(readFileSync(join(cwd, "README.md"), "utf8"), "At the command line");
   expect(typed.match(/^npm run turnpike /gm)).toHaveLength(3);

@@ -8,7 +8,7 @@ import { type GatewayProcess, startGateway } from "../support/gateway-process.ts
 import { copyProject } from "../support/project-copy.ts";
 import { RunningProcess, runProcess } from "../support/run-process.ts";
 
-const project = copyProject({ dependencies: "linked" });
+const project = copyProject();
 const { root } = project;
 const devVars = join(root, ".dev.vars");
 /** One state for the gateways that are started one after the other, so that only the first makes its tables. */

@@ -40,11 +40,11 @@ export class InstalledPackage implements Disposable {
     const root = mkdtempSync(join(tmpdir(), "turnpike-installed-"));
     // Without one npm would install into the nearest folder above that has one.
     writeFileSync(join(root, "package.json"), '{"private": true}');
-    using project = copyProject({ dependencies: "linked" });
+    using project = copyProject();
     await npm(project.root, "pack", "--pack-destination", root);
     const tarball = readdirSync(root).find((name) => name.endsWith(".tgz")) ?? "";
     const list = execFileSync("tar", ["-tzf", join(root, tarball)], { encoding: "utf8" });
-    await npm(root, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", `./${tarball}`);
+    await npm(root, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--offline", `./${tarball}`);
     const cwd = join(root, "elsewhere");
     mkdirSync(cwd);
     return new InstalledPackage(
