@@ -32,6 +32,7 @@ import {
   turnResult,
 } from "../protocol/rest.ts";
 import { toHex } from "../protocol/sha256.ts";
+import { type Ticket, type TicketBody, ticket } from "../protocol/tokens.ts";
 import { type UsageReport, usageReport } from "../protocol/usage.ts";
 import { answerToolCalls } from "./answer-tool-calls.ts";
 import { filePath, inputPath, sessionPath, toolResultPath, turnPath } from "./api-paths.ts";
@@ -175,6 +176,11 @@ export class ExternalGateway implements Gateway {
   ): Promise<InputLink> {
     const path = `${inputPath(sessionId, inputId)}/link`;
     return await this.#http.call(inputLink, { method: "POST", path, body, signal: this.#signal(options) });
+  }
+
+  async createTicket(sessionId: string, body: TicketBody = {}, options: CallOptions = {}): Promise<Ticket> {
+    const path = `${sessionPath(sessionId)}/tickets`;
+    return await this.#http.call(ticket, { method: "POST", path, body, signal: this.#signal(options) });
   }
 
   async cancelTurn(sessionId: string, turnId: string, options: CallOptions = {}): Promise<void> {

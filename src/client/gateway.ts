@@ -13,6 +13,7 @@ import type {
   SubmitTurnBody,
   TurnResult,
 } from "../protocol/rest.ts";
+import type { Ticket, TicketBody } from "../protocol/tokens.ts";
 import type { UsageGroup, UsageReport } from "../protocol/usage.ts";
 
 export type CallOptions = { signal?: AbortSignal | undefined };
@@ -120,6 +121,14 @@ export interface Gateway {
 
   /** Makes a link that answers once. @throws `not_found`, `already_answered`; `unavailable` where nobody could open it */
   mintLink(sessionId: string, inputId: string, body?: LinkOptions, options?: CallOptions): Promise<InputLink>;
+
+  /**
+   * Makes a ticket, with which a page that has no token opens one stream of the session, once, within a minute: with the
+   * scopes that are named, or those of one's own token.
+   *
+   * @throws `not_found`, `forbidden`; `unavailable` where nobody could use it
+   */
+  createTicket(sessionId: string, body?: TicketBody, options?: CallOptions): Promise<Ticket>;
 
   /** Ends a turn, whether it runs or still waits in the queue. Does nothing for one that has ended. */
   cancelTurn(sessionId: string, turnId: string, options?: CallOptions): Promise<void>;

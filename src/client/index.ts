@@ -19,6 +19,7 @@ export type {
   TurnResult,
   TurnStatus,
 } from "../protocol/rest.ts";
+export type { Ticket, TicketBody } from "../protocol/tokens.ts";
 export type { UsageGroup, UsageLine, UsageReport, UsageSums } from "../protocol/usage.ts";
 export { ExternalGateway } from "./external-gateway.ts";
 export type {

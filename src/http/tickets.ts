@@ -5,6 +5,7 @@ import { CLOSE_CODES } from "../protocol/frames.ts";
 import { TICKET_TTL_MS } from "../protocol/limits.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import type { AppEnv, TokenHolds } from "./app-env.ts";
+import { isForeign } from "./own-origin.ts";
 import { unwrap } from "./problem-response.ts";
 import { rawPath } from "./raw-path.ts";
 import { sessionOf } from "./session-stub.ts";
@@ -53,7 +54,8 @@ export function ticketUse(tokenHolds: TokenHolds) {
 /** Closes a WebSocket whose ticket is refused: a browser cannot read the status of a handshake that failed. */
 export const ticketRefusal = createMiddleware<AppEnv>(async (c, next) => {
   await next();
-  const code = closeCodeOf(c.error);
+  // A page that may not open a stream is told nothing of its ticket, whatever it is.
+  const code = isForeign(c) ? null : closeCodeOf(c.error);
   if (code === null || shownTicket(c)?.route !== "stream") return;
   if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return;
   const { 0: client, 1: server } = new WebSocketPair();
@@ -66,6 +68,6 @@ export const ticketRefusal = createMiddleware<AppEnv>(async (c, next) => {
 
 function closeCodeOf(error: Error | undefined): number | null {
   if (!(error instanceof GatewayError)) return null;
-  if (error.code === "unauthenticated") return CLOSE_CODES.unauthenticated;
+  if (error.code === "unauthenticated" || error.code === "forbidden") return CLOSE_CODES.unauthenticated;
   return error.code === "not_found" ? CLOSE_CODES.no_session : null;
 }

@@ -40,6 +40,7 @@ import {
   submitTurnBody,
   type TurnResult,
 } from "../protocol/rest.ts";
+import type { Ticket, TicketBody } from "../protocol/tokens.ts";
 import type { UsageReport } from "../protocol/usage.ts";
 import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
 import { sleep } from "../timing/sleep.ts";
@@ -181,6 +182,13 @@ export class InProcessGateway implements Gateway {
   ): Promise<InputLink> {
     return this.#calls.one(options, async () => {
       throw new GatewayError("unavailable", "A link needs a gateway that others can reach.");
+    });
+  }
+
+  /** @throws `unavailable`: nobody else can reach this gateway */
+  createTicket(_sessionId: string, _body: TicketBody = {}, options: CallOptions = {}): Promise<Ticket> {
+    return this.#calls.one(options, async () => {
+      throw new GatewayError("unavailable", "A ticket needs a gateway that others can reach.");
     });
   }
 

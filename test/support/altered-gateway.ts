@@ -18,6 +18,7 @@ export function alteredGateway(gateway: Gateway, alter: (event: Event) => Event 
     answer: (...args) => gateway.answer(...args),
     giveToolResult: (...args) => gateway.giveToolResult(...args),
     mintLink: (...args) => gateway.mintLink(...args),
+    createTicket: (...args) => gateway.createTicket(...args),
     cancelTurn: (...args) => gateway.cancelTurn(...args),
     cancel: (...args) => gateway.cancel(...args),
     events: (...args) => altered(gateway.events(...args)),

@@ -223,11 +223,12 @@ describe("a turn that waits and that no process holds", () => {
     }, settings);
   });
 
-  test("[LOCAL17] has no link that answers", () =>
+  test("[LOCAL17] has no link that answers, and no ticket", () =>
     withScene(async ({ gateway, id }) => {
       await gateway.runQuery(id, { user_input: WRITE });
       const inputId = askedBy(await gateway.resumeSession(id));
       await expect(gateway.mintLink(id, inputId)).rejects.toMatchObject({ code: "unavailable" });
+      await expect(gateway.createTicket(id)).rejects.toMatchObject({ code: "unavailable" });
     }));
 });
 

@@ -9,12 +9,16 @@ import { type AcceptedTurn, acceptedTurn, type Session, session } from "../../sr
 export const ORIGIN = "https://gateway.test";
 export const ADMIN_TOKEN = "test-admin-token";
 
-/** Tokens beside the admin's: `ann` and `bob` may read, write and approve; `ann-read` and the like may do that alone. */
+/**
+ * Tokens beside the admin's: `ann` and `bob` may read, write and approve; `ann-read` and the like may do that alone;
+ * `ann-read-1700000000000` ends at that time.
+ */
 const authenticate: Authenticate = async (token, bindings) => {
-  const [user_id = "", only] = token.split("-");
+  const [user_id = "", only, end] = token.split("-");
   if (user_id !== "ann" && user_id !== "bob") return authenticateGatewayToken(token, bindings);
   const scopes = only === undefined ? (["read", "write", "approve"] as const) : [scope.parse(only)];
-  return { user_id, scopes: [...scopes], token_id: `the id of ${token}` };
+  const expiry = end === undefined ? {} : { expires_at: Number(end) };
+  return { user_id, scopes: [...scopes], token_id: `the id of ${token}`, ...expiry };
 };
 
 /** The tokens of before hold; one whose id is in here was revoked. */
