@@ -16,15 +16,20 @@ const D1_FOLDER = `${STORED_BELOW}/d1/miniflare-D1DatabaseObject`;
  * a session must run once. SQLite's lock is the operating system's, so it ends with the process, however that ends.
  */
 export function claimState(state: string): void {
+  if (!tryClaim(state)) throw new Failure(EXIT.failed, `Another gateway is using the state in ${state}.`);
+}
+
+/** The same, but returns false where another process has it. */
+export function tryClaim(state: string): boolean {
   try {
     makeFolder(state);
     const claim = new DatabaseSync(join(state, "claim.sqlite"), { timeout: 0 });
     claim.exec("BEGIN EXCLUSIVE");
     // Closing the database would end the claim, and so would its collection as garbage.
     process.once("exit", () => claim.close());
+    return true;
   } catch (thrown) {
-    if (hasSqliteCode(thrown, SQLITE.busy))
-      throw new Failure(EXIT.failed, `Another gateway is using the state in ${state}.`);
+    if (hasSqliteCode(thrown, SQLITE.busy)) return false;
     throw usageFailure(`The state folder ${state} cannot be used: ${reasonOf(thrown)}`);
   }
 }
@@ -35,11 +40,9 @@ export function claimState(state: string): void {
  */
 export function isMigrated(state: string, migrations: string): boolean {
   try {
-    const folder = join(state, D1_FOLDER);
-    const databases = readdirSync(folder).filter((name) => name.endsWith(".sqlite") && name !== "metadata.sqlite");
-    const [name, ...others] = databases;
-    if (name === undefined || others.length > 0) return false;
-    using database = new DatabaseSync(join(folder, name), { readOnly: true });
+    const path = databaseFile(state);
+    if (path === null) return false;
+    using database = new DatabaseSync(path, { readOnly: true });
     const applied = new Set(
       database
         .prepare("SELECT name FROM d1_migrations")
@@ -50,4 +53,21 @@ export function isMigrated(state: string, migrations: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The file of the state's one D1 database; null where there is none, or more than one. */
+export function databaseFile(state: string): string | null {
+  try {
+    const folder = join(state, D1_FOLDER);
+    const databases = readdirSync(folder).filter((name) => name.endsWith(".sqlite") && name !== "metadata.sqlite");
+    const [name, ...others] = databases;
+    return name === undefined || others.length > 0 ? null : join(folder, name);
+  } catch {
+    return null;
+  }
+}
+
+/** Where the gateway that runs on a state can be reached. It is of no account where nobody has claimed the state. */
+export function addressFile(state: string): string {
+  return join(state, "address");
 }

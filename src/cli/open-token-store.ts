@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
+import { type CallWrangler, wranglerIn } from "./call-wrangler.ts";
+import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
+import { WORKER } from "./local-gateway.ts";
+import { migrateState } from "./migrate-state.ts";
+import { PROJECT_ROOT, type Sources, setting } from "./settings.ts";
+import { renderStatement } from "./sql-literal.ts";
+import { addressFile, databaseFile, tryClaim } from "./state-folder.ts";
+import { type TokenStore, tokensInDatabase, tokensOfGateway } from "./token-store.ts";
+
+/**
+ * The tokens of the gateway of `npm start` with this state: by the gateway if one runs, else by its database, which no
+ * gateway can take until this process ends.
+ *
+ * @throws Failure
+ */
+export async function openLocalTokens(state: string, sources: Sources, root = PROJECT_ROOT): Promise<TokenStore> {
+  if (!tryClaim(state)) {
+    const token = setting("GATEWAY_TOKEN", undefined, sources);
+    if (token === undefined)
+      throw usageFailure("A gateway runs on this state, so GATEWAY_TOKEN is needed to speak to it.");
+    return tokensOfGateway(addressIn(state), token);
+  }
+  await migrateState({ state, migrations: join(root, "migrations"), database: WORKER.d1Databases.CATALOG });
+  const path = databaseFile(state);
+  if (path === null) throw new Failure(EXIT.failed, `There is no database of a gateway in ${state}.`);
+  return tokensInDatabase(async (statements) => {
+    using database = new DatabaseSync(path);
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      const rows = statements.map((statement) => database.prepare(renderStatement(statement)).all());
+      database.exec("COMMIT");
+      return rows;
+    } catch (thrown) {
+      throw new Failure(EXIT.failed, `The database in ${state} cannot be changed: ${reasonOf(thrown)}`);
+    }
+  });
+}
+
+function addressIn(state: string): string {
+  try {
+    return readFileSync(addressFile(state), "utf8").trim();
+  } catch {
+    throw new Failure(EXIT.failed, `Another process starts on the state in ${state}. Try again in a moment.`);
+  }
+}
+
+const answered = z.array(z.object({ results: z.array(z.unknown()), success: z.literal(true) }));
+
+/** The tokens of the deployed gateway, by its database. */
+export function openRemoteTokens(wrangler: CallWrangler = wranglerIn(PROJECT_ROOT)): TokenStore {
+  return tokensInDatabase(async (statements) => {
+    const sql = statements.map(renderStatement).join(";\n");
+    const answer = await wrangler(["d1", "execute", "CATALOG", "--remote", "--json", "--command", sql]);
+    const parsed = answer.ok ? answered.safeParse(JSON.parse(answer.stdout)).data : undefined;
+    if (parsed === undefined) {
+      throw new Failure(EXIT.failed, `The deployed database could not be asked. Wrangler said:\n\n${answer.said}`);
+    }
+    return parsed.map(({ results }) => results);
+  });
+}

@@ -1,0 +1,38 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { linesOf } from "../support/docs-lines.ts";
+import { PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";
+import { runProcess } from "../support/run-process.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
+
+test("[DEPLOY6] [DEPLOY8] [DEPLOY9] the lines of docs/operating.md make tokens where no gateway runs, and revoke one while one does", async () => {
+  using folder = new TemporaryFolder();
+  const env = { GATEWAY_TOKEN: "test-gateway-token", TURNPIKE_STATE: folder.path };
+  const here = linesOf(readFileSync(join(PROJECT_ROOT, "docs/operating.md"), "utf8"))
+    .filter((line) => line.startsWith("npm run token -- ") && !line.includes("--remote"))
+    // To start npm as well takes longer than all of it.
+    .map((line) => line.replace("npm run token -- ", "node src/cli/token.ts "));
+  const type = (lines: string[]) => runProcess("bash", ["-e", "-c", lines.join("\n")], { cwd: PROJECT_ROOT, env });
+  const [revoke = "", ...others] = here.toReversed();
+
+  const made = await type(others.reverse());
+  expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^turnpike_\S+\nturnpike_\S+\nTOKEN /) });
+  expect(made.stderr).toMatch(/^token_\w+ of ada for read, write, approve, until it is revoked;.*\ntoken_\w+ of ci /);
+  expect(made.stdout).toMatch(
+    /^token_\w+ +nightly job +ci +read,write +\S+ \S+ +until 20\S+ \S+\ntoken_\w+ +Ada's laptop /m,
+  );
+  const [token = ""] = made.stdout.split("\n");
+  const id = /token_\w+/.exec(made.stderr)?.[0] ?? "";
+
+  await using gateway = await startGateway({ state: folder.path, env });
+  const ask = async () => {
+    const response = await fetch(`${gateway.url}/api/v1/sessions`, { headers: { authorization: `Bearer ${token}` } });
+    await response.arrayBuffer();
+    return response.status;
+  };
+  expect(await ask()).toBe(200);
+  const revoked = await type([revoke.replace("TOKEN_ID", id)]);
+  expect(revoked).toEqual({ code: 0, stdout: "", stderr: `revoked ${id}\n` });
+  expect(await ask()).toBe(401);
+});
