@@ -4,8 +4,8 @@ import { problem } from "../../src/protocol/errors.ts";
 import { ask, codeOf, newSession, read } from "./http-scene.ts";
 
 test("[REST5] an unknown route is not_found", async () => {
-  const paths = ["nothing", "sessions/", "sessions/x/unknown", "sessions/x/turns/y/z", "tokens", "openapi.json"];
-  const later = ["sessions/x/inputs", "sessions/x/tool_results", "sessions/x/tickets"];
+  const paths = ["nothing", "sessions/", "sessions/x/unknown", "sessions/x/turns/y/z", "tokens/x/y", "openapi.json"];
+  const later = ["sessions/x/inputs", "sessions/x/tool_results"];
   for (const path of [...paths, ...later, "/", "/api", "/api/v2/sessions", "//api/v1/sessions", "/API/v1/sessions"]) {
     for (const method of ["GET", "POST"]) {
       expect([path, await codeOf(await ask(method, path))]).toEqual([path, "not_found"]);
@@ -17,6 +17,8 @@ test("[REST5] a known route with another method is method_not_allowed and says w
   const routes = {
     health: "GET, HEAD",
     usage: "GET, HEAD",
+    tokens: "GET, HEAD, POST",
+    "tokens/x": "DELETE",
     sessions: "POST, GET, HEAD",
     "sessions/x": "GET, HEAD, PATCH, DELETE",
     "sessions/x/turns": "POST, GET, HEAD",
@@ -27,6 +29,7 @@ test("[REST5] a known route with another method is method_not_allowed and says w
     "sessions/x/tool_results/y": "POST",
     "sessions/x/events": "GET, HEAD",
     "sessions/x/stream": "GET, HEAD",
+    "sessions/x/tickets": "POST",
     "sessions/x/files": "GET, HEAD",
     "sessions/x/files/a/b": "GET, HEAD, PUT, DELETE",
   };
