@@ -12,7 +12,7 @@ declare namespace Cloudflare {
     BLOBS: R2Bucket;
     /** How many requests a token may make; without it nothing is counted. */
     RATE_LIMITER?: RateLimit;
-    /** The first admin's token. Without it nobody gets in. */
+    /** The first admin's token. Without it only tokens that were created get in. */
     GATEWAY_TOKEN?: string;
     /** What signs links that answer an input; without it, GATEWAY_TOKEN. Another value makes all of them void. */
     GATEWAY_LINK_KEY?: string;

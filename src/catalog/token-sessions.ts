@@ -33,6 +33,12 @@ export async function isAnyDue(db: D1Database, now: number): Promise<boolean> {
   return found !== null;
 }
 
+/** Whether a session is noted for a token: for one that was revoked, whether there is one that was not told yet. */
+export async function hasTokenSessions(db: D1Database, token_id: string): Promise<boolean> {
+  const found = await db.prepare("SELECT 1 FROM token_sessions WHERE token_id = ?1 LIMIT 1").bind(token_id).first();
+  return found !== null;
+}
+
 /** The sessions that are to be told by `now` that their token was revoked, at most `limit`; with `token_id` of that one. */
 export async function dueTokenSessions(
   db: D1Database,

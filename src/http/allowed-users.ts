@@ -6,14 +6,11 @@ import type { AppEnv } from "./app-env.ts";
 import { gatewaySettings } from "./gateway-settings.ts";
 
 /**
- * Makes sure that who asks may use the gateway, where `GATEWAY_ALLOWED_USERS` says who may. Admins may, whoever they are:
- * somebody must be able to mend what is wrong there.
- *
- * @throws GatewayError `forbidden`
+ * Whether who asks may use the gateway, where `GATEWAY_ALLOWED_USERS` says who may. Admins may, whoever they are: somebody
+ * must be able to mend what is wrong there.
  */
-export function checkAllowed({ allowedUsers }: GatewaySettings, asking: Principal): void {
-  if (allowedUsers === null || isAdmin(asking) || allowedUsers.includes(asking.user_id)) return;
-  throw new GatewayError("forbidden", "This user may not use this gateway.");
+export function isAllowed({ allowedUsers }: GatewaySettings, asking: Principal): boolean {
+  return allowedUsers === null || isAdmin(asking) || allowedUsers.includes(asking.user_id);
 }
 
 /**
@@ -26,8 +23,10 @@ export function checkAllowedFor({ allowedUsers }: GatewaySettings, asking: Princ
   throw new GatewayError("forbidden", "GATEWAY_ALLOWED_USERS does not list this user.");
 }
 
-/** The same for whoever a request comes from. */
+/** Lets nobody else in. */
 export const allowedUsers = createMiddleware<AppEnv>(async (c, next) => {
-  checkAllowed(gatewaySettings(c.env), c.var.principal);
+  if (!isAllowed(gatewaySettings(c.env), c.var.principal)) {
+    throw new GatewayError("forbidden", "This user may not use this gateway.");
+  }
   await next();
 });

@@ -17,25 +17,21 @@ import { within } from "./within.ts";
  * Tells the sessions that are due by now that a token was revoked: of the token `token_id`, or with null of all. Those
  * that cannot be reached are due again after a while.
  *
- * @returns whether all were told
  * @throws GatewayError `unavailable` where D1 could not be asked
  */
-export async function tellRevoked(env: Cloudflare.Env, token_id: string | null): Promise<boolean> {
+export async function tellRevoked(env: Cloudflare.Env, token_id: string | null): Promise<void> {
   const now = Date.now();
-  let allTold = true;
   for (let round = 0; round < REVOCATION_ROUNDS; round++) {
     const next = dueTokenSessions(env.CATALOG, { token_id, now, limit: REVOCATION_BATCH });
     const due = await within(STORAGE_TIMEOUT_MS, next);
-    if (due.length === 0) return allTold;
+    if (due.length === 0) return;
     const outcomes = await Promise.all(due.map(async (one) => ({ one, isTold: await tell(env, one) })));
     const told = outcomes.filter(({ isTold }) => isTold).map(({ one }) => one);
     const untold = outcomes.filter(({ isTold }) => !isTold).map(({ one }) => one);
     const retryAt = now + REVOCATION_LOOK_MS;
     await within(STORAGE_TIMEOUT_MS, settleTokenSessions(env.CATALOG, { told, untold, retryAt }));
-    if (untold.length > 0) allTold = false;
-    if (due.length < REVOCATION_BATCH) return allTold;
+    if (due.length < REVOCATION_BATCH) return;
   }
-  return false;
 }
 
 /** Never throws. */

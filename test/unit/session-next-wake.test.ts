@@ -20,6 +20,7 @@ test.for<[rule: string, what: string, due: Partial<DueTimes>, expected: number |
   ["TURN20", "a turn before a sweep", { running: true, stageSweepAt: NOW + HEARTBEAT_MS + 1 }, NOW + HEARTBEAT_MS],
   ["ASK13", "a deadline", { inputDeadline: NOW + 5 }, NOW + 5],
   ["LIMIT7", "a place that could not be given back", { leaseRetryAt: NOW + 5 }, NOW + 5],
+  ["TOKEN14", "the end of a token", { running: true, socketExpiry: NOW + 5 }, NOW + 5],
   ["SESSION12", "an index row before a turn", { running: true, indexRetryAt: NOW + 1_000 }, NOW + 1_000],
 ])("[%s] a session wakes for %s", ([, , due, expected]) => {
   expect(nextWake({ ...NOTHING, ...due }, NOW)).toBe(expected);

@@ -234,7 +234,7 @@ test("[SESSION13] [IDEM1] the key of a session that is being deleted names it, a
   const setFault = useCatalogFaults();
   const asked = { ...asAdmin, json: {}, headers: { "idempotency-key": ulid() } };
   const { session_id } = await newSession(asked);
-  setFault(({ name, go }) => (name === "D1 run" ? failure() : go()));
+  setFault(({ name, go }) => (name === "D1 batch" ? failure() : go()));
   expect((await ask("DELETE", `sessions/${session_id}`, asAdmin)).status).toBe(204);
   setFault(null);
   expect(await rowOf(session_id)).not.toBeNull();

@@ -38,7 +38,7 @@ test("[AUTH1] only the whole token in the Bearer scheme is valid", async () => {
   expect((await read(lowerCase)).status).toBe(200);
 });
 
-test("[AUTH2] the gateway's token is the admin's; where there is none, nobody gets in", async () => {
+test("[AUTH2] the gateway's token is the admin's; where there is none, it lets nobody in", async () => {
   const request = new Request(`${ORIGIN}/api/v1/sessions`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
   const listed = await gateway.fetch(request, env, createExecutionContext());
   expect((await read(listed)).status).toBe(200);

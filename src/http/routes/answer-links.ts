@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { ERROR_CODES, GatewayError, invalidField, invalidRequest } from "../../protocol/errors.ts";
 import { inputResponseBody } from "../../protocol/inputs.ts";
 import { JSON_MAX_BYTES } from "../../protocol/limits.ts";
+import { isAllowed } from "../allowed-users.ts";
 import { type Asked, askingPage, messagePage, type Page, refusedPage, settledPage, wholePage } from "../answer-page.ts";
 import type { TokenHolds } from "../app-env.ts";
 import { gatewaySettings } from "../gateway-settings.ts";
@@ -37,10 +38,11 @@ const UNAVAILABLE = messagePage(
  */
 const granted = (tokenHolds: TokenHolds) =>
   createMiddleware<LinkEnv>(async (c, next) => {
-    gatewaySettings(c.env);
+    const settings = gatewaySettings(c.env);
     const grant = await verifyLink(await linkKey(c.env), rawPath(c.req.url).slice(INPUT_LINK_BASE.length + 1));
     if (grant === null) return show(c, 404, NO_LINK);
     if (grant.expiresAt <= Date.now()) return show(c, 410, EXPIRED);
+    if (!isAllowed(settings, grant.asking)) return show(c, 404, NO_LINK);
     const { token_id } = grant.asking;
     if (token_id !== undefined && !(await tokenHolds(c.env, token_id))) return show(c, 404, NO_LINK);
     c.set("grant", grant);
