@@ -2,6 +2,8 @@
 /** `turnpike`: the command line. SPEC.md, CLI. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { lineText } from "../logging/line-text.ts";
+import { writeLinesTo } from "../logging/log.ts";
 import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
 import { keepCompiledCode } from "./keep-compiled-code.ts";
 import { ownCommand } from "./own-command.ts";
@@ -70,6 +72,10 @@ function ownVersion(): string {
 }
 
 leaveWithReader();
+// Sessions of this process write what they write for people, who see what happens anyway.
+writeLinesTo((line) => {
+  if (line.level !== "info") process.stderr.write(`${lineText(line)}\n`);
+});
 // What was shown is written down at the exit.
 exitOnSignals("SIGTERM", "SIGHUP");
 await runProgram(() => main(process.argv.slice(2)));

@@ -1,7 +1,9 @@
+import { shownModel } from "../protocol/shown-word.ts";
 import { abortable } from "./abortable.ts";
 import type { MessageReader } from "./message-reader.ts";
 import { toModelError } from "./model-failure.ts";
 import { ModelError, type ModelRequest } from "./ports.ts";
+import { inSpan } from "./span.ts";
 import type { Deadlines, TurnDeps } from "./turn-deps.ts";
 
 /** What was seen of a call, in ms since the epoch. */
@@ -34,7 +36,7 @@ function overdue({ asked, heard, moved }: Sightings, deadlines: Deadlines, now: 
  * @throws ModelError for every failure of the model, a stream that ends too early among them; Aborted
  */
 export async function readStream(
-  { model, now, deadlines }: TurnDeps,
+  { model, now, deadlines, span }: TurnDeps,
   request: ModelRequest,
   attempt: number,
   reader: MessageReader,
@@ -67,7 +69,9 @@ export async function readStream(
     throw new ModelError("cut", "The model's answer broke off before its end.");
   };
   try {
-    await abortable(Promise.race([read(), givenUp]), signal);
+    const { purpose = "step" } = request;
+    const attributes = { model: shownModel(request.model), attempt, purpose };
+    await inSpan(span, "model_call", attributes, () => abortable(Promise.race([read(), givenUp]), signal));
   } finally {
     if (watch !== undefined) clearInterval(watch);
     upstream.abort();

@@ -4,6 +4,7 @@ import { TOOL_RESULT_MAX_CHARS } from "../protocol/limits.ts";
 import { DeadlineExceeded } from "../timing/deadline.ts";
 import { Aborted, abortable } from "./abortable.ts";
 import { type AskedTool, type OpenDraft, type Staged, type Tool, ToolError, type ToolResultContent } from "./ports.ts";
+import { inSpan } from "./span.ts";
 import type { TurnDeps } from "./turn-deps.ts";
 import { type ToolOutcome, type ToolUse, TurnClosed } from "./turn-store.ts";
 
@@ -67,7 +68,8 @@ async function runCall(
   const over = new AbortController();
   try {
     const run = async () => tool.run(input, { workspace: draft, signal: AbortSignal.any([signal, over.signal]) });
-    const content = await abortable(run(), signal, deps.deadlines.toolMs);
+    const running = () => abortable(run(), signal, deps.deadlines.toolMs);
+    const content = await inSpan(deps.span, "tool_call", { tool: tool.name }, running);
     const staged = draft.changed ? await stage(draft, stageId, signal) : null;
     return { outcome: outcome(content, false), staged };
   } catch (thrown) {

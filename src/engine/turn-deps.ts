@@ -1,4 +1,5 @@
 import type { AskedTool, Model, Tool, ToolSpec, Workspace } from "./ports.ts";
+import type { Span } from "./span.ts";
 import type { TurnStore } from "./turn-store.ts";
 
 /** The tools of a session, by name and as the model is told of them (in an order that never changes). */
@@ -25,4 +26,6 @@ export type TurnDeps = {
   /** From 0 up to 1. */
   random(): number;
   newStageId(): string;
+  /** Around each model call and each tool that is run; without one they just run. */
+  span?: Span | undefined;
 };

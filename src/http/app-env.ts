@@ -20,6 +20,11 @@ export type AppOptions = {
 /** What handlers find in their context. */
 export type AppEnv = {
   Bindings: Cloudflare.Env;
-  /** `ticket` is what came in the place of a token, where one did; the principal is that of the ticket then. */
-  Variables: { principal: Principal; ticket?: TicketGrant };
+  Variables: {
+    principal: Principal;
+    /** What came in the place of a token, where one did; the principal is that of the ticket then. */
+    ticket?: TicketGrant;
+    /** The turn that the request started. */
+    turn_id?: string;
+  };
 };

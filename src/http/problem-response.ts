@@ -2,13 +2,11 @@ import { fromProblem, GatewayError, notFound, type Problem, toGatewayError, toPr
 import type { Answer } from "../session/session-api.ts";
 import { RangeNotSatisfiable } from "./byte-range.ts";
 
-/** Whatever was thrown, as the error that a client may see. What nobody foresaw goes to the log. */
+/** Whatever was thrown, as the error that a client may see. What nobody foresaw is another one, and goes to the log. */
 export function clientError(thrown: unknown): GatewayError {
-  const error = isPassingTrouble(thrown)
+  return isPassingTrouble(thrown)
     ? new GatewayError("unavailable", "The session could not be reached for the moment. Try again.")
     : toGatewayError(thrown);
-  if (thrown !== error) console.error("http:", thrown);
-  return error;
 }
 
 /** The same as the answer that carries it. */

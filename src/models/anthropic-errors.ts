@@ -56,7 +56,10 @@ function readError(body: unknown, apiKey: string | undefined): { type: string | 
   const { type, message } = parsed.data.error;
   // Some servers repeat the key that they refuse.
   const clean = apiKey === undefined ? message : message?.replaceAll(apiKey, "[key]");
-  return { type, message: clean == null ? null : firstChars(clean, MESSAGE_MAX_CHARS) };
+  return {
+    type: apiKey !== undefined && type?.includes(apiKey) ? null : type,
+    message: clean == null ? null : firstChars(clean, MESSAGE_MAX_CHARS),
+  };
 }
 
 /** How long a server asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110, 10.2.3). */

@@ -5,11 +5,12 @@ import { DEADLINES } from "./deadlines.ts";
 import { newId } from "./new-id.ts";
 import type { SessionDeps } from "./session.ts";
 import { spaceOf } from "./settings.ts";
+import { logTurn } from "./turn-line.ts";
 
 /** What a session needs, from the Worker's bindings and the object that holds it. */
 export function createSessionDeps(
   env: Cloudflare.Env,
-  { sql, host, gateway }: Pick<SessionDeps, "sql" | "host" | "gateway">,
+  { sql, host, gateway, span }: Pick<SessionDeps, "sql" | "host" | "gateway" | "span">,
 ): SessionDeps {
   return {
     sql,
@@ -22,5 +23,7 @@ export function createSessionDeps(
     random: () => Math.random(),
     newId,
     gateway,
+    onTurnEnd: logTurn,
+    span,
   };
 }

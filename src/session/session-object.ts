@@ -1,3 +1,4 @@
+import * as platform from "cloudflare:workers";
 import { DurableObject } from "cloudflare:workers";
 import { indexSession, removeFromIndex } from "../catalog/sessions-index.ts";
 import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
@@ -41,6 +42,7 @@ import { deletingSince, spaceOf } from "./settings.ts";
 import { Sockets } from "./sockets.ts";
 import { closeEntry } from "./space-entry.ts";
 import { SpaceKeeper } from "./space-keeper.ts";
+import { createSpan } from "./spans.ts";
 import { forgetStage, nextSweepAt, takeDueStages } from "./stages.ts";
 import { TurnLease } from "./turn-lease.ts";
 
@@ -80,7 +82,10 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     };
     const { settings: gateway, fault } = readGatewaySettings(env);
     this.#fault = fault;
-    this.#deps = { ...createSessionDeps(env, { sql: this.#sql, host, gateway }), onChange: () => this.#lease.follow() };
+    this.#deps = {
+      ...createSessionDeps(env, { sql: this.#sql, host, gateway, span: createSpan(platform.tracing) }),
+      onChange: () => this.#lease.follow(),
+    };
     this.#spaces = new SpaceKeeper({
       ...clock,
       sql: this.#sql,

@@ -1,10 +1,12 @@
 import { Aborted } from "../engine/abortable.ts";
 import { nextStep } from "../engine/next-step.ts";
 import type { Host, Model, Sql, Workspace } from "../engine/ports.ts";
+import { inSpan, type Span } from "../engine/span.ts";
 import type { Deadlines, ToolSet } from "../engine/turn-deps.ts";
 import { logError } from "../logging/log.ts";
 import { notFound } from "../protocol/errors.ts";
 import type { GatewaySettings } from "../protocol/gateway-settings.ts";
+import { traceIdOf } from "../protocol/ids.ts";
 import type { AnsweredInput, TakenToolResult, ToolResultBody } from "../protocol/inputs.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import { maySee, type Principal } from "../protocol/principal.ts";
@@ -30,6 +32,7 @@ import { viewSession } from "./session-view.ts";
 import { readSettings, type Settings, titleFrom, writeSettings } from "./settings.ts";
 import { StoredTurn } from "./stored-turn.ts";
 import type { TurnCallsOptions } from "./turn-calls.ts";
+import type { EndedTurn } from "./turn-line.ts";
 import { pageOfTurns } from "./turn-pages.ts";
 import { TurnQueue } from "./turn-queue.ts";
 import { findTurn, type TurnRow } from "./turn-table.ts";
@@ -49,6 +52,10 @@ export type SessionDeps = {
   gateway: GatewaySettings;
   /** Called after a turn may have begun, waited or ended, and by the heartbeat of one that runs. Never throws. */
   onChange?(): void;
+  /** Called once a turn has ended, which is stored by then. Never throws. */
+  onTurnEnd?(ended: EndedTurn): void;
+  /** Without one, what would stand in spans just runs. */
+  span?: Span | undefined;
 };
 
 type Loop = { turn: StoredTurn; abort: AbortController; ended: Promise<void> };
@@ -211,6 +218,7 @@ export class Session {
 
   withdraw(turnId: string): void {
     this.#queue.withdraw(turnId);
+    this.#tellEnd(findTurn(this.#deps.sql, turnId), { stopReason: null, stopDetails: null, error: null });
     this.follow();
   }
 
@@ -291,13 +299,16 @@ export class Session {
   }
 
   #run(turn: StoredTurn, signal: AbortSignal): Promise<void> {
-    const { host, model, openWorkspace, deadlines, random, newId } = this.#deps;
+    const { host, model, openWorkspace, deadlines, random, newId, span } = this.#deps;
     const tools = this.#tools;
     const now = () => host.now();
     const newStageId = () => newId("stage");
+    const { turn_id } = turn.row;
+    const ids = { session_id: this.#settings.session_id, turn_id, trace_id: traceIdOf(turn_id) };
+    const spanOfTurn: Span = (name, attributes, run) => inSpan(span, name, { ...ids, ...attributes }, run);
     const openDeps = () => {
       const workspace = openWorkspace(this.#settings);
-      return { model, tools, workspace, deadlines, now, random, newStageId };
+      return { model, tools, workspace, deadlines, now, random, newStageId, span: spanOfTurn };
     };
     return driveTurn(turn, openDeps, signal, () => this.#stopped);
   }
@@ -310,7 +321,13 @@ export class Session {
       isCurrent: () => !this.#stopped,
       onWait: () => this.#queue.pauseActive(),
       onEnd: (writer) => this.#queue.endActive(writer),
+      onEnded: (turn, end) => this.#tellEnd(turn, end),
     });
+  }
+
+  #tellEnd(turn: TurnRow | undefined, end: EndedTurn["end"]): void {
+    const { onTurnEnd, gateway } = this.#deps;
+    if (turn !== undefined) onTurnEnd?.({ turn, end, settings: this.#settings, prices: gateway.prices });
   }
 
   #turnOptions(): TurnCallsOptions {

@@ -33,6 +33,8 @@ export type StoredTurnOptions = TurnCallsOptions & {
   onWait(): void;
   /** Called in the transaction that ends the turn, after its last event. What it returns is called once that is committed. */
   onEnd(writer: LogWriter): () => void;
+  /** Called last, once it has ended. Never throws. */
+  onEnded?(turn: TurnRow, end: TurnEnd): void;
 };
 
 /** The stored side of the running turn: each write is one transaction, over rows and log alike. */
@@ -40,6 +42,8 @@ export class StoredTurn implements TurnStore {
   readonly #options: StoredTurnOptions;
   readonly #calls: TurnCalls;
   #row: TurnRow;
+  /** How it is to end, or has ended. */
+  #ending: TurnEnd | null = null;
   /** What the session's other turns have used; null until somebody asks. */
   #spentBefore: Spent | null = null;
 
@@ -273,7 +277,7 @@ export class StoredTurn implements TurnStore {
   /** One transaction; what `write` returns is stored in the turn's row. */
   #commit(write: (writer: LogWriter) => Partial<TurnRow>): void {
     this.#fence();
-    const { log, sql, onEnd, onWait } = this.#options;
+    const { log, sql, onEnd, onEnded, onWait } = this.#options;
     log.commit(
       (writer) => {
         const change = write(writer);
@@ -284,6 +288,7 @@ export class StoredTurn implements TurnStore {
         this.#row = { ...this.#row, ...change };
         if (change.status === "waiting") onWait();
         ended();
+        if (this.ended && this.#ending !== null) onEnded?.(this.#row, this.#ending);
       },
     );
   }
@@ -307,6 +312,7 @@ export class StoredTurn implements TurnStore {
   /** Ends the turn: open calls get a result, so that the transcript stays one that the API takes. */
   #end(writer: LogWriter, row: TurnRow, end: TurnEnd, omit: boolean, discard: number[]): Partial<TurnRow> {
     const { log, now } = this.#options;
+    this.#ending = end;
     this.#calls.closeAll(writer);
     if (end.error !== null) {
       const { message, code, retryable } = end.error;
