@@ -40,7 +40,7 @@ export default defineConfig({
           include: ["test/workers/**/*.test.ts"],
           testTimeout: TIMEOUT_MS,
           globalSetup: ["test/support/messages-global-setup.ts"],
-          setupFiles: ["test/workers/apply-migrations.ts"],
+          setupFiles: ["test/workers/apply-migrations.ts", "test/workers/quiet-log.ts"],
         },
       },
       {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { hasCode } from "../local/error-codes.ts";
+import { lineText, parseLine } from "../logging/line-text.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import { health } from "../protocol/rest.ts";
 import type { Variables } from "./dev-vars.ts";
@@ -81,7 +82,9 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
       resourcePersistencePath: join(state, STORED_BELOW),
       log: await runtimeLog((thrown) => fail(failure(thrown))),
       handleStructuredLogs: ({ level, message }) => {
-        if (level === "warn" || level === "error") process.stderr.write(`${message}\n`);
+        if (level !== "warn" && level !== "error") return;
+        const line = parseLine(message);
+        process.stderr.write(`${line === null ? message : lineText(line)}\n`);
       },
       // Else it asks the internet for the place of the caller.
       cf: false,

@@ -12,6 +12,7 @@ import { ownOrigin } from "./own-origin.ts";
 import { problemResponse } from "./problem-response.ts";
 import { rateLimit } from "./rate-limit.ts";
 import { rawPath } from "./raw-path.ts";
+import { requestLog } from "./request-log.ts";
 import { answerLinkRoutes } from "./routes/answer-links.ts";
 import { docsRoutes } from "./routes/docs.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -47,7 +48,7 @@ export function createApp({
   app.onError((error) => problemResponse(error));
   app.notFound(() => problemResponse(notFound()));
 
-  app.use(secureHeaders, revocationRounds());
+  app.use(requestLog, secureHeaders, revocationRounds());
   app.use(
     `${API_BASE}/*`,
     cors((path) => methodsAt(app, path)),
