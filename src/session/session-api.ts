@@ -163,12 +163,12 @@ export interface SessionApi {
   /** For the object of a session that is to start with this one's files. */
   space(asking: Principal): Promise<Answer<{ user_id: string; space_id: string }>>;
   /** The same, once it has joined the space. */
+  exportFiles(asking: Principal): Promise<Answer<FileVersion[]>>;
+
   /** Lets a token do nothing more here, whatever a cache says of it, and closes the sockets that it opened. */
   revokeToken(tokenId: string): Promise<Answer<null>>;
   /** Uses a ticket up; `unauthenticated` for one that was used. */
   useTicket(asking: Principal, ticket: TicketUse): Promise<Answer<null>>;
-
-  exportFiles(asking: Principal): Promise<Answer<FileVersion[]>>;
 }
 
 /**
