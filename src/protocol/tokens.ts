@@ -7,7 +7,7 @@ import { userId } from "./user-id.ts";
 import { wellFormedText as text } from "./well-formed-text.ts";
 
 /** At least one scope, each once. */
-export const scopes = z
+const scopes = z
   .array(scope)
   .min(1)
   .refine((given) => new Set(given).size === given.length, "each scope once");

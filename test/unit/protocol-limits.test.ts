@@ -35,6 +35,11 @@ test("[MODEL6] [MODEL11] [MODEL32] [MODEL33] [BLOCK10] [SSE3] times", () => {
   expect(limits.SSE_COMMENT_INTERVAL_MS).toBe(15_000);
 });
 
+test("[TOKEN7] [TOKEN11] how long a revoked token is believed, and how soon others are told", () => {
+  expect(limits.TOKEN_CACHE_MS).toBe(30_000);
+  expect(limits.REVOCATION_LOOK_MS).toBe(30_000);
+});
+
 test("[WS14] our own clients acknowledge well before a socket counts as too far behind", () => {
   expect(limits.UNACKED_MAX_BYTES).toBe(4 * 1024 ** 2);
   expect(limits.NEVER_ACKED_MAX_BYTES).toBe(32 * 1024 ** 2);

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { CLOSE_CODES } from "../../src/protocol/frames.ts";
 import { REVOCATION_BATCH, REVOCATION_LOOK_MS, TOKEN_CACHE_MS } from "../../src/protocol/limits.ts";
+import { ticket } from "../../src/protocol/tokens.ts";
 import { ask, codeOf, newSession, submit } from "./http-scene.ts";
 import { SseClient } from "./http-sse-client.ts";
 import { useClock } from "./platform.ts";
@@ -30,7 +31,13 @@ test("[TOKEN10] with a token end the sockets, streams and waits that it opened, 
   const { session_id, ...mine } = await tokenWithSession();
   const second = await newSession(mine);
   const other = await newToken({ user_id: mine.user_id });
-  const sockets = [await openStream(session_id, mine), await openStream(second.session_id, mine)];
+  const made = await ask("POST", `sessions/${session_id}/tickets`, { ...mine, json: {} });
+  const { ticket: shown } = ticket.parse(await made.json());
+  const sockets = [
+    await openStream(session_id, mine),
+    await openStream(second.session_id, mine),
+    await openStream(session_id, { token: null }, `?ticket=${shown}`),
+  ];
   const others = [await openStream(session_id, other), await openStream(session_id, asAdmin)];
   const stream = new SseClient(await ask("GET", `sessions/${session_id}/events`, { ...mine, ...SSE }));
   const turn = { user_input: "Wait 60 seconds" };

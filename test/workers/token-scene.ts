@@ -33,12 +33,12 @@ export async function revokeInDatabase(token_id: string): Promise<void> {
 }
 
 /** Asks for a WebSocket on a session. */
-export function askStream(session_id: string, asked: Asked): Promise<Response> {
-  return ask("GET", `sessions/${session_id}/stream`, { ...asked, headers: { upgrade: "websocket" } });
+export function askStream(session_id: string, asked: Asked, query = ""): Promise<Response> {
+  return ask("GET", `sessions/${session_id}/stream${query}`, { ...asked, headers: { upgrade: "websocket" } });
 }
 
-export async function openStream(session_id: string, asked: Asked): Promise<SocketClient> {
-  const response = await askStream(session_id, asked);
+export async function openStream(session_id: string, asked: Asked, query?: string): Promise<SocketClient> {
+  const response = await askStream(session_id, asked, query);
   if (response.webSocket === null) throw new Error(await response.text());
   return new SocketClient(response.webSocket);
 }
