@@ -9,6 +9,7 @@ import type { Variables } from "./dev-vars.ts";
 import { EXIT, Failure, reasonOf } from "./failure.ts";
 import { keepFile, removeFile } from "./keep-file.ts";
 import { migrateState } from "./migrate-state.ts";
+import { sanitizeLine } from "./sanitize.ts";
 import { addressFile, claimState, STORED_BELOW } from "./state-folder.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 
@@ -84,7 +85,7 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
       handleStructuredLogs: ({ level, message }) => {
         if (level !== "warn" && level !== "error") return;
         const line = parseLine(message);
-        process.stderr.write(`${line === null ? message : lineText(line)}\n`);
+        process.stderr.write(`${line === null ? message : sanitizeLine(lineText(line))}\n`);
       },
       // Else it asks the internet for the place of the caller.
       cf: false,

@@ -7,6 +7,7 @@ import { writeLinesTo } from "../logging/log.ts";
 import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
 import { keepCompiledCode } from "./keep-compiled-code.ts";
 import { ownCommand } from "./own-command.ts";
+import { sanitizeLine } from "./sanitize.ts";
 import { PROJECT_ROOT } from "./settings.ts";
 import { leaveWithReader } from "./terminal.ts";
 
@@ -74,7 +75,7 @@ function ownVersion(): string {
 leaveWithReader();
 // Sessions of this process write what they write for people, who see what happens anyway.
 writeLinesTo((line) => {
-  if (line.level !== "info") process.stderr.write(`${lineText(line)}\n`);
+  if (line.level !== "info") process.stderr.write(`${sanitizeLine(lineText(line))}\n`);
 });
 // What was shown is written down at the exit.
 exitOnSignals("SIGTERM", "SIGHUP");
