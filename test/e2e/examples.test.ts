@@ -1,0 +1,101 @@
+import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { startBrowser } from "../support/browser.ts";
+import { CuttingProxy } from "../support/cutting-proxy.ts";
+import { freePort } from "../support/free-port.ts";
+import { type GatewayProcess, PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";
+import { RunningProcess, runProcess } from "../support/run-process.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
+
+/** The examples as somebody has copied them, with the package beside them and nothing else. */
+let folder: TemporaryFolder;
+let pagePort: number;
+let gateway: GatewayProcess;
+beforeAll(async () => {
+  folder = new TemporaryFolder();
+  for (const name of ["chat-bot", "http-bot", "browser"])
+    cpSync(join(PROJECT_ROOT, "examples", name), join(folder.path, name), { recursive: true });
+  mkdirSync(join(folder.path, "node_modules"));
+  symlinkSync(dirname(dirname(dirname(inject("builtMain")))), join(folder.path, "node_modules/turnpike"));
+  pagePort = await freePort();
+  const origin = `http://127.0.0.1:${pagePort}`;
+  gateway = await startGateway({ env: { GATEWAY_MODEL: "demo", GATEWAY_ALLOWED_ORIGINS: origin } });
+});
+afterAll(async () => {
+  await gateway[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+function example(name: string, env: Record<string, string> = {}) {
+  const address = { TURNPIKE_GATEWAY_URL: gateway.url, TURNPIKE_TOKEN: gateway.token };
+  return { cwd: join(folder.path, name), env: { ...address, ...env } };
+}
+
+test("[EXAMPLE1] [EXAMPLE2] the chat bot answers in its channels, asks before it writes, and knows them again", async () => {
+  await using bot = new RunningProcess(process.execPath, ["bot.mjs"], example("chat-bot"));
+  const write = (line: string) => bot.child.stdin?.write(`${line}\n`);
+  write("one: Write 'x' to work_products/a.txt, then say 'written'");
+  write("two: Write 'y' to b.txt, then say 'kept'");
+  await bot.printed(({ stdout }) => /^one> .*yes or no/m.test(stdout) && /^two> .*yes or no/m.test(stdout));
+  expect(bot.stdout).not.toContain("written");
+  write("one: yes, please");
+  write("two: no");
+  bot.child.stdin?.end();
+  expect(await bot.outcome(), bot.stderr).toBe(0);
+  expect(bot.stdout).toMatch(/^one> written$/m);
+  expect(bot.stdout).toMatch(/^one> I made work_products\/a\.txt\.$/m);
+  expect(bot.stdout).not.toMatch(/^two> I made/m);
+
+  const input = "one: Read work_products/a.txt, then say 'read'\n";
+  const again = await runProcess(process.execPath, ["bot.mjs"], { ...example("chat-bot"), input });
+  expect(again).toEqual({ code: 0, stdout: "one> read\n", stderr: "" });
+  expect(Object.keys(JSON.parse(readFileSync(join(folder.path, "chat-bot/channels.json"), "utf8")))).toEqual([
+    "one",
+    "two",
+  ]);
+});
+
+test("[EXAMPLE1] [EXAMPLE3] the bot on plain HTTP says everything once, over streams that are cut", async () => {
+  await using proxy = await CuttingProxy.before(gateway.url);
+  const counted = Array.from({ length: 30 }, (_, n) => `${n + 1} `).join("");
+  const options = example("http-bot", { TURNPIKE_GATEWAY_URL: proxy.url });
+  await using bot = new RunningProcess(process.execPath, ["bot.mjs", "Count to 30 at 20 ms"], options);
+  await bot.printed(({ stdout }) => stdout.includes("3 "));
+  proxy.cut();
+  expect(await bot.outcome(), bot.stderr).toBe(0);
+  expect(bot.stdout).toBe(counted);
+  expect(bot.stderr).toContain("broke off");
+});
+
+test("[EXAMPLE1] curl asks, and has the result, whatever the message holds", async () => {
+  const { code, stdout, stderr } = await runProcess("bash", ["ask.sh", "Say 'a \"b\" ü'"], example("http-bot"));
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(JSON.parse(stdout)).toMatchObject({ status: "complete", response_text: 'a "b" ü' });
+});
+
+test("[EXAMPLE1] [EXAMPLE4] [CLIENT14] the page goes on with another ticket where its connection drops", async () => {
+  await using proxy = await CuttingProxy.before(gateway.url);
+  const options = example("browser", { TURNPIKE_GATEWAY_URL: proxy.url, PORT: `${pagePort}` });
+  await using server = new RunningProcess(process.execPath, ["server.mjs"], options);
+  await server.printed(({ stdout }) => /^Open http:\S+\n/.test(stdout));
+  await using browser = await startBrowser();
+  const { page, said } = await browser.open(`http://127.0.0.1:${pagePort}/`);
+  const bodies: Promise<string>[] = [];
+  page.on("response", (response) => {
+    if (response.request().method() === "POST") bodies.push(response.text());
+  });
+  await page.fill("input", "Count to 60 at 20 ms");
+  await page.click("button");
+  await page.getByText("1 2 3").waitFor();
+  proxy.cut();
+  await page.getByText(/^complete, /).waitFor();
+  const counted = Array.from({ length: 60 }, (_, n) => `${n + 1} `).join("");
+  expect(await page.locator(".said").allTextContents()).toEqual([counted]);
+  expect(await page.locator(".asked").allTextContents()).toEqual(["Count to 60 at 20 ms"]);
+  // One for each of the two sockets, and at least one more.
+  const answers = await Promise.all(bodies);
+  expect(answers.filter((body) => body.includes('"ticket"')).length).toBeGreaterThan(2);
+  expect(`${answers} ${await page.content()}`).not.toContain(gateway.token);
+  expect(said.filter((line) => line.startsWith("error: "))).toEqual(said.filter((line) => line.includes("WebSocket")));
+});
