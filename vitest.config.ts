@@ -39,7 +39,7 @@ export default defineConfig({
           isolate: false,
           include: ["test/workers/**/*.test.ts"],
           testTimeout: TIMEOUT_MS,
-          globalSetup: ["test/support/messages-global-setup.ts"],
+          globalSetup: ["test/support/messages-global-setup.ts", "test/support/openapi-global-setup.ts"],
           setupFiles: ["test/workers/apply-migrations.ts", "test/workers/quiet-log.ts"],
         },
       },

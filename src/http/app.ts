@@ -8,6 +8,8 @@ import { authenticateGatewayToken, tokenHolds as gatewayTokenHolds } from "./aut
 import { cors } from "./cors.ts";
 import { validSettings } from "./gateway-settings.ts";
 import { INPUT_LINK_BASE } from "./link-token.ts";
+import { answerPages } from "./openapi/answer-pages.ts";
+import { declaredRoutes } from "./openapi/document.ts";
 import { ownOrigin } from "./own-origin.ts";
 import { problemResponse } from "./problem-response.ts";
 import { rateLimit } from "./rate-limit.ts";
@@ -19,6 +21,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { fileRoutes } from "./routes/files.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inputRoutes } from "./routes/inputs.ts";
+import { openApiRoutes } from "./routes/openapi.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { ticketRoutes } from "./routes/tickets.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
@@ -77,6 +80,10 @@ export function createApp({
     app.route(API_BASE, routes);
   app.route(INPUT_LINK_BASE, answerLinkRoutes(tokenHolds));
   app.route("/", docsRoutes);
+  app.route(
+    "/",
+    openApiRoutes(version, () => [...declaredRoutes(app), ...answerPages]),
+  );
   refuseOtherMethods(app);
   return app;
 }

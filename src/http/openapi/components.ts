@@ -3,7 +3,7 @@ import { z } from "zod";
 import { budget } from "../../protocol/budget.ts";
 import { clientTool } from "../../protocol/client-tools.ts";
 import { errorCode, problem } from "../../protocol/errors.ts";
-import { endStatus, event, eventType, statusData, time, usage } from "../../protocol/events.ts";
+import { endStatus, event, statusData, time, usage } from "../../protocol/events.ts";
 import { clientFrame, controlFrame, serverFrame } from "../../protocol/frames.ts";
 import { inputId, sessionId, tokenId, turnId } from "../../protocol/ids.ts";
 import {
@@ -91,7 +91,6 @@ export const NAMED: Named = {
   Problem: problem,
   ErrorCode: errorCode,
   Event: event,
-  EventType: eventType,
   EventPage: rest.eventPage,
   ...members(event.options, "type", "Event"),
   StatusData: statusData,

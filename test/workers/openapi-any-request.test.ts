@@ -1,0 +1,93 @@
+import fc from "fast-check";
+import { expect, inject, onTestFinished, test } from "vitest";
+import { writeLinesTo } from "../../src/logging/log.ts";
+import type {} from "../support/openapi-provided.ts";
+import { ask } from "./http-scene.ts";
+import { newLink, newWaiting } from "./http-waiting-scene.ts";
+import { type AnyRequest, type Pool, requestsOf } from "./openapi-requests.ts";
+import { answerOf, type Described, operationsOf, servedDocument, validators } from "./openapi-scene.ts";
+
+/** More runs than usual, and a seed to repeat them: `RUNS=500 SEED=1 npx vitest run --project workers openapi-any`. */
+const { runs: RUNS, seed: SEED } = inject("openApiRuns");
+const USUAL_RUNS = 12;
+const REQUESTS = 10;
+/** What a run of everybody may take of a slow machine; what did not come to be asked by then is asked another time. */
+const USUAL_TIME_MS = 15_000;
+
+const served = await servedDocument();
+const operations = operationsOf(served);
+const read = validators(served);
+
+/** A session that waits for a person or for a client's tool, with something of each kind that may be named. */
+async function newPool(waitsFor: "person" | "client"): Promise<Pool> {
+  const tool = { name: "lamp", description: "", input_schema: { type: "object" } };
+  const settings = { permissions: { write: "ask" }, tools: [tool] };
+  const message = waitsFor === "person" ? "Write 'x' to a.txt" : "Call lamp with {}";
+  const { session_id, path, result, inputIds, toolUseIds } = await newWaiting(settings, message);
+  await ask("PUT", `${path}/files/b.txt`, { body: "bytes" });
+  const links = await Promise.all(inputIds.map((inputId) => newLink(path, inputId)));
+  return {
+    session_id: [session_id],
+    turn_id: [result.turn_id],
+    input_id: inputIds,
+    tool_use_id: toolUseIds,
+    path: ["b.txt", "new.txt", "d/c.txt"],
+    link: links.map(({ url }) => url.split("/").at(-1) ?? ""),
+  };
+}
+
+/** Sends it, and fails for what the document does not say of it. */
+async function check({ method, path, asked }: AnyRequest, { operation }: Described): Promise<void> {
+  const response = await ask(method, path, asked);
+  const { status, headers } = response;
+  const said = answerOf(served, operation, status);
+  const streams = headers.get("content-type")?.startsWith("text/event-stream") === true;
+  response.webSocket?.accept();
+  response.webSocket?.close();
+  if (streams) await response.body?.cancel();
+  const text = streams || status === 101 ? "" : await response.text();
+  const shown = { operationId: operation.operationId, status, text: text.slice(0, 500) };
+  expect(status, text).toBeLessThan(500);
+  expect({ ...shown, isSaid: said !== undefined }).toEqual({ ...shown, isSaid: true });
+  for (const [name, { required }] of Object.entries(said?.headers ?? {})) {
+    if (required) expect({ ...shown, [name]: headers.has(name) }).toEqual({ ...shown, [name]: true });
+  }
+  if (said?.content === undefined || method === "HEAD") {
+    expect(text).toBe("");
+    return;
+  }
+  const type = headers.get("content-type")?.split(";")[0] ?? "";
+  const media = said.content[type] ?? said.content["*/*"];
+  expect({ ...shown, type, isSaid: media !== undefined }).toEqual({ ...shown, type, isSaid: true });
+  if (type.endsWith("json") && media?.schema !== undefined && path !== "/openapi.json") {
+    const { error } = read(media.schema).safeParse(JSON.parse(text));
+    expect({ ...shown, error: error?.issues }).toEqual({ ...shown, error: undefined });
+  }
+}
+
+test(
+  "[OPENAPI6] whatever is asked, well or slightly wrong, the answer is one that the document tells of, and none is 500",
+  async () => {
+    const lines = writeLinesTo(() => {});
+    onTestFinished(() => void writeLinesTo(lines));
+    // What each request is follows from a number, since what it may name is known only when its session is there.
+    const anySeed = fc.noBias(fc.integer());
+    const property = fc.asyncProperty(
+      fc.constantFrom("person", "client"),
+      fc.array(fc.tuple(fc.nat(operations.length - 1), anySeed), { minLength: REQUESTS, maxLength: REQUESTS }),
+      async (waitsFor, which) => {
+        const pool = await newPool(waitsFor);
+        for (const [at, seed] of which) {
+          const described = operations[at];
+          if (described === undefined) continue;
+          const [request] = fc.sample(requestsOf(described, pool, served), { numRuns: 1, seed });
+          if (request !== undefined) await check(request, described);
+        }
+      },
+    );
+    const seed = SEED === null ? {} : { seed: SEED };
+    const limit = RUNS === 0 ? { interruptAfterTimeLimit: USUAL_TIME_MS } : {};
+    await fc.assert(property, { numRuns: RUNS === 0 ? USUAL_RUNS : RUNS, endOnFailure: true, ...limit, ...seed });
+  },
+  60_000 + 5_000 * RUNS,
+);
