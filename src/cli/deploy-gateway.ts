@@ -148,7 +148,7 @@ function parsedJson<T>(shape: z.ZodType<T>, text: string): T | null {
 }
 
 /** The step, and what wrangler said of it, which is most often what to do. */
-export function stepFailure(what: string, { said }: WranglerAnswer): Failure {
+function stepFailure(what: string, { said }: WranglerAnswer): Failure {
   const told = said === "" ? "wrangler ended without a word" : said;
   return new Failure(
     EXIT.failed,

@@ -2,7 +2,7 @@ import type { CallWrangler, WranglerAnswer } from "./call-wrangler.ts";
 import { newToken } from "./dev-vars.ts";
 import { EXIT, Failure } from "./failure.ts";
 
-/** Without the first nobody gets in; without the second the demo model answers. */
+/** Without the first only tokens that were made get in; without the second the demo model answers. */
 const SECRETS = ["GATEWAY_TOKEN", "ANTHROPIC_API_KEY"] as const;
 
 /** A token that opens everything is not to be guessed. One that is made here has 46. */

@@ -1,14 +1,16 @@
 /** `npm run token`: tokens of a gateway, made by its owner. SPEC.md, DEPLOY. */
 import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { API_BASE } from "../protocol/paths.ts";
 import { scope } from "../protocol/principal.ts";
 import { type CreateTokenBody, createTokenBody, type TokenInfo } from "../protocol/tokens.ts";
-import { EXIT, Failure, reasonOf, runProgram, usageFailure } from "./failure.ts";
+import { EXIT, Failure, runProgram, usageFailure } from "./failure.ts";
 import { parseFlags } from "./flags.ts";
 import { openLocalTokens, openRemoteTokens } from "./open-token-store.ts";
 import { jsonLine, sanitizeLine } from "./sanitize.ts";
 import { PROJECT_ROOT, readSources, type Sources, setting } from "./settings.ts";
 import { table, timeOf } from "./table.ts";
+import { tellGateway } from "./tell-gateway.ts";
 import type { TokenStore } from "./token-store.ts";
 
 const OPTIONS = {
@@ -116,26 +118,19 @@ async function revoke(id: string | undefined, flags: Flags, sources: Sources): P
     throw usageFailure("revoke takes the id of a token: token_…");
   if (!(await (await open(flags, sources)).revoke(id))) throw new Failure(EXIT.refused, `There is no token ${id}.`);
   if (!flags.quiet) process.stderr.write(`revoked ${id}\n`);
-  if (flags.remote)
-    await tellGateway(setting("TURNPIKE_GATEWAY_URL", flags["gateway-url"], sources), flags.quiet === true);
-  return EXIT.complete;
-}
-
-/** Sockets that the token has open are closed by the gateway, which looks for those that are due with its requests. */
-async function tellGateway(url: string | undefined, quiet: boolean): Promise<void> {
+  if (!flags.remote) return EXIT.complete;
+  const say = (line: string) => flags.quiet || process.stderr.write(`${line}\n`);
+  const url = setting("TURNPIKE_GATEWAY_URL", flags["gateway-url"], sources);
   if (url === undefined) {
-    const how = `Any request does that, for example: curl https://YOUR-GATEWAY${API_BASE}/health`;
-    if (!quiet) process.stderr.write(`Sockets that it has open are closed once the gateway gets a request. ${how}\n`);
-    return;
+    say(
+      "Sockets that it has open are closed along with the next requests to the gateway, whichever they are, such as:",
+    );
+    say(`curl https://YOUR-GATEWAY${API_BASE}/health`);
+    return EXIT.complete;
   }
-  try {
-    const signal = AbortSignal.timeout(30_000);
-    const response = await fetch(`${url.replace(/\/+$/, "")}${API_BASE}/health`, { signal });
-    await response.arrayBuffer();
-  } catch (thrown) {
-    const what = "The token is revoked, but the gateway could not be told to close its sockets";
-    throw new Failure(EXIT.refused, `${what}: ${url} cannot be reached (${reasonOf(thrown)}). Run this again.`);
-  }
+  say("closing the sockets that it has open, which takes half a minute");
+  await tellGateway(url, pause);
+  return EXIT.complete;
 }
 
 /** What the flags ask for, as the API would take it. @throws Failure that names the flag */

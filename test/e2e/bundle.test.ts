@@ -3,13 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { gzipSync } from "node:zlib";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { unstable_readConfig } from "wrangler";
 import { z } from "zod";
+import { wranglerIn } from "../../src/cli/call-wrangler.ts";
 import { WORKER } from "../../src/cli/local-gateway.ts";
 import { migrateState } from "../../src/cli/migrate-state.ts";
 import { isMigrated } from "../../src/cli/state-folder.ts";
 import { bundleWorker } from "../../src/cli/worker-bundle.ts";
+import { CloudflareApi } from "../support/cloudflare-api.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { copyProject } from "../support/project-copy.ts";
 import { runProcess } from "../support/run-process.ts";
@@ -21,14 +23,18 @@ const withoutPaths = (bundle: string) => bundle.replaceAll(/^ *\/\/ .*$/gm, "");
 /** What `wrangler` puts beside the modules that it uploads. */
 const NOT_UPLOADED = /\.map$|^README\.md$/;
 
-test("[COST3] [START10] what npm start runs too, the Worker has less than 1,000,000 bytes, gzipped", async () => {
+test("[COST3] [START10] [DEPLOY2] [DEPLOY4] [DEPLOY5] wrangler deploy makes what there is not yet and uploads what npm start runs too, less than 1,000,000 bytes gzipped", async () => {
+  await using api = await CloudflareApi.serve();
+  vi.stubEnv("CLOUDFLARE_API_BASE_URL", api.baseUrl);
+  vi.stubEnv("CLOUDFLARE_API_TOKEN", "no-token");
+  vi.stubEnv("CLOUDFLARE_ACCOUNT_ID", "no-account");
+  const settingsBefore = readFileSync(join(PROJECT_ROOT, "wrangler.toml"), "utf8");
   const folder = mkdtempSync(join(tmpdir(), "turnpike-bundle-"));
   try {
-    const wrangler = join(PROJECT_ROOT, "node_modules/wrangler/bin/wrangler.js");
-    const args = [wrangler, "deploy", "--dry-run", "--outdir", folder];
-    const { code, stdout, stderr } = await runProcess(process.execPath, args, { cwd: PROJECT_ROOT });
-    expect(code, stderr).toBe(0);
-    console.log(/^Total Upload: .*$/m.exec(stdout)?.[0]);
+    const wrangler = wranglerIn(PROJECT_ROOT);
+    const { ok, said, reported } = await wrangler(["deploy", "--outdir", folder]);
+    expect(ok, said).toBe(true);
+    console.log(/^Total Upload: .*$/m.exec(said)?.[0]);
     const modules = readdirSync(folder).filter((name) => !NOT_UPLOADED.test(name));
     const sizes = modules.map((name) => gzipSync(readFileSync(join(folder, name))).byteLength);
     console.log(modules.map((name, i) => `${name}: ${sizes[i]} bytes, gzipped`).join("\n"));
@@ -37,8 +43,23 @@ test("[COST3] [START10] what npm start runs too, the Worker has less than 1,000,
     const run = (await bundleWorker(PROJECT_ROOT)).map(({ path, contents }) => [path, withoutPaths(contents)]);
     const deployed = modules.map((name) => [name, withoutPaths(readFileSync(join(folder, name), "utf8"))]);
     expect(run.sort()).toEqual(deployed.sort());
+
+    expect(reported).toContainEqual(
+      expect.objectContaining({ type: "deploy", targets: ["https://turnpike.example.workers.dev"] }),
+    );
+    expect(api).toMatchObject({ database: { name: "turnpike" }, bucket: { name: "turnpike" } });
+    expect(api.bindings).toContainEqual({ name: "CATALOG", type: "d1", id: api.database?.uuid });
+    expect(api.bindings).toContainEqual({ name: "BLOBS", type: "r2_bucket", bucket_name: "turnpike" });
+    expect(readFileSync(join(PROJECT_ROOT, "wrangler.toml"), "utf8")).toBe(settingsBefore);
+
+    const secrets = { GATEWAY_TOKEN: "a-token", ANTHROPIC_API_KEY: "a-key" };
+    const set = await wrangler(["secret", "bulk"], JSON.stringify(secrets));
+    expect(set.ok, set.said).toBe(true);
+    expect(api.secrets).toEqual(secrets);
+    expect(set.said).not.toMatch(/a-token|a-key/);
   } finally {
     rmSync(folder, { recursive: true });
+    vi.unstubAllEnvs();
   }
 });
 

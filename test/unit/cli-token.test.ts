@@ -6,6 +6,8 @@ import { digestOf } from "../../src/catalog/token-text.ts";
 import type { CallWrangler } from "../../src/cli/call-wrangler.ts";
 import { openRemoteTokens } from "../../src/cli/open-token-store.ts";
 import { PROJECT_ROOT } from "../../src/cli/settings.ts";
+import { tellGateway } from "../../src/cli/tell-gateway.ts";
+import { serveHttp } from "../support/serve-http.ts";
 
 const MIGRATIONS = join(PROJECT_ROOT, "migrations");
 
@@ -52,4 +54,19 @@ test("[DEPLOY7] what wrangler says where it fails is told", async () => {
   const wrangler: CallWrangler = async () => ({ ok: false, stdout: "", said: "You are not logged in.", reported: [] });
   const message = expect.stringContaining("You are not logged in.");
   await expect(openRemoteTokens(wrangler).list()).rejects.toMatchObject({ exitCode: 1, message });
+});
+
+test("[DEPLOY7] the gateway is asked twice, so that it looks once for what was revoked", async () => {
+  const asked: string[] = [];
+  await using served = await serveHttp((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.end("{}");
+  });
+  await tellGateway(served.baseUrl, async (ms) => asked.push(`${ms / 1_000} s`));
+  expect(asked).toEqual(["GET /api/v1/health", "31 s", "GET /api/v1/health"]);
+  const failed = tellGateway("http://127.0.0.1:1", async () => undefined);
+  await expect(failed).rejects.toMatchObject({
+    exitCode: 3,
+    message: expect.stringMatching(/^The token is revoked, but/),
+  });
 });
