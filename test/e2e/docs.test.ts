@@ -26,7 +26,7 @@ test("[DOCS1] [DOCS2] [DOCS3] the page shows every operation, and tries them wit
   await create.getByLabel("Body", { exact: true }).fill(JSON.stringify({ title: HOSTILE }));
   await create.getByRole("button", { name: "Send" }).click();
   const output = create.locator("pre[aria-live]");
-  await output.filter({ hasText: /^201 / }).waitFor();
+  await output.filter({ hasText: /^201 .*\n}$/s }).waitFor();
   const created = session.parse(JSON.parse((await output.textContent())?.split("\n\n").slice(1).join("\n\n") ?? ""));
   expect(created.title).toBe(HOSTILE);
   await create.getByRole("button", { name: "As curl" }).click();
