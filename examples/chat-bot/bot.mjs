@@ -17,7 +17,8 @@ const gateway = new ExternalGateway({ baseUrl, token });
 /** Which session a channel has, over restarts. @type {Record<string, string>} */
 const sessions = existsSync(memory) ? JSON.parse(readFileSync(memory, "utf8")) : {};
 
-/** What a channel is asked, the oldest first: the next message there answers it. @type {Map<string, string[]>} */
+/** @typedef {{ input_id: string, kind: string }} Asked */
+/** What a channel is asked, the oldest first: the next message there answers it. @type {Map<string, Asked[]>} */
 const asked = new Map();
 
 /** @param {string} channel @param {string} text */
@@ -40,19 +41,19 @@ async function sessionOf(channel) {
 async function hear(channel, text) {
   try {
     const sessionId = await sessionOf(channel);
-    const inputId = asked.get(channel)?.shift();
-    if (inputId === undefined) await takeTurn(channel, sessionId, text);
-    else await gateway.answer(sessionId, inputId, answerFor(text));
+    const [open] = asked.get(channel) ?? [];
+    if (open === undefined) await takeTurn(channel, sessionId, text);
+    else await gateway.answer(sessionId, open.input_id, answerFor(open, text));
   } catch (thrown) {
     if (!(thrown instanceof GatewayError)) throw thrown;
     say(channel, `I am sorry: ${thrown.message} (${thrown.code})`);
   }
 }
 
-/** An approval takes `allow` or `deny`; a question takes whatever is said. @param {string} text */
-function answerFor(text) {
-  if (/^(yes|ok|sure)\b/i.test(text)) return "allow";
-  return /^no\b/i.test(text) ? "deny" : text;
+/** An approval takes `allow` or `deny`; a question takes whatever is said. @param {Asked} open @param {string} text */
+function answerFor({ kind }, text) {
+  if (kind !== "approval") return text;
+  return /^(yes|ok|sure)\b/i.test(text) ? "allow" : "deny";
 }
 
 /** @param {string} channel @param {string} sessionId @param {string} text */
@@ -75,11 +76,11 @@ async function takeTurn(channel, sessionId, text) {
           line = "";
           say(channel, "(once more)");
         }
-        // Somebody answered elsewhere, or the time was up.
+        // Here or elsewhere, or the time was up.
         if (event.data.status === "answered") forget(channel, event.data.input_id);
         break;
       case "AUTH_REQUIRED":
-        asked.set(channel, [...(asked.get(channel) ?? []), event.data.input_id]);
+        asked.set(channel, [...(asked.get(channel) ?? []), event.data]);
         say(channel, `${event.data.message} (${event.data.kind === "approval" ? "yes or no" : "your answer"}?)`);
         break;
       case "WORK_PRODUCT":
@@ -98,7 +99,7 @@ async function takeTurn(channel, sessionId, text) {
 function forget(channel, inputId) {
   asked.set(
     channel,
-    (asked.get(channel) ?? []).filter((one) => one !== inputId),
+    (asked.get(channel) ?? []).filter(({ input_id }) => input_id !== inputId),
   );
 }
 

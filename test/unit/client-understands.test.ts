@@ -88,3 +88,43 @@ test("[CLIENT12] an error whose code this client does not know has that of its s
     });
   }
 });
+
+/** The socket of a newer gateway, which says what it has to say at once. */
+class NewerSocket {
+  static readonly frames: object[] = [
+    {
+      type: "connected",
+      data: { session_id: SESSION.session_id, workspace_dir: "w", cursor: "4", region: "eu" },
+      timestamp: ENVELOPE.timestamp,
+    },
+    { type: "weather", data: {} },
+    { ...ENVELOPE, type: "WEATHER", data: { rain: true } },
+    { ...ENVELOPE, seq: 4, cursor: "4", lane: 1, type: "STATUS", data: { status: "resumed", discard: [], why: "?" } },
+  ];
+  static urls: string[] = [];
+
+  constructor(url: string, options: { headers: Record<string, string> }) {
+    expect(options.headers).toEqual({ authorization: "Bearer t" });
+    NewerSocket.urls.push(url);
+  }
+
+  send(): void {}
+
+  close(): void {}
+
+  addEventListener(type: string, listener: (event: { code: number; data: unknown }) => void): void {
+    if (type !== "message") return;
+    for (const frame of NewerSocket.frames) queueMicrotask(() => listener({ code: 0, data: JSON.stringify(frame) }));
+  }
+}
+
+test("[CLIENT10] [CLIENT11] a stream of a newer gateway has what this client knows", async () => {
+  const gateway = new ExternalGateway({ baseUrl: "http://127.0.0.1:1", token: "t", WebSocket: NewerSocket });
+  for await (const event of gateway.events(SESSION.session_id, "2")) {
+    const data = { status: "resumed", discard: [] };
+    expect(event).toEqual({ ...ENVELOPE, seq: 4, cursor: "4", type: "STATUS", data });
+    break;
+  }
+  expect(NewerSocket.urls).toHaveLength(1);
+  await gateway.close();
+});
