@@ -1,9 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { linesOf } from "../support/docs-lines.ts";
 import { PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";
-import { runProcess } from "../support/run-process.ts";
+import { RunningProcess, runProcess } from "../support/run-process.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 test("[DEPLOY6] [DEPLOY8] [DEPLOY9] the lines of docs/operating.md make tokens where no gateway runs, and revoke one while one does", async () => {
@@ -35,4 +36,17 @@ test("[DEPLOY6] [DEPLOY8] [DEPLOY9] the lines of docs/operating.md make tokens w
   const revoked = await type([revoke.replace("TOKEN_ID", id)]);
   expect(revoked).toEqual({ code: 0, stdout: "", stderr: `revoked ${id}\n` });
   expect(await ask()).toBe(401);
+});
+
+const hasPython = spawnSync("python3", ["-c", "import pty"]).status === 0;
+
+test.runIf(hasPython)("[DEPLOY4] what is typed for a secret at a terminal is not shown (needs python3)", async () => {
+  const pty = "import pty, sys; pty.spawn(sys.argv[1:])";
+  const ask = `import { askHidden } from "./src/cli/ask-hidden.ts"; console.log(String((await askHidden("key: ")).length))`;
+  const args = ["-c", pty, process.execPath, "--input-type=module", "-e", ask];
+  await using asking = new RunningProcess("python3", args, { cwd: PROJECT_ROOT, env: { TERM: "xterm" } });
+  await asking.printed(({ stdout }) => stdout.endsWith("key: "));
+  asking.child.stdin?.write("sk-ant-hiddem\x7fn\r");
+  await asking.ended;
+  expect(asking.stdout).toBe("key: \r\n13\r\n");
 });
