@@ -35,6 +35,24 @@ test("[WAIT2] [WAIT8] [ASK18] [ASK19] [LINK1] [SSE4] [REST16] [FILE2] the README
   expect(JSON.parse(answered)).toMatchObject({ response: "allow" });
 });
 
+test("[TOKEN1] [TOKEN10] [DEPLOY6] [EXAMPLE1] the README's lines give others a token, run a bot and take a token back", async () => {
+  using project = copyProject();
+  const { root } = project;
+  await using gateway = await startGateway({ root, env: { GATEWAY_TOKEN: "" } });
+  const typed = linesUnder(readFileSync(join(root, "README.md"), "utf8"), "Others, bots and pages");
+  const here = typed.replaceAll("http://127.0.0.1:8787", gateway.url);
+  const asAna = `curl -s -o /dev/null -w "%{http_code}\\n" -H "Authorization: Bearer $ANA" $API/sessions`;
+  const env = { TURNPIKE_STATE: gateway.state };
+  const { code, stdout, stderr } = await runProcess("bash", ["-e", "-c", `${here}\n${asAna}`], { cwd: root, env });
+  expect(code, stderr).toBe(0);
+  const [sessions = "", ...lines] = stdout.split("\n");
+  expect(JSON.parse(sessions.slice(0, sessions.indexOf("}") + 1))).toEqual({ sessions: [], next_cursor: null });
+  expect(stdout).toContain("done");
+  expect(stdout).toMatch(/Ana's phone +ana/);
+  expect(stdout).not.toMatch(/turnpike_[0-9A-Z]{26}_/);
+  expect(lines.slice(-2)).toEqual(["401", ""]);
+});
+
 test("[CLI5] the README's lines for the command line need no gateway", async () => {
   using project = copyProject();
   const { root: cwd } = project;
