@@ -3,12 +3,16 @@ import { z } from "zod";
 import { createApp } from "../../src/http/app.ts";
 import { NAMED } from "../../src/http/openapi/components.ts";
 import { FIELDS, SCHEMAS } from "../../src/http/openapi/descriptions.ts";
+import { describeApi } from "../../src/http/openapi/document.ts";
 import { EXAMPLES } from "../../src/http/openapi/examples.ts";
+import { noQuery, sessionParams } from "../../src/http/parameters.ts";
+import { json, operation } from "../../src/http/routes/answers.ts";
 import { CLOSE_CODES } from "../../src/protocol/frames.ts";
 import { scope } from "../../src/protocol/principal.ts";
+import { session } from "../../src/protocol/rest.ts";
 import type {} from "../support/openapi-provided.ts";
 import { ask, codeOf, ORIGIN, read } from "./http-scene.ts";
-import { answerOf, operationsOf, servedDocument, validators } from "./openapi-scene.ts";
+import { answerOf, document, operationsOf, servedDocument, validators } from "./openapi-scene.ts";
 
 const served = await servedDocument();
 const operations = operationsOf(served);
@@ -64,6 +68,17 @@ test("[OPENAPI2] every route of the gateway is in it, and says all that an opera
   const described = operations.map(({ method, path }) => `${method} ${path}`);
   expect(described.filter((one) => !one.startsWith("head ")).sort()).toEqual([...named].sort());
   expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
+});
+
+test("[OPENAPI2] a route that says nothing of itself is found", () => {
+  const request = { params: sessionParams, query: noQuery };
+  const responses = { 200: json("The session", session) };
+  const bare = { method: "get" as const, path: "/x", request, responses };
+  const of = (route: Parameters<typeof describeApi>[0][number]) =>
+    document.safeParse({ ...describeApi([route], "1"), servers: [] }).success;
+  expect(of(bare)).toBe(false);
+  const said = { id: "x", tag: "Gateway", summary: "An example", description: "An example.", scope: "read" } as const;
+  expect(of({ ...bare, ...operation(said) })).toBe(true);
 });
 
 test("[OPENAPI3] bodies and answers in JSON have a named schema and an example that it takes", () => {

@@ -36,7 +36,8 @@ const operation = z.looseObject({
 export type Operation = z.infer<typeof operation>;
 export type Parameter = z.infer<typeof parameter>;
 
-const document = z.looseObject({
+/** A document in which every operation says what an operation has to say. */
+export const document = z.looseObject({
   openapi: z.literal("3.1.1"),
   servers: z.array(z.looseObject({ url: z.string() })),
   paths: z.record(z.string(), z.record(z.string(), operation)),
@@ -47,7 +48,7 @@ const document = z.looseObject({
 });
 export type Document = z.infer<typeof document>;
 
-/** The document, as whoever asks for it gets it: every operation in it says what an operation has to say. */
+/** The document, as whoever asks for it gets it. */
 export async function servedDocument(): Promise<Document> {
   const response = await ask("GET", "/openapi.json", { token: null });
   return document.parse(await response.json());

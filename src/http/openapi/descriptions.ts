@@ -17,7 +17,7 @@ export const TEXT = {
   summary: "An agent gateway for your own Cloudflare account.",
   description: `Send a message to a session and follow its turn: by waiting for the result, as server-sent events, or over a WebSocket. All three show the same log.
 
-**Errors** are \`application/problem+json\`; decide on \`code\`. Unknown fields, unknown query parameters and wrong types are \`invalid_request\`: nothing is accepted and ignored.
+**Errors** are \`application/problem+json\`; decide on \`code\`. Unknown fields, unknown query parameters and wrong types are \`invalid_request\`: nothing is accepted and ignored. An unknown path is \`not_found\`, a known one with another method \`method_not_allowed\` (405), with \`Allow\`.
 
 **Cursors** are opaque. Those of the log are positions from which it can be read or followed; those of lists are where the next page begins.
 
