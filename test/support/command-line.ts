@@ -6,7 +6,7 @@ import type {} from "./build-global-setup.ts";
 import { type ProcessOptions, RunningProcess, runProcess } from "./run-process.ts";
 
 /** The command line as the package has it, which starts sooner; from its sources it runs where README's lines are typed. */
-export const MAIN = inject("builtMain");
+const MAIN = inject("builtMain");
 
 /** Tells a program at a pseudo-terminal from one in a pipe, and shows what it prints there. */
 const PTY = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
