@@ -51,7 +51,8 @@ describe("which failures pass, and which refuse the input", () => {
     const secret = new Error("authorization: Bearer secret");
     const error = toModelError(secret);
     expect([error.code, isPassing(error), error.message.includes("secret")]).toEqual(["network", true, false]);
-    expect(log).toHaveBeenCalledWith("model:", secret);
+    const line = { where: "model", error: { name: "Error", message: "authorization: Bearer […]" } };
+    expect(log.mock.calls).toMatchObject([[line]]);
     const known = new ModelError("cut", "");
     expect(toModelError(known)).toBe(known);
   });

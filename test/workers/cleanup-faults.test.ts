@@ -113,7 +113,7 @@ test.for(["D1", "R2"])(
 
 test("[SESSION13] [SESSION16] bytes of a tool call that land after everything of its session is gone go too", async () => {
   const errors = vi.spyOn(console, "error").mockImplementation(() => {});
-  const givenUp = () => errors.mock.calls.filter(([what]) => what === "file storage:").length;
+  const givenUp = () => errors.mock.calls.filter(([line]) => line.where === "file storage").length;
   const clock = useClock();
   const scene = await createScene();
   const { space_id } = unwrap(await scene.stub.space(ADMIN));

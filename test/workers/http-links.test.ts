@@ -250,7 +250,7 @@ test("[LINK3] nothing of a link is in the log, in the session, in what is stored
   expect(broken.status).toBe(500);
   const said = spies
     .flatMap(({ mock }) => mock.calls.flat())
-    .map((what) => (what instanceof Error ? `${what.stack}` : String(what)));
+    .map((what) => (what instanceof Error ? what.stack : what));
   for (const spy of spies) spy.mockRestore();
   const listed = await (await ask("GET", "sessions?limit=200")).text();
   const seen = JSON.stringify([await wholeOf(path), told, broken, said, listed]);

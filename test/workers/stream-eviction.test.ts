@@ -24,7 +24,7 @@ async function killLoop(scene: Awaited<ReturnType<typeof createClaudeScene>>, { 
   // The turn fails, and that cannot be stored either: of both, the object only writes a line.
   const lines = vi.spyOn(console, "error").mockImplementation(() => {});
   await scene.claude.release("broken");
-  await vi.waitFor(() => expect(lines.mock.calls.filter(([what]) => what === "turn:")).toHaveLength(2));
+  await vi.waitFor(() => expect(lines.mock.calls.filter(([line]) => line.where === "turn")).toHaveLength(2));
   lines.mockRestore();
   if (sleeps) await evictDurableObject(scene.stub);
   repair();
