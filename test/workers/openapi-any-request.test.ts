@@ -9,7 +9,7 @@ import { answerOf, type Described, operationsOf, servedDocument, validators } fr
 
 /** More runs than usual, and a seed to repeat them: `RUNS=500 SEED=1 npx vitest run --project workers openapi-any`. */
 const { runs: RUNS, seed: SEED } = inject("openApiRuns");
-const USUAL_RUNS = 12;
+const USUAL_RUNS = 30;
 const REQUESTS = 10;
 /** What a run of everybody may take of a slow machine; what did not come to be asked by then is asked another time. */
 const USUAL_TIME_MS = 15_000;
@@ -46,8 +46,9 @@ async function check({ method, path, asked }: AnyRequest, { operation }: Describ
   response.webSocket?.close();
   if (streams) await response.body?.cancel();
   const text = streams || status === 101 ? "" : await response.text();
-  const shown = { operationId: operation.operationId, status, text: text.slice(0, 500) };
-  expect(status, text).toBeLessThan(500);
+  const request = { method, path, ...asked };
+  const shown = { operationId: operation.operationId, request, status, text: text.slice(0, 500) };
+  expect(status, JSON.stringify(shown)).toBeLessThan(500);
   expect({ ...shown, isSaid: said !== undefined }).toEqual({ ...shown, isSaid: true });
   for (const [name, { required }] of Object.entries(said?.headers ?? {})) {
     if (required) expect({ ...shown, [name]: headers.has(name) }).toEqual({ ...shown, [name]: true });
