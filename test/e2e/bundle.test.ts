@@ -17,8 +17,9 @@ import { copyProject } from "../support/project-copy.ts";
 import { runProcess } from "../support/run-process.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
 
-/** A bundle's comments tell where its packages lay. */
-const withoutPaths = (bundle: string) => bundle.replaceAll(/^ *\/\/ .*$/gm, "");
+/** A bundle's comments, and the names of some of its modules, tell where its packages lay: a copy's are linked. */
+const withoutPaths = (bundle: string) =>
+  bundle.replaceAll(/^ *\/\/ .*$/gm, "").replaceAll(/"(?:\.\.\/)+[\w./-]*?\/node_modules\//g, '"node_modules/');
 
 /** What `wrangler` puts beside the modules that it uploads. */
 const NOT_UPLOADED = /\.map$|^README\.md$/;
