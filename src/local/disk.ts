@@ -53,6 +53,7 @@ const readdirAsync = promisify(readdir);
 const NOT_OFFERED = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF"]);
 
 const CHUNK_BYTES = 256 * 1024;
+const SMALL_CHUNK_BYTES = 4 * 1024;
 
 /**
  * The few calls that everything on a directory is made of. What decides is synchronous, so that nothing of this process
@@ -115,21 +116,23 @@ export class Disk {
 
   /** What is left of an open file, in pieces. */
   async *chunks(fd: number): AsyncGenerator<Uint8Array, void> {
+    const length = chunkLength(fd);
     for (;;) {
       this.#before("read", "");
-      const { bytesRead, buffer } = await readAsync(fd, Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, null);
+      const { bytesRead, buffer } = await readAsync(fd, Buffer.allocUnsafeSlow(length), 0, length, null);
       if (bytesRead === 0) return;
       yield buffer.subarray(0, bytesRead);
     }
   }
 
   *chunksSync(fd: number): Generator<Uint8Array, void> {
+    const length = chunkLength(fd);
     for (;;) {
       this.#before("read", "");
-      const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-      const length = readSync(fd, buffer);
-      if (length === 0) return;
-      yield buffer.subarray(0, length);
+      const buffer = Buffer.allocUnsafeSlow(length);
+      const bytesRead = readSync(fd, buffer);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
     }
   }
 
@@ -181,4 +184,9 @@ export class Disk {
     this.#before("rmdir", path);
     rmdirSync(path);
   }
+}
+
+/** How much of a file is read at a time. Most are small, and a large piece of memory for each keeps the collector busy. */
+function chunkLength(fd: number): number {
+  return Math.max(SMALL_CHUNK_BYTES, Math.min(CHUNK_BYTES, fstatSync(fd).size));
 }
