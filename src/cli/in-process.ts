@@ -1,5 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import type { InProcessGateway, InProcessOptions } from "../local/in-process-gateway.ts";
+import { hideFromLog } from "../logging/describe-error.ts";
 import { GATEWAY_VARIABLES, type GatewayVariables, readGatewaySettings } from "../protocol/gateway-settings.ts";
 import type { Permissions } from "../protocol/permissions.ts";
 import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
@@ -7,11 +8,13 @@ import { type Sources, setting } from "./settings.ts";
 
 export type Models = InProcessOptions["models"];
 
-/** What this process needs to call models itself. */
+/** What this process needs to call models itself. No line of its log shows the key from here on. */
 export function modelSettings(sources: Sources): Models {
   const value = (name: string) => setting(name, undefined, sources);
+  const key = value("ANTHROPIC_API_KEY");
+  hideFromLog([key]);
   return {
-    ANTHROPIC_API_KEY: value("ANTHROPIC_API_KEY"),
+    ANTHROPIC_API_KEY: key,
     ANTHROPIC_BASE_URL: value("ANTHROPIC_BASE_URL"),
     GATEWAY_MODEL: value("GATEWAY_MODEL"),
   };

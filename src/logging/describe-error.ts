@@ -5,10 +5,17 @@ export type LoggedError = { name: string; message: string; code?: string; cause?
 
 /** What the gateway's own secrets are: errors of others may repeat what they were given. */
 const secrets = new Set<string>();
+let longestSecret = 0;
 
 /** Makes sure that no message of an error shows these. */
 export function hideFromLog(values: readonly (string | undefined)[]): void {
-  for (const value of values) if (value) for (const form of [value, encodeURIComponent(value)]) secrets.add(form);
+  for (const value of values) {
+    if (!value) continue;
+    for (const form of [value, encodeURIComponent(value.toWellFormed())]) {
+      secrets.add(form);
+      longestSecret = Math.max(longestSecret, form.length);
+    }
+  }
 }
 
 /**
@@ -30,7 +37,7 @@ export function describeError(thrown: unknown): LoggedError {
 }
 
 function shown({ name, message }: Error): { name: string; message: string } {
-  return { name: /^\w{1,64}$/.test(name) ? name : "Error", message: mask(message) };
+  return { name: /^\w{1,64}$/.test(name) && !holdsSecret(name) ? name : "Error", message: mask(message) };
 }
 
 function textOf({ name, message }: { name: string; message: string }): string {
@@ -40,7 +47,7 @@ function textOf({ name, message }: { name: string; message: string }): string {
 /** Codes are words; whatever else stands there is none. */
 function codeOf(thrown: Error): string | null {
   const code = "code" in thrown ? String(thrown.code) : "";
-  return /^\w{1,40}$/.test(code) && !secrets.has(code) ? code : null;
+  return /^\w{1,40}$/.test(code) && !holdsSecret(code) ? code : null;
 }
 
 /** A quote ends where the last one of its kind does, since what is quoted may hold quotes; one that does not end has the rest. */
@@ -50,8 +57,13 @@ const ADDRESS = /\b[a-z][a-z0-9+.-]*:\/\/\S+/gi;
 /** The longest words of messages are shorter, and every token, key, ticket and id is longer. */
 const LONG_RUN = /[\w+/=.~%-]{20,}/g;
 
+/** How much of a message is read: what is masked makes it shorter. */
+const READ_MESSAGE_CHARS = 4 * LOG_MESSAGE_MAX_CHARS;
+
 function mask(text: string): string {
-  let masked = withoutSecrets(text.slice(0, 4 * LOG_MESSAGE_MAX_CHARS));
+  let masked = withoutSecrets(text, READ_MESSAGE_CHARS);
+  // The word at the cut may be the beginning of a key, too short to be known as one.
+  if (text.length > READ_MESSAGE_CHARS) masked = masked.replace(/(?<!\S)\S*$/, "[…]");
   for (const quoted of QUOTED) masked = masked.replace(quoted, "[…]");
   masked = masked.replace(CREDENTIALS, "$1 […]").replace(ADDRESS, "[…]").replace(LONG_RUN, "[…]");
   return masked
@@ -60,21 +72,46 @@ function mask(text: string): string {
     .toWellFormed();
 }
 
-function withoutSecrets(text: string): string {
-  let without = text;
-  for (const secret of secrets) without = without.replaceAll(secret, "[…]");
-  return without;
+/** So much of a text, without its secrets: they are looked for first, so that one across the end leaves no half. */
+function withoutSecrets(text: string, maxChars: number): string {
+  let without = "";
+  let at = 0;
+  for (const { start, end } of secretsIn(text.slice(0, maxChars + longestSecret))) {
+    if (start >= maxChars) break;
+    // One may lie in another, or begin in it.
+    if (start >= at) without += `${text.slice(at, start)}[…]`;
+    at = Math.max(at, end);
+  }
+  return without + text.slice(at, maxChars);
 }
 
-/** A place in the code: what is called, and where. A message may hold lines that look like it, so it is taken off first. */
-const FRAME = /^ {4}at [\w$.<>#[\] ]{0,100}\(?[\w$@./:-]{0,200}:\d+:\d+\)?$/;
+function holdsSecret(text: string): boolean {
+  return secretsIn(text).length > 0;
+}
+
+/** Where secrets stand in a text, in the order in which they begin. */
+function secretsIn(text: string): { start: number; end: number }[] {
+  const places: { start: number; end: number }[] = [];
+  for (const secret of secrets) {
+    for (let start = text.indexOf(secret); start !== -1; start = text.indexOf(secret, start + 1))
+      places.push({ start, end: start + secret.length });
+  }
+  return places.sort((a, b) => a.start - b.start);
+}
+
+/**
+ * A place in the code: what is called, and where, with `…` where a secret was. A message may hold lines that look like it,
+ * so it is taken off first.
+ */
+const FRAME = /^ {4}at [\w$.<>#[\] …]{0,100}\(?[\w$@./:[\]…-]{0,200}:\d+:\d+\)?$/;
+/** How much of a stack is read: frames are shorter, and lines between them are none. */
+const READ_STACK_CHARS = 1_000 * LOG_FRAMES_MAX;
 
 function framesOf({ stack, message }: Error): string {
   const at = stack?.indexOf(message) ?? -1;
   if (stack === undefined || at === -1) return "";
-  const frames = stack
-    .slice(at + message.length)
+  const frames = withoutSecrets(stack.slice(at + message.length), READ_STACK_CHARS)
     .split("\n")
     .filter((line) => FRAME.test(line));
-  return withoutSecrets(frames.slice(0, LOG_FRAMES_MAX).join("\n"));
+  return frames.slice(0, LOG_FRAMES_MAX).join("\n");
 }

@@ -12,6 +12,7 @@ import {
   workspaceFolder,
 } from "../../src/cli/in-process.ts";
 import { unknownSettings } from "../../src/cli/worker-variables.ts";
+import { describeError } from "../../src/logging/describe-error.ts";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "turnpike-")));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -24,9 +25,15 @@ test("[CLI5] a Node older than 24 is told what it cannot do, and what helps", ()
 });
 
 test("[CLI4] the models' settings come from the environment before .dev.vars", () => {
-  const env = { ANTHROPIC_API_KEY: "key", GATEWAY_MODEL: "" };
-  const devVars = { ANTHROPIC_API_KEY: "other", GATEWAY_MODEL: "demo" };
-  expect(modelSettings({ env, devVars })).toEqual({ ANTHROPIC_API_KEY: "key", GATEWAY_MODEL: "demo" });
+  const env = { ANTHROPIC_API_KEY: "key-of-the-environment", GATEWAY_MODEL: "" };
+  const devVars = { ANTHROPIC_API_KEY: "other-key", GATEWAY_MODEL: "demo" };
+  const read = { ANTHROPIC_API_KEY: "key-of-the-environment", GATEWAY_MODEL: "demo" };
+  expect(modelSettings({ env, devVars })).toEqual(read);
+});
+
+test("[SEE4] the key that a process calls models with is left out of its log", () => {
+  modelSettings({ env: { ANTHROPIC_API_KEY: "s3cret&of*mine" }, devVars: {} });
+  expect(describeError(new Error("refused: s3cret&of*mine")).message).toBe("refused: […]");
 });
 
 test("[CLI38] the gateway's variables come from the environment before .dev.vars", () => {

@@ -1,9 +1,10 @@
 import { inspect } from "node:util";
+import fc from "fast-check";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { describeError, hideFromLog } from "../../src/logging/describe-error.ts";
 import { lineText, parseLine } from "../../src/logging/line-text.ts";
 import { log, logError, writeLinesTo, writeToConsole } from "../../src/logging/log.ts";
-import { LOG_LINE_MAX_CHARS, LOG_MESSAGE_MAX_CHARS } from "../../src/protocol/limits.ts";
+import { LOG_FRAMES_MAX, LOG_LINE_MAX_CHARS, LOG_MESSAGE_MAX_CHARS } from "../../src/protocol/limits.ts";
 
 const messageOf = (message: string) => describeError(new Error(message)).message;
 
@@ -62,6 +63,61 @@ test("[SEE4] the gateway's own secrets are left out, however short", () => {
   expect(messageOf("given a+b/c and a%2Bb%2Fc")).toBe("given […] and […]");
 });
 
+/** With what marks end quotes and words, only of letters, and one that holds another. */
+const SECRETS = [
+  "s3cr3t!A-very@long#key$with%odd^chars",
+  "Zm9 'of' \"two\" lines\nof a k3y (place:1:2)",
+  "k1_of_letters_alone",
+  "k1_of_letters_alone-and&then*some@more",
+  "q7/short!",
+];
+/** What may stand before it, so that it lies near the place where its text is cut, or where words are masked. */
+const CUTS = [0, LOG_MESSAGE_MAX_CHARS, 4 * LOG_MESSAGE_MAX_CHARS, LOG_LINE_MAX_CHARS, LOG_FRAMES_MAX * 1_000];
+const PADS: readonly ((chars: number) => string)[] = [
+  (chars) => "word ".repeat(chars).slice(0, chars),
+  (chars) => `"${"x".repeat(Math.max(0, chars - 3))}" `,
+  (chars) => "\n    at f (x:1:2)".repeat(chars / 16 + 1).slice(0, chars),
+];
+
+const stringsIn = (value: unknown): string[] =>
+  typeof value === "object" && value !== null ? Object.values(value).flatMap(stringsIn) : [String(value)];
+
+test("[SEE4] no part of a secret is shown, wherever it lies in a field that is read or shown in part", () => {
+  hideFromLog(SECRETS);
+  const lines: object[] = [];
+  const before = writeLinesTo((line) => lines.push(line));
+  onTestFinished(() => void writeLinesTo(before));
+  const anySecret = fc.tuple(fc.constantFrom(...SECRETS), fc.boolean());
+  const anyText = fc
+    .tuple(fc.constantFrom(...CUTS), fc.integer({ min: -100, max: 5 }), fc.constantFrom(...PADS), anySecret, anySecret)
+    .map(([cut, off, pad, ...secrets]) => {
+      const [one = "", two = ""] = secrets.map(([secret, coded]) => (coded ? encodeURIComponent(secret) : secret));
+      return `${pad(Math.max(0, cut + off))}${one}${two} and more`;
+    });
+  const anyWord = fc
+    .tuple(fc.nat(64), fc.constantFrom(...SECRETS))
+    .map(([chars, secret]) => `${"x".repeat(chars)}${secret}`);
+  const anyError = fc.record({ text: anyText, cause: anyText, stack: anyText, code: anyWord, name: anyWord });
+  const forms = SECRETS.flatMap((secret) => [secret, encodeURIComponent(secret)]);
+  const pieces = forms.flatMap((form) => Array.from({ length: form.length - 7 }, (_, at) => form.slice(at, at + 8)));
+  fc.assert(
+    fc.property(anyError, ({ text, cause, stack, code, name }) => {
+      const error = Object.assign(new Error(text, { cause: new Error(cause) }), { code, name });
+      const placed = Object.assign(new Error("x"), { stack: `Error: x\n    at f (y:1:2)${stack}:1:2` });
+      for (const thrown of [error, placed, text]) logError("here", thrown);
+      const shown = lines.splice(0).flatMap(stringsIn);
+      expect(shown.flatMap((one) => pieces.filter((piece) => one.includes(piece)))).toEqual([]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("[SEE4] nor is the beginning of a key that nobody named, where the text is cut", () => {
+  const read = 4 * LOG_MESSAGE_MAX_CHARS;
+  for (let shown = 1; shown <= 30; shown++)
+    expect(messageOf(`"${"x".repeat(read - 3 - shown)}" sk-ant-0123456789-0123456789`)).toBe("[…] […]");
+});
+
 test("[SEE5] a line has 4,096 characters at most: what is longest goes first", () => {
   const lines: object[] = [];
   const before = writeLinesTo((line) => lines.push(line));
@@ -101,7 +157,7 @@ test("[SEE6] a person at a terminal gets a line as a sentence", () => {
     method: "GET",
     route: "/api/v1/sessions",
     code: "internal",
-    error: describeError(new Error("")),
+    error: describeError(Object.assign(new Error("x"), { message: "" })),
   });
   log("error", "error", { where: "settings", detail: "GATEWAY_MODEL is not valid" });
   expect(lines).toEqual([
