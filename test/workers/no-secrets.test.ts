@@ -42,9 +42,18 @@ async function dumpCatalog(): Promise<string> {
 }
 
 async function dumpBucket(): Promise<string> {
-  const { objects } = await env.BLOBS.list({ include: ["httpMetadata", "customMetadata"] });
-  const bodies = await Promise.all(objects.map(async ({ key }) => (await env.BLOBS.get(key))?.text()));
-  return JSON.stringify([objects, bodies]);
+  const pages: unknown[] = [];
+  let cursor: string | undefined;
+  do {
+    const page: R2Objects = await env.BLOBS.list({
+      include: ["httpMetadata", "customMetadata"],
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    const bodies = await Promise.all(page.objects.map(async ({ key }) => (await env.BLOBS.get(key))?.text()));
+    pages.push([page.objects, bodies]);
+    cursor = page.truncated ? page.cursor : undefined;
+  } while (cursor !== undefined);
+  return JSON.stringify(pages);
 }
 
 /** All rows of a session's object, and what its sockets carry. */
