@@ -3,7 +3,8 @@ import { z } from "zod";
 /** What an id names. Every id is `<kind>_<ULID>`. */
 export type IdKind = "session" | "turn" | "input" | "stage" | "space" | "token";
 
-const ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}";
+/** As a pattern. */
+export const ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}";
 
 const idSchema = <K extends IdKind>(kind: K) => z.string().regex(new RegExp(`^${kind}_${ULID}$`), `not a ${kind} id`);
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { time } from "./events.ts";
-import { tokenId } from "./ids.ts";
+import { tokenId, ULID } from "./ids.ts";
 import { TOKEN_NAME_MAX_CHARS } from "./limits.ts";
 import { scope } from "./principal.ts";
 import { userId } from "./user-id.ts";
@@ -38,8 +38,10 @@ export const tokenInfo = z.strictObject({
 });
 export type TokenInfo = z.infer<typeof tokenInfo>;
 
-/** The one time that the token itself is shown. */
-export const createdToken = tokenInfo.extend({ token: z.string() });
+/** The one time that the token itself is shown: with the ULID of its id, and 256 random bits. */
+export const createdToken = tokenInfo.extend({
+  token: z.string().regex(new RegExp(`^turnpike_${ULID}_[A-Za-z0-9_-]{43}$`), "not a token"),
+});
 export type CreatedToken = z.infer<typeof createdToken>;
 
 export const tokenPage = z.strictObject({ tokens: z.array(tokenInfo), next_cursor: z.string().nullable() });

@@ -128,7 +128,10 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     next_cursor: null,
   },
   CreateTokenBody: { name: "the bot in #help", user_id: "ann", scopes: ["read", "write"] },
-  CreatedToken: { ...tokenInfo, token: "tp_shown_once" },
+  CreatedToken: {
+    ...tokenInfo,
+    token: `turnpike_${token_id.slice("token_".length)}_${"it-is-shown-this-once-".repeat(2).slice(0, 43)}`,
+  },
   TokenInfo: tokenInfo,
   TokenPage: { tokens: [tokenInfo], next_cursor: null },
   TicketBody: { scopes: ["read"] },
