@@ -23,7 +23,7 @@ Runs the gateway on this machine, until it is interrupted.
 
 The environment, and after it the file .dev.vars, may set:
 
-  GATEWAY_TOKEN        the token that everyone must show; made at the first start
+  GATEWAY_TOKEN        the first admin's token; made at the first start (npm run token makes others)
   ANTHROPIC_API_KEY    with it, Claude answers; without it, the demo model
   ANTHROPIC_BASE_URL   another server that speaks the Messages API
   GATEWAY_MODEL        the model of sessions that name none
@@ -92,6 +92,7 @@ function welcome({ url, model }: LocalGateway, token: string, { devVars, env }: 
   address  ${url}
   token    ${token}${inFile ? "  (kept in .dev.vars)" : ""}
   model    ${model}${hint}
+  API      ${url}/docs
 
 Lines to paste into another terminal:
 

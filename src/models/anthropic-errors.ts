@@ -11,7 +11,13 @@ const TYPE_MAX_CHARS = 64;
 /** `{"type": "error", "error": {type, message}}`, as a body or in a stream (https://docs.claude.com/en/api/errors). */
 const errorBody = z.looseObject({
   error: z.looseObject({
-    type: z.string().min(1).max(TYPE_MAX_CHARS).nullable().catch(null),
+    // It becomes the code of an event: what a server says there is taken for a word, or not at all.
+    type: z
+      .string()
+      .regex(/^[a-z][a-z_]*$/)
+      .max(TYPE_MAX_CHARS)
+      .nullable()
+      .catch(null),
     message: z.string().min(1).nullable().catch(null),
   }),
 });
@@ -57,7 +63,7 @@ function readError(body: unknown, apiKey: string | undefined): { type: string | 
   // Some servers repeat the key that they refuse.
   const clean = apiKey === undefined ? message : message?.replaceAll(apiKey, "[key]");
   return {
-    type: apiKey !== undefined && type?.includes(apiKey) ? null : type,
+    type,
     message: clean == null ? null : firstChars(clean, MESSAGE_MAX_CHARS),
   };
 }

@@ -146,6 +146,14 @@ describe("settings", () => {
     expect(error.message.length).toBeLessThanOrEqual(1_000);
   });
 
+  test("[MODEL25] what a server says in the place of an error's type is a word, or not taken", async () => {
+    const types = ["sk-ant-api03-Zm9v", "Zm9vYmFyYmF6", "THE_KEY", "a key", "overloaded_error"];
+    const scene = await scripted(...types.map((type) => failure(529, type, "No.")));
+    const codes: string[] = [];
+    for (const _ of types) codes.push((await readToFailure(scene.model)).error.code);
+    expect(codes).toEqual(types.map(() => "overloaded_error"));
+  });
+
   test("[MODEL25] a key that no header can carry is not repeated in the failure", async () => {
     const model = createAnthropicModel({ apiKey: "sk-secret\nkey", baseUrl });
     const { error } = await readToFailure(model);
