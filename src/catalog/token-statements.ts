@@ -75,7 +75,8 @@ export function toTokenInfo(token: StoredToken): TokenInfo {
 
 /**
  * Revokes a token, and notes that its sessions are to be told: two statements for one transaction. Repeated, they change
- * nothing of the first time, but that those who were not told yet are to be told now.
+ * nothing of the first time, but that those who were not told yet are to be told now. That they are due says no time:
+ * the clock that `now` was read from need not be the gateway's.
  */
 export function revokeStatements(id: string, now: number): [revoke: Statement, tell: Statement] {
   return [
@@ -83,6 +84,6 @@ export function revokeStatements(id: string, now: number): [revoke: Statement, t
       query: "UPDATE tokens SET revoked_at = ?2 WHERE token_id = ?1 AND revoked_at IS NULL",
       params: [id, now],
     },
-    { query: "UPDATE token_sessions SET due_at = ?2 WHERE token_id = ?1", params: [id, now] },
+    { query: "UPDATE token_sessions SET due_at = 0 WHERE token_id = ?1", params: [id] },
   ];
 }

@@ -1,4 +1,5 @@
 import { ulid } from "ulid";
+import { toBase64Url } from "../protocol/base64-url.ts";
 import { hexSha256 } from "../protocol/sha256.ts";
 
 /** A token is its prefix, the ULID of its id, and 256 random bits. */
@@ -22,11 +23,4 @@ export function tokenIdOf(text: string): string | null {
 /** The SHA-256 of a token, in hex. */
 export function digestOf(token: string): Promise<string> {
   return hexSha256(new TextEncoder().encode(token));
-}
-
-function toBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
 }

@@ -104,7 +104,7 @@ function refuseTogether(flag: string, others: Record<string, string | boolean | 
 function tokenFor({ hostname }: URL, flags: GatewayFlags, sources: Sources): string {
   const { env, devVars } = sources;
   // What the gateway of this machine takes is told to no other.
-  const isHere = LOOPBACK.includes(hostname);
+  const isHere = isLoopback(hostname);
   const ofGateway = setting("GATEWAY_TOKEN", undefined, isHere ? sources : { env, devVars: null });
   const token = setting("TURNPIKE_TOKEN", flags.token, sources) ?? ofGateway;
   if (token !== undefined) return token;
@@ -112,7 +112,13 @@ function tokenFor({ hostname }: URL, flags: GatewayFlags, sources: Sources): str
   throw usageFailure(`A token is needed: --token, TURNPIKE_TOKEN or GATEWAY_TOKEN${kept}.`);
 }
 
-function checkAddress(text: string): URL {
+/** Whether a URL's host is this machine. */
+export function isLoopback(hostname: string): boolean {
+  return LOOPBACK.includes(hostname);
+}
+
+/** The address of a gateway, as somebody named it. @throws Failure */
+export function checkAddress(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw usageFailure(`The gateway's address must begin with http:// or https://, not "${text}".`);

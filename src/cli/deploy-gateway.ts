@@ -3,12 +3,16 @@ import { API_BASE } from "../protocol/paths.ts";
 import { type Health, health } from "../protocol/rest.ts";
 import type { CallWrangler, WranglerAnswer } from "./call-wrangler.ts";
 import { missingSecrets, type SecretDesk, settleSecrets } from "./deploy-secrets.ts";
+import { keepDeployedAddress } from "./deployed-address.ts";
 import { EXIT, Failure, reasonOf } from "./failure.ts";
+import { parsedJson } from "./parsed-json.ts";
 
 /** For one look at whether the gateway answers. */
 const ANSWER_WITHIN_MS = 10_000;
 
 export type Deploying = {
+  /** The project folder, in which the address is kept for `npm run token -- revoke ID --remote`. */
+  root: string;
   wrangler: CallWrangler;
   env: Record<string, string | undefined>;
   /** The catalog's database as wrangler.toml names it. */
@@ -39,6 +43,8 @@ export async function deployGateway(deploying: Deploying): Promise<{ url: string
   if (isThere) await migrate(deploying);
   tell(isThere ? "Deploying" : "Deploying for the first time: the database and the bucket are made as well");
   const url = await deployWorker(wrangler);
+  if (!keepDeployedAddress(deploying.root, url))
+    tell("The address could not be kept: revoke wants it as --gateway-url");
   if (!isThere) await migrate(deploying);
 
   tell("Looking for the secrets that are set");
@@ -137,14 +143,6 @@ function stateOf({ status, checks }: Health): string {
   if (status === "healthy") return status;
   const failed = Object.entries(checks).flatMap(([name, state]) => (state === "ok" ? [] : [name]));
   return failed.length === 0 ? "says that a setting is not valid" : `says that ${failed.join(" and ")} failed`;
-}
-
-function parsedJson<T>(shape: z.ZodType<T>, text: string): T | null {
-  try {
-    return shape.safeParse(JSON.parse(text)).data ?? null;
-  } catch {
-    return null;
-  }
 }
 
 /** The step, and what wrangler said of it, which is most often what to do. */

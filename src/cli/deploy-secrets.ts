@@ -1,5 +1,5 @@
 import type { CallWrangler, WranglerAnswer } from "./call-wrangler.ts";
-import { newToken } from "./dev-vars.ts";
+import { newGatewayToken } from "./dev-vars.ts";
 import { EXIT, Failure } from "./failure.ts";
 
 /** Without the first only tokens that were made get in; without the second the demo model answers. */
@@ -34,13 +34,16 @@ export async function settleSecrets(
 ): Promise<string[]> {
   if (desk === null || !missing.includes("GATEWAY_TOKEN")) return missing.map(commandFor);
   const values: Record<string, string> = {};
-  const typed = await askFor(desk, "GATEWAY_TOKEN, the first admin's token (nothing is shown; Enter has one made): ");
-  values["GATEWAY_TOKEN"] = typed === "" ? newToken() : typed;
+  const typed = await askFor(desk, {
+    prompt: "GATEWAY_TOKEN, the first admin's token (nothing is shown; Enter has one made): ",
+    minChars: TOKEN_MIN_CHARS,
+  });
+  values["GATEWAY_TOKEN"] = typed === "" ? newGatewayToken() : typed;
   if (missing.includes("ANTHROPIC_API_KEY")) {
-    const key = await askFor(
-      desk,
-      "ANTHROPIC_API_KEY (nothing is shown; Enter leaves it out, and the demo model answers): ",
-    );
+    const key = await askFor(desk, {
+      prompt: "ANTHROPIC_API_KEY (nothing is shown; Enter leaves it out, and the demo model answers): ",
+      minChars: 1,
+    });
     if (key !== "") values["ANTHROPIC_API_KEY"] = key;
   }
   tell("Setting the secrets");
@@ -50,15 +53,14 @@ export async function settleSecrets(
   return missing.filter((name) => values[name] === undefined).map(commandFor);
 }
 
-/** Asks until what is typed can be a secret. What was typed is not told. */
-async function askFor(desk: SecretDesk, prompt: string): Promise<string> {
-  const isToken = prompt.startsWith("GATEWAY_TOKEN");
+/** Asks until what is typed can be a secret, or is nothing. What was typed is not told. */
+async function askFor(desk: SecretDesk, { prompt, minChars }: { prompt: string; minChars: number }): Promise<string> {
   for (;;) {
     const typed = (await desk.askHidden(prompt)).trim();
     const fault = !/^[\x21-\x7e]*$/.test(typed)
       ? "That has characters other than visible ASCII."
-      : isToken && typed !== "" && typed.length < TOKEN_MIN_CHARS
-        ? `That is shorter than ${TOKEN_MIN_CHARS} characters.`
+      : typed !== "" && typed.length < minChars
+        ? `That is shorter than ${minChars} characters.`
         : null;
     if (fault === null) return typed;
     desk.show(fault);

@@ -42,6 +42,7 @@ async function deploy(args: string[]): Promise<number> {
   const canAsk = process.stdin.isTTY === true && process.stderr.isTTY === true;
   const giveUpAt = Date.now() + LOOK_FOR_MS;
   const { url, left } = await deployGateway({
+    root: PROJECT_ROOT,
     wrangler: wranglerIn(PROJECT_ROOT),
     env: process.env,
     database: { name: catalog?.database_name, id: catalog?.database_id },

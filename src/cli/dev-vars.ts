@@ -40,7 +40,7 @@ export function readDevVars(root: string): Variables | null {
 }
 
 /** 256 random bits, with a prefix by which a leaked token can be found. */
-export function newToken(): string {
+export function newGatewayToken(): string {
   return `tp_${randomBytes(32).toString("base64url")}`;
 }
 
@@ -48,7 +48,7 @@ export function newToken(): string {
 export function createDevVars(root: string): Variables {
   const path = join(root, ".dev.vars");
   const draft = `${path}.${process.pid}`;
-  const text = `# Made by npm start. Whoever has this token may do everything on this gateway.\nGATEWAY_TOKEN=${newToken()}\n`;
+  const text = `# Made by npm start. Whoever has this token may do everything on this gateway.\nGATEWAY_TOKEN=${newGatewayToken()}\n`;
   writeFileSync(draft, text, { mode: 0o600, flag: "wx" });
   try {
     // Unlike a rename, a link never replaces a file that another start made meanwhile.

@@ -2,13 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { type CallWrangler, wranglerIn } from "./call-wrangler.ts";
+import type { CallWrangler } from "./call-wrangler.ts";
 import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
 import { WORKER } from "./local-gateway.ts";
 import { migrateState } from "./migrate-state.ts";
-import { PROJECT_ROOT, type Sources, setting } from "./settings.ts";
+import { parsedJson } from "./parsed-json.ts";
+import { type Sources, setting } from "./settings.ts";
 import { renderStatement } from "./sql-literal.ts";
-import { addressFile, databaseFile, tryClaim } from "./state-folder.ts";
+import { addressFile, databaseFile, tryClaim, wasUsed } from "./state-folder.ts";
 import { type TokenStore, tokensInDatabase, tokensOfGateway } from "./token-store.ts";
 
 /**
@@ -17,7 +18,13 @@ import { type TokenStore, tokensInDatabase, tokensOfGateway } from "./token-stor
  *
  * @throws Failure
  */
-export async function openLocalTokens(state: string, sources: Sources, root = PROJECT_ROOT): Promise<TokenStore> {
+export async function openLocalTokens(state: string, sources: Sources, root: string): Promise<TokenStore> {
+  // A folder that is made for a name that was mistyped would look like a gateway without tokens.
+  if (!wasUsed(state)) {
+    throw usageFailure(
+      `No gateway ever ran with its state in ${state}. Run \`npm start\` first, or name another by --state.`,
+    );
+  }
   if (!tryClaim(state)) {
     const token = setting("GATEWAY_TOKEN", undefined, sources);
     if (token === undefined)
@@ -51,13 +58,14 @@ function addressIn(state: string): string {
 const answered = z.array(z.object({ results: z.array(z.unknown()), success: z.literal(true) }));
 
 /** The tokens of the deployed gateway, by its database. */
-export function openRemoteTokens(wrangler: CallWrangler = wranglerIn(PROJECT_ROOT)): TokenStore {
+export function openRemoteTokens(wrangler: CallWrangler): TokenStore {
   return tokensInDatabase(async (statements) => {
     const sql = statements.map(renderStatement).join(";\n");
     const answer = await wrangler(["d1", "execute", "CATALOG", "--remote", "--json", "--command", sql]);
-    const parsed = answer.ok ? answered.safeParse(JSON.parse(answer.stdout)).data : undefined;
-    if (parsed === undefined) {
-      throw new Failure(EXIT.failed, `The deployed database could not be asked. Wrangler said:\n\n${answer.said}`);
+    const parsed = answer.ok ? parsedJson(answered, answer.stdout) : null;
+    if (parsed === null) {
+      const said = answer.said === "" ? "wrangler ended without a word" : answer.said;
+      throw new Failure(EXIT.failed, `The deployed database could not be asked. Wrangler said:\n\n${said}`);
     }
     return parsed.map(({ results }) => results);
   });

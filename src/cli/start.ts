@@ -2,7 +2,7 @@
 import module from "node:module";
 import { join, resolve } from "node:path";
 import { GATEWAY_VARIABLES } from "../protocol/gateway-settings.ts";
-import { createDevVars, newToken, type Variables } from "./dev-vars.ts";
+import { createDevVars, newGatewayToken, type Variables } from "./dev-vars.ts";
 import { EXIT, exitOnSignals, runProgram, usageFailure } from "./failure.ts";
 import { parseFlags } from "./flags.ts";
 import { checkedSettings } from "./in-process.ts";
@@ -78,7 +78,7 @@ function workerVariables(sources: Sources): Variables {
   const token = variables["GATEWAY_TOKEN"];
   if (token) checkToken("GATEWAY_TOKEN", token);
   else if (sources.devVars === null) return { ...createDevVars(PROJECT_ROOT), ...variables };
-  else throw usageFailure(`.dev.vars names no GATEWAY_TOKEN. Add this line to it: GATEWAY_TOKEN=${newToken()}`);
+  else throw usageFailure(`.dev.vars names no GATEWAY_TOKEN. Add this line to it: GATEWAY_TOKEN=${newGatewayToken()}`);
   return variables;
 }
 

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { hasSqliteCode, SQLITE } from "../local/error-codes.ts";
@@ -65,6 +65,11 @@ export function databaseFile(state: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** Whether a gateway has ever begun to keep something there, also one of wrangler's. */
+export function wasUsed(state: string): boolean {
+  return existsSync(join(state, STORED_BELOW));
 }
 
 /** Where the gateway that runs on a state can be reached. It is of no account where nobody has claimed the state. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { newToken } from "./dev-vars.ts";
+import { newGatewayToken } from "./dev-vars.ts";
 import { EXIT, Failure } from "./failure.ts";
 import { PROJECT_ROOT } from "./settings.ts";
 import { TemporaryFolder } from "./temporary-folder.ts";
@@ -11,7 +11,7 @@ const READY = /^Turnpike is ready at (http:\/\/127\.0\.0\.1:\d+)$/m;
 
 /** A gateway as `npm start` runs it, with a state of its own that goes when it ends. It ends with this process too. */
 export class TemporaryGateway implements AsyncDisposable {
-  readonly token = newToken();
+  readonly token = newGatewayToken();
   baseUrl = "";
   readonly #state = new TemporaryFolder("turnpike-parity-state-");
   readonly #child: ChildProcess;

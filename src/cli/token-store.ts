@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { makeToken } from "../catalog/make-token.ts";
 import type { Statement } from "../catalog/statement.ts";
 import {
   insertToken,
@@ -6,10 +7,8 @@ import {
   selectToken,
   selectTokens,
   storedToken,
-  toTokenInfo,
   toTokenPage,
 } from "../catalog/token-statements.ts";
-import { newToken } from "../catalog/token-text.ts";
 import { PAGE_MAX } from "../protocol/limits.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import {
@@ -17,9 +16,11 @@ import {
   type CreateTokenBody,
   createdToken,
   type TokenInfo,
+  type TokenPage,
   tokenPage,
 } from "../protocol/tokens.ts";
 import { EXIT, Failure, reasonOf } from "./failure.ts";
+import { parsedJson } from "./parsed-json.ts";
 
 /** The tokens of one gateway, wherever its catalog is. Each method throws a Failure. */
 export type TokenStore = {
@@ -36,12 +37,10 @@ export type RunStatements = (statements: Statement[]) => Promise<unknown[][]>;
 /** Tokens by the database itself. Of a token, its digest is all that reaches it. */
 export function tokensInDatabase(run: RunStatements): TokenStore {
   return {
-    async create({ name, user_id, scopes, expires_at }) {
-      const { token_id, token, digest } = await newToken();
-      const ends = expires_at == null ? null : Date.parse(expires_at);
-      const stored = { token_id, digest, name, user_id, scopes, created_at: Date.now(), expires_at: ends };
+    async create(body) {
+      const { stored, shown } = await makeToken(body, Date.now());
       await run([insertToken(stored)]);
-      return { ...toTokenInfo({ ...stored, revoked_at: null }), token };
+      return shown;
     },
     async list() {
       return await allPages(async (cursor) => {
@@ -70,20 +69,34 @@ export function tokensOfGateway(url: string, adminToken: string): TokenStore {
     const { detail } = problem.parse(await response.json().catch(() => ({})));
     throw new Failure(EXIT.refused, `The gateway at ${url} refused: ${detail ?? `HTTP ${response.status}`}`);
   }
+  async function read<T>(response: Response, shape: z.ZodType<T>, what: string): Promise<T> {
+    if (response.status === 404) {
+      const older = "it is older than this command. Stop it and run `npm start` again";
+      throw new Failure(EXIT.refused, `The gateway at ${url} knows no tokens: ${older}.`);
+    }
+    const answer = parsedJson(shape, await response.text().catch(() => ""));
+    if (answer === null) throw new Failure(EXIT.refused, `The gateway at ${url} answers what is no ${what}.`);
+    return answer;
+  }
+  async function page(limit: number, cursor: string | null): Promise<TokenPage> {
+    const after = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    return await read(await call("GET", `?limit=${limit}${after}`), tokenPage, "list of tokens");
+  }
   return {
-    create: async (body) => createdToken.parse(await (await call("POST", "", body)).json()),
-    list: async () =>
-      await allPages(async (cursor) => {
-        const after = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-        return tokenPage.parse(await (await call("GET", `?limit=${PAGE_MAX}${after}`)).json());
-      }),
-    revoke: async (id) => (await call("DELETE", `/${id}`)).ok,
+    create: async (body) => await read(await call("POST", "", body), createdToken, "token"),
+    list: async () => await allPages((cursor) => page(PAGE_MAX, cursor)),
+    async revoke(id) {
+      if ((await call("DELETE", `/${id}`)).ok) return true;
+      // Of a gateway that knows no tokens at all, nothing is known of this one either.
+      await page(1, null);
+      return false;
+    },
   };
 }
 
 const problem = z.object({ detail: z.string().optional().catch(undefined) });
 
-async function allPages(read: (cursor: string | null) => Promise<z.infer<typeof tokenPage>>): Promise<TokenInfo[]> {
+async function allPages(read: (cursor: string | null) => Promise<TokenPage>): Promise<TokenInfo[]> {
   const found: TokenInfo[] = [];
   let cursor: string | null = null;
   do {

@@ -1,3 +1,4 @@
+import { fromBase64Url, toBase64Url } from "../protocol/base64-url.ts";
 import { GatewayError } from "../protocol/errors.ts";
 
 const SIGNED = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})$/;
@@ -40,19 +41,6 @@ export async function verify(key: CryptoKey, text: string, maxChars: number): Pr
   if (signed === "" || toBase64Url(signature) !== tag) return null;
   if (!(await crypto.subtle.verify("HMAC", key, signature, utf8(signed)))) return null;
   return JSON.parse(new TextDecoder().decode(fromBase64Url(signed)));
-}
-
-/** Bytes in the letters that need no escape in a URL, without padding (RFC 4648, section 5). */
-export function toBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
-}
-
-function fromBase64Url(text: string): Uint8Array {
-  const bytes = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return new Uint8Array(Array.from(bytes, (char) => char.charCodeAt(0)));
 }
 
 function utf8(text: string): Uint8Array {

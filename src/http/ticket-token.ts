@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { toBase64Url } from "../protocol/base64-url.ts";
 import { sessionId } from "../protocol/ids.ts";
 import { TICKET_MAX_CHARS } from "../protocol/limits.ts";
 import { type Principal, scope } from "../protocol/principal.ts";
-import { sign, signingKey, toBase64Url, verify } from "./signed.ts";
+import { sign, signingKey, verify } from "./signed.ts";
 
 /** What a ticket lets its holder do: open one stream of a session, once, until it expires (ms since the epoch). */
 export type TicketGrant = {

@@ -1,3 +1,5 @@
+import { toHex } from "../protocol/sha256.ts";
+
 /** Version, trace id, span id and flags: https://www.w3.org/TR/trace-context/#traceparent-header. Later versions may say more. */
 const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/;
 
@@ -9,5 +11,5 @@ export function traceIdFrom(traceparent: string | undefined): string | null {
 
 /** A trace of its own: 128 random bits. */
 export function newTraceId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return toHex(crypto.getRandomValues(new Uint8Array(16)));
 }

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { fromBase64Url, toBase64Url } from "./base64-url.ts";
 import { GatewayError } from "./errors.ts";
 
 /**
@@ -6,11 +7,7 @@ import { GatewayError } from "./errors.ts";
  * clients and needs no escaping in a URL.
  */
 export function formatPageCursor(key: readonly string[]): string {
-  const bytes = new TextEncoder().encode(JSON.stringify(key));
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
+  return toBase64Url(new TextEncoder().encode(JSON.stringify(key)));
 }
 
 /**
@@ -27,8 +24,7 @@ export function parsePageCursor<Key extends readonly string[]>(cursor: string, s
 /** The JSON that a cursor holds; undefined where it holds none. */
 function decode(cursor: string): unknown {
   try {
-    const bytes = Uint8Array.from(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(fromBase64Url(cursor)));
   } catch {
     return undefined;
   }

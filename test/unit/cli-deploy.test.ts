@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import type { WranglerAnswer } from "../../src/cli/call-wrangler.ts";
 import { addressOf, type Deploying, deployGateway } from "../../src/cli/deploy-gateway.ts";
+import { deployedAddress } from "../../src/cli/deployed-address.ts";
 import { serveHttp } from "../support/serve-http.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const HEALTHY = { status: "healthy", version: "1", model: "demo", checks: { d1: "ok", r2: "ok" } };
 const UNHEALTHY = { ...HEALTHY, status: "unhealthy", checks: { d1: "failed", r2: "ok" } };
@@ -20,8 +22,12 @@ class Account {
   failing = "";
   readonly url: string;
 
-  constructor(url: string) {
+  /** The clone that it is deployed from. */
+  readonly root: string;
+
+  constructor(url: string, root: string) {
     this.url = url;
+    this.root = root;
   }
 
   wrangler = async (args: string[], stdin?: string): Promise<WranglerAnswer> => {
@@ -65,6 +71,7 @@ class Account {
     };
     let looks = 0;
     return deployGateway({
+      root: this.root,
       wrangler: this.wrangler,
       env,
       database: { name: "turnpike", id: undefined },
@@ -78,24 +85,30 @@ class Account {
 /** An account, and the gateway that it serves: healthy once its tables are there. */
 async function openAccount() {
   const seen: { account?: Account } = {};
+  const folder = new TemporaryFolder();
   const served = await serveHttp((_, response) => {
     const migrated = seen.account?.migrated === true;
     response.writeHead(migrated ? 200 : 503, { "content-type": "application/json" });
     response.end(JSON.stringify(migrated ? HEALTHY : UNHEALTHY));
   });
-  const account = new Account(served.baseUrl.replace(/\/$/, ""));
+  const account = new Account(served.baseUrl.replace(/\/$/, ""), folder.path);
   seen.account = account;
-  return Object.assign(account, { [Symbol.asyncDispose]: () => served[Symbol.asyncDispose]() });
+  const close = async () => {
+    folder[Symbol.dispose]();
+    await served[Symbol.asyncDispose]();
+  };
+  return Object.assign(account, { [Symbol.asyncDispose]: close });
 }
 
 const LIST = "d1 list --json";
 const MIGRATE = "d1 migrations apply CATALOG --remote";
 const SECRETS = "secret list --format json";
 
-test("[DEPLOY1] [DEPLOY2] [DEPLOY4] the first deploy makes everything, and a made token is shown once and is nowhere else", async () => {
+test("[DEPLOY1] [DEPLOY2] [DEPLOY4] [DEPLOY10] the first deploy makes everything, and a made token is shown once and is nowhere else", async () => {
   await using account = await openAccount();
   const { url, left } = await account.deploy(["", "sk-ant-typed"]);
   expect({ url, left }).toEqual({ url: account.url, left: [] });
+  expect(deployedAddress(account.root)).toBe(account.url);
   expect(account.calls).toEqual(["whoami --json", LIST, "deploy", MIGRATE, SECRETS, "secret bulk"]);
   const { GATEWAY_TOKEN = "", ...others } = JSON.parse(account.typedIn.at(-1) ?? "");
   expect(others).toEqual({ ANTHROPIC_API_KEY: "sk-ant-typed" });

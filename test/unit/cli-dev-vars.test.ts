@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { createDevVars, newToken, parseDevVars, readDevVars } from "../../src/cli/dev-vars.ts";
+import { createDevVars, newGatewayToken, parseDevVars, readDevVars } from "../../src/cli/dev-vars.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "turnpike-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -41,7 +41,7 @@ describe("a .dev.vars", () => {
     expect(statSync(join(folder, ".dev.vars")).mode & 0o777).toBe(0o600);
     expect(createDevVars(folder)).toEqual(made);
     expect(readdirSync(folder)).toEqual([".dev.vars"]);
-    expect(newToken()).not.toBe(newToken());
+    expect(newGatewayToken()).not.toBe(newGatewayToken());
   });
 
   test("[START2] one that is there is left as it is", () => {

@@ -1,7 +1,6 @@
 import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
+import { makeToken } from "../../catalog/make-token.ts";
 import { hasTokenSessions } from "../../catalog/token-sessions.ts";
-import { toTokenInfo } from "../../catalog/token-statements.ts";
-import { newToken } from "../../catalog/token-text.ts";
 import { listTokens, revokeToken, storeToken } from "../../catalog/tokens.ts";
 import { GatewayError, invalidField, notFound } from "../../protocol/errors.ts";
 import { tokenId } from "../../protocol/ids.ts";
@@ -72,15 +71,13 @@ export const tokenRoutes = new OpenAPIHono<AppEnv>()
     return c.json(await within(STORAGE_TIMEOUT_MS, listTokens(c.env.CATALOG, { limit, cursor })), 200);
   })
   .openapi(postToken, async (c) => {
-    const { name, user_id, scopes, expires_at } = c.req.valid("json");
+    const asked = c.req.valid("json");
     const now = Date.now();
-    const expiresAt = expires_at == null ? null : Date.parse(expires_at);
-    if (expiresAt !== null && expiresAt <= now) throw invalidField("expires_at", "not in the future");
-    checkAllowedFor(gatewaySettings(c.env), c.var.principal, user_id);
-    const { token_id, token, digest } = await newToken();
-    const stored = { token_id, digest, name, user_id, scopes, created_at: now, expires_at: expiresAt };
+    const { stored, shown } = await makeToken(asked, now);
+    if (stored.expires_at !== null && stored.expires_at <= now) throw invalidField("expires_at", "not in the future");
+    checkAllowedFor(gatewaySettings(c.env), c.var.principal, asked.user_id);
     await within(STORAGE_TIMEOUT_MS, storeToken(c.env.CATALOG, stored));
-    return c.json({ ...toTokenInfo({ ...stored, revoked_at: null }), token }, 201);
+    return c.json(shown, 201);
   })
   .openapi(deleteToken, async (c) => {
     const { token_id } = c.req.valid("param");
