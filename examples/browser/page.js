@@ -38,6 +38,9 @@ document.querySelector("form")?.addEventListener("submit", async (submitted) => 
   // What comes of it is shown by the loop below, as is what others send to this session.
   for await (const { type } of gateway.execute(session_id, { user_input })) if (type === "USER_INPUT") break;
 });
+// Until here a click, or Enter, would have sent the form itself, and loaded the page anew.
+const button = document.querySelector("button");
+if (button !== null) button.disabled = false;
 
 for await (const event of gateway.events(session_id, "0")) {
   switch (event.type) {

@@ -17,9 +17,11 @@ const gateway = new ExternalGateway({ baseUrl, token });
 /** Which session a channel has, over restarts. @type {Record<string, string>} */
 const sessions = existsSync(memory) ? JSON.parse(readFileSync(memory, "utf8")) : {};
 
-/** @typedef {{ input_id: string, kind: string }} Asked */
-/** What a channel is asked, the oldest first: the next message there answers it. @type {Map<string, Asked[]>} */
-const asked = new Map();
+/** The turns whose events are being shown. @type {Set<string>} */
+const shown = new Set();
+
+/** What each channel said last is looked at before its next line, which may be about the same. @type {Map<string, Promise<unknown>>} */
+const looking = new Map();
 
 /** @param {string} channel @param {string} text */
 function say(channel, text) {
@@ -39,28 +41,71 @@ async function sessionOf(channel) {
 
 /** @param {string} channel @param {string} text */
 async function hear(channel, text) {
+  const look = (looking.get(channel) ?? Promise.resolve()).then(() => take(channel, text));
+  looking.set(
+    channel,
+    look.catch(() => undefined),
+  );
   try {
-    const sessionId = await sessionOf(channel);
-    const [open] = asked.get(channel) ?? [];
-    if (open === undefined) await takeTurn(channel, sessionId, text);
-    else await gateway.answer(sessionId, open.input_id, answerFor(open, text));
+    const events = await look;
+    if (events !== null) await show(channel, events);
   } catch (thrown) {
     if (!(thrown instanceof GatewayError)) throw thrown;
     say(channel, `I am sorry: ${thrown.message} (${thrown.code})`);
   }
 }
 
-/** An approval takes `allow` or `deny`; a question takes whatever is said. @param {Asked} open @param {string} text */
-function answerFor({ kind }, text) {
+/**
+ * Whatever the session waits for, since this process began or before, is answered by the next line of its channel; any other
+ * line is a message. The events that come of it, unless they are shown already.
+ *
+ * @param {string} channel @param {string} text
+ */
+async function take(channel, text) {
+  const sessionId = await sessionOf(channel);
+  const { last_seq, pending_inputs } = await gateway.resumeSession(sessionId);
+  const [open] = pending_inputs.flatMap((one) => ("input_id" in one ? [one] : []));
+  if (open === undefined) return gateway.execute(sessionId, { user_input: text });
+  const { turn_id } = await gateway.answer(sessionId, open.input_id, answerFor(open.kind, text));
+  if (shown.has(turn_id)) return null;
+  shown.add(turn_id);
+  return restOf(sessionId, turn_id, `${last_seq}`);
+}
+
+/** An approval takes `allow` or `deny`; a question takes whatever is said. @param {string} kind @param {string} text */
+function answerFor(kind, text) {
   if (kind !== "approval") return text;
   return /^(yes|ok|sure)\b/i.test(text) ? "allow" : "deny";
 }
 
-/** @param {string} channel @param {string} sessionId @param {string} text */
-async function takeTurn(channel, sessionId, text) {
+/** The events of a turn after a cursor. @param {string} sessionId @param {string} turnId @param {string} after */
+async function* restOf(sessionId, turnId, after) {
+  for await (const event of gateway.events(sessionId, after)) {
+    if (event.turn_id !== turnId) continue;
+    yield event;
+    if (event.type === "ITERATION_END") return;
+  }
+}
+
+/** The events of a turn, which counts as shown meanwhile. @param {AsyncIterable<import("turnpike/client").Event>} events */
+async function* marked(events) {
+  let turnId = "";
+  try {
+    for await (const event of events) {
+      turnId = event.turn_id ?? turnId;
+      shown.add(turnId);
+      yield event;
+    }
+  } finally {
+    shown.delete(turnId);
+  }
+}
+
+/** @param {string} channel @param {AsyncIterable<import("turnpike/client").Event>} events */
+async function show(channel, events) {
   // A message is sent a line at a time. A chat whose messages can be edited would show each piece.
   let line = "";
-  for await (const event of gateway.execute(sessionId, { user_input: text })) {
+  for await (const event of marked(events)) {
     switch (event.type) {
       case "TEXT": {
         const lines = `${line}${event.data.text}`.split("\n");
@@ -76,11 +121,8 @@ async function takeTurn(channel, sessionId, text) {
           line = "";
           say(channel, "(once more)");
         }
-        // Here or elsewhere, or the time was up.
-        if (event.data.status === "answered") forget(channel, event.data.input_id);
         break;
       case "AUTH_REQUIRED":
-        asked.set(channel, [...(asked.get(channel) ?? []), event.data]);
         say(channel, `${event.data.message} (${event.data.kind === "approval" ? "yes or no" : "your answer"}?)`);
         break;
       case "WORK_PRODUCT":
@@ -93,14 +135,6 @@ async function takeTurn(channel, sessionId, text) {
         if (event.data.status !== "complete") say(channel, `(${event.data.status})`);
     }
   }
-}
-
-/** @param {string} channel @param {string} inputId */
-function forget(channel, inputId) {
-  asked.set(
-    channel,
-    (asked.get(channel) ?? []).filter(({ input_id }) => input_id !== inputId),
-  );
 }
 
 /** Turns that are under way; a channel may say more meanwhile. @type {Promise<void>[]} */

@@ -1,4 +1,6 @@
 /** A bot on plain HTTP, without a library: `node bot.mjs "a message"`. Text goes to stdout, everything else to stderr. */
+import { setTimeout as pause } from "node:timers/promises";
+
 const {
   TURNPIKE_GATEWAY_URL: gateway = "http://127.0.0.1:8787",
   TURNPIKE_TOKEN: token = "",
@@ -6,13 +8,25 @@ const {
 } = process.env;
 const api = `${gateway}/api/v1`;
 
+/** Between two tries: the pause grows from the one to the other. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 10_000;
+/** So long it is tried for, with nothing heard. The turn goes on without the bot, and its session keeps it. */
+const GIVE_UP_AFTER_MS = 300_000;
+
+/** The gateway's own no, which no other try changes. */
+class Refusal extends Error {}
+
 /** @param {string} path @param {RequestInit} [init] */
 async function request(path, init = {}) {
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", ...init.headers };
   const response = await fetch(`${api}${path}`, { ...init, headers });
   if (response.ok) return response;
-  const { code, detail } = JSON.parse(await response.text());
-  throw new Error(`${detail} (${code})`);
+  const body = await response.text();
+  // A gateway that restarts, or a proxy before it.
+  if (response.status >= 500 || response.status === 429) throw new Error(`HTTP ${response.status}`);
+  const { code, detail } = JSON.parse(body);
+  throw new Refusal(`${detail} (${code})`);
 }
 
 async function createSession() {
@@ -39,23 +53,38 @@ async function* turn(/** @type {string} */ session, /** @type {string} */ messag
     body: JSON.stringify({ user_input: message }),
     headers: { accept: "text/event-stream", "idempotency-key": crypto.randomUUID() },
   };
-  let response = await request(`/sessions/${session}/turns`, init);
-  const turnId = response.headers.get("turnpike-turn-id");
-  for (let cursor = null; ; ) {
+  const headers = { accept: "text/event-stream" };
+  let turnId = null;
+  let cursor = "";
+  let pauseMs = FIRST_PAUSE_MS;
+  let heardAt = Date.now();
+  for (;;) {
+    let openedAt = Number.POSITIVE_INFINITY;
+    /** @type {unknown} */
+    let why = "it ended";
     try {
+      const response = await (cursor === ""
+        ? request(`/sessions/${session}/turns`, init)
+        : request(`/sessions/${session}/events?after=${encodeURIComponent(cursor)}`, { headers }));
+      openedAt = Date.now();
+      turnId ??= response.headers.get("turnpike-turn-id");
       for await (const event of eventsOf(response)) {
         cursor = event.cursor;
+        pauseMs = FIRST_PAUSE_MS;
+        heardAt = Date.now();
         if (event.turn_id === turnId) yield event;
         if (event.turn_id === turnId && event.type === "ITERATION_END") return;
       }
     } catch (thrown) {
-      console.error(`The stream broke off: ${thrown}`);
+      if (thrown instanceof Refusal) throw thrown;
+      why = thrown;
     }
-    const headers = { accept: "text/event-stream" };
-    response =
-      cursor === null
-        ? await request(`/sessions/${session}/turns`, init)
-        : await request(`/sessions/${session}/events?after=${encodeURIComponent(cursor)}`, { headers });
+    // A turn may wait for a person for days: a stream that was open for long was quiet, and not broken.
+    if (Date.now() - openedAt > LONGEST_PAUSE_MS) heardAt = Date.now();
+    if (Date.now() - heardAt > GIVE_UP_AFTER_MS) throw new Error("The gateway cannot be reached.", { cause: why });
+    console.error(`The stream broke off (${why}); on again in ${pauseMs} ms.`);
+    await pause(pauseMs);
+    pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
   }
 }
 

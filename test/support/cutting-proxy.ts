@@ -8,6 +8,8 @@ export class CuttingProxy implements AsyncDisposable {
   connections = 0;
   readonly #open = new Set<Socket>();
   readonly #server;
+  /** Any, at first. */
+  #port = 0;
 
   private constructor(target: URL) {
     this.#server = createServer((client) => {
@@ -28,8 +30,7 @@ export class CuttingProxy implements AsyncDisposable {
 
   static async before(url: string): Promise<CuttingProxy> {
     const proxy = new CuttingProxy(new URL(url));
-    proxy.#server.listen(0, "127.0.0.1");
-    await once(proxy.#server, "listening");
+    await proxy.comeBack();
     return proxy;
   }
 
@@ -44,15 +45,28 @@ export class CuttingProxy implements AsyncDisposable {
     for (const socket of this.#open) socket.destroy();
   }
 
+  /** Breaks every connection and takes none, until it comes back. */
+  async leave(): Promise<void> {
+    this.#port = Number(new URL(this.url).port);
+    this.#server.close();
+    this.cut();
+    await once(this.#server, "close");
+  }
+
+  /** Listens again where it did before. */
+  async comeBack(): Promise<void> {
+    this.#server.listen(this.#port, "127.0.0.1");
+    await once(this.#server, "listening");
+  }
+
   /** Lets nothing through what is open now, without closing it. Connections that come later are whole. */
   silence(): void {
     for (const socket of this.#open) socket.removeAllListeners("data").resume();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.close();
-    this.cut();
-    await once(this.#server, "close");
+    if (!this.#server.listening) return;
+    await this.leave();
   }
 
   #join(...pair: Socket[]): void {
