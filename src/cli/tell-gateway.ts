@@ -23,7 +23,10 @@ async function ask(url: string): Promise<void> {
   const wrong = await lookAt(url);
   if (wrong === null) return;
   const what = "The token is revoked, but the gateway could not be told to close its sockets";
-  throw new Failure(EXIT.refused, `${what}: ${url} ${wrong}. Run this again, by --gateway-url if that is not its address.`);
+  throw new Failure(
+    EXIT.refused,
+    `${what}: ${url} ${wrong}. Run this again, by --gateway-url if that is not its address.`,
+  );
 }
 
 /** What is wrong with what answers there; null for a gateway that can look. */
