@@ -6,6 +6,7 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { startBrowser } from "../support/browser.ts";
+import { blocksOf, isTypeScript } from "../support/docs-lines.ts";
 import { type GatewayProcess, PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";
 import { findOlderNode, InstalledPackage, PINNED_NODE } from "../support/installed-package.ts";
 import { runProcess } from "../support/run-process.ts";
@@ -190,7 +191,7 @@ async function compile(name: string, files: Record<string, string>, config: obje
   return await runProcess(process.execPath, [tsc, "-p", name], { cwd: installed.cwd });
 }
 
-test("[PACK12] its declarations are enough for a strict compiler", async () => {
+test("[PACK12] [DEPLOY12] its declarations are enough for a strict compiler, and for the README's TypeScript", async () => {
   const compilerOptions = {
     strict: true,
     exactOptionalPropertyTypes: true,
@@ -203,7 +204,13 @@ test("[PACK12] its declarations are enough for a strict compiler", async () => {
     lib: ["es2023", "dom"],
     types: [],
   };
-  const { code, stdout } = await compile("consumer.json", { "consumer.mts": CONSUMER }, { compilerOptions });
+  const readme = blocksOf(readFileSync(join(PROJECT_ROOT, "README.md"), "utf8")).flatMap(({ blocks }) => blocks);
+  const told = readme
+    .filter(isTypeScript)
+    .map((block, n) => [`readme-${n}.mts`, `declare const token: string;\n${block}`]);
+  expect(told).not.toEqual([]);
+  const files = { ...Object.fromEntries(told), "consumer.mts": CONSUMER };
+  const { code, stdout } = await compile("consumer.json", files, { compilerOptions });
   expect(stdout).toBe("");
   expect(code).toBe(0);
   const forgetting = await compile("forgets.json", { "forgets.mts": FORGETS }, { compilerOptions });

@@ -84,7 +84,7 @@ test("[EXAMPLE1] [EXAMPLE3] [EXAMPLE6] the bot on plain HTTP says everything onc
 });
 
 test("[EXAMPLE1] curl asks, and has the result, whatever the message holds", async () => {
-  const { code, stdout, stderr } = await runProcess("bash", ["ask.sh", "Say 'a \"b\" ü'"], example("http-bot"));
+  const { code, stdout, stderr } = await runProcess("./ask.sh", ["Say 'a \"b\" ü'"], example("http-bot"));
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(JSON.parse(stdout)).toMatchObject({ status: "complete", response_text: 'a "b" ü' });
 });

@@ -1,22 +1,17 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { firstBlockUnder } from "../support/docs-lines.ts";
 import { startGateway } from "../support/gateway-process.ts";
 import { copyProject } from "../support/project-copy.ts";
 import { runProcess } from "../support/run-process.ts";
-
-/** The first indented block under a heading of the README. */
-function linesUnder(readme: string, heading: string): string {
-  const section = readme.slice(readme.indexOf(`\n## ${heading}\n`));
-  return /(?:^(?: {4}.*)?\n)*^ {4}.*\n/m.exec(section)?.[0].replaceAll(/^ {4}/gm, "") ?? "";
-}
 
 test("[WAIT2] [WAIT8] [ASK18] [ASK19] [LINK1] [SSE4] [REST16] [FILE2] the README's lines do what it says when they are typed", async () => {
   using project = copyProject();
   const { root } = project;
   await using gateway = await startGateway({ root, env: { GATEWAY_TOKEN: "" } });
   const readme = readFileSync(join(root, "README.md"), "utf8");
-  const typed = linesUnder(readme, "Use it") + linesUnder(readme, "Keep the reins");
+  const typed = firstBlockUnder(readme, "Use it") + firstBlockUnder(readme, "Keep the reins");
   expect(typed).toContain("http://127.0.0.1:8787");
 
   const here = typed.replaceAll("http://127.0.0.1:8787", gateway.url);
@@ -39,7 +34,7 @@ test("[TOKEN1] [TOKEN10] [DEPLOY6] [EXAMPLE1] the README's lines give others a t
   using project = copyProject();
   const { root } = project;
   await using gateway = await startGateway({ root, env: { GATEWAY_TOKEN: "" } });
-  const typed = linesUnder(readFileSync(join(root, "README.md"), "utf8"), "Others, bots and pages");
+  const typed = firstBlockUnder(readFileSync(join(root, "README.md"), "utf8"), "Others, bots and pages");
   const here = typed.replaceAll("http://127.0.0.1:8787", gateway.url);
   const asAna = `curl -s -o /dev/null -w "%{http_code}\\n" -H "Authorization: Bearer $ANA" $API/sessions`;
   const env = { TURNPIKE_STATE: gateway.state };
@@ -56,7 +51,7 @@ test("[TOKEN1] [TOKEN10] [DEPLOY6] [EXAMPLE1] the README's lines give others a t
 test("[CLI5] the README's lines for the command line need no gateway", async () => {
   using project = copyProject();
   const { root: cwd } = project;
-  const typed = linesUnder(readFileSync(join(cwd, "README.md"), "utf8"), "At the command line");
+  const typed = firstBlockUnder(readFileSync(join(cwd, "README.md"), "utf8"), "At the command line");
   expect(typed.match(/^npm run turnpike /gm)).toHaveLength(3);
   const env = { TURNPIKE_HOME: join(cwd, "home") };
   // The chat's input ends at once.
