@@ -13,11 +13,12 @@ const KEPT_BUNDLES = 5;
 /** What says which packages are installed; npm writes it anew whenever it changes one. */
 const INSTALLED = "node_modules/.package-lock.json";
 
-/** A module of the Worker; the first of them is its entry. Pages are modules of text beside it. */
+/** A module of the Worker; the first of them is its entry. The parts of pages are modules of text beside it. */
 export type WorkerModule = { type: "ESModule" | "Text"; path: string; contents: string };
 
 const ENTRY = "index.js";
-const TEXT = /\.html$/;
+/** By a hash and the name of the source: `rules` in wrangler.toml. */
+const TEXT = /-docs\.(html|css|js)$/;
 
 /**
  * The Worker's modules, as `wrangler deploy` would upload them. To bundle it, and to load wrangler for that, takes

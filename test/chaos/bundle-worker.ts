@@ -1,6 +1,18 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
+
+/** The parts of the page at /docs, as `rules` in wrangler.toml has them. */
+const pagesAsText: Plugin = {
+  name: "pages-as-text",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]docs[\\/]docs\.(html|css|js)$/ }, async ({ path }) => ({
+      loader: "text",
+      contents: await readFile(path, "utf8"),
+    }));
+  },
+};
 
 /** Bundles the Worker as wrangler does, once for all starts. Returns the file. */
 export async function bundleWorker(folder: string): Promise<string> {
@@ -13,7 +25,7 @@ export async function bundleWorker(folder: string): Promise<string> {
     target: "es2024",
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
-    loader: { ".html": "text" },
+    plugins: [pagesAsText],
     define: { "process.env.NODE_ENV": '"production"' },
     logLevel: "warning",
   });

@@ -17,10 +17,12 @@ test("[DOCS1] [DOCS2] the page of the API is open to everybody, and runs nothing
     "frame-ancestors 'none'",
     "base-uri 'none'",
   ]);
-  expect(page.match(/<(script|style) nonce="[^"]+">/g)).toEqual([
+  expect(page.match(/<(script|style)\b[^>]*>/g)).toEqual([
     `<style nonce="${nonce}">`,
-    `<script nonce="${nonce}">`,
+    `<script type="module" nonce="${nonce}">`,
   ]);
+  expect(page).toContain(":root {");
+  expect(page).toContain("document.getElementById");
   // No address but its own, and nothing that makes markup of what it is given.
   expect(page).not.toMatch(/https?:\/\/|innerHTML|insertAdjacent|document\.write|localStorage|sessionStorage/);
   const again = await (await ask("GET", "/docs", { token: null })).text();

@@ -1,0 +1,3 @@
+/** The page's script, as text. */
+declare const script: string;
+export default script;
