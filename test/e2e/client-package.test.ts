@@ -191,7 +191,7 @@ async function compile(name: string, files: Record<string, string>, config: obje
   return await runProcess(process.execPath, [tsc, "-p", name], { cwd: installed.cwd });
 }
 
-test("[PACK12] [DEPLOY12] its declarations are enough for a strict compiler, and for the README's TypeScript", async () => {
+test("[PACK12] [DEPLOY12] its declarations are enough for a strict compiler of a program, the README's TypeScript and the example of a page", async () => {
   const compilerOptions = {
     strict: true,
     exactOptionalPropertyTypes: true,
@@ -203,13 +203,21 @@ test("[PACK12] [DEPLOY12] its declarations are enough for a strict compiler, and
     target: "es2022",
     lib: ["es2023", "dom"],
     types: [],
+    allowJs: true,
+    checkJs: true,
   };
   const readme = blocksOf(readFileSync(join(PROJECT_ROOT, "README.md"), "utf8")).flatMap(({ blocks }) => blocks);
   const told = readme
     .filter(isTypeScript)
     .map((block, n) => [`readme-${n}.mts`, `declare const token: string;\n${block}`]);
   expect(told).not.toEqual([]);
-  const files = { ...Object.fromEntries(told), "consumer.mts": CONSUMER };
+  // The page's module is the one example that runs in a browser, where `npm run types` does not look.
+  const page = readFileSync(join(PROJECT_ROOT, "examples/browser/page.js"), "utf8");
+  const files = {
+    ...Object.fromEntries(told),
+    "page.mjs": page.replace('"/turnpike.js"', '"turnpike/client"'),
+    "consumer.mts": CONSUMER,
+  };
   const { code, stdout } = await compile("consumer.json", files, { compilerOptions });
   expect(stdout).toBe("");
   expect(code).toBe(0);
