@@ -27,19 +27,17 @@ export async function noteTokenSession(db: D1Database, { token_id, session_id }:
   return z.tuple([holdsRow]).parse(found?.results)[0].holds === 1;
 }
 
-/** Whether there is a session to tell. Reads no row where there is none. */
-export async function isAnyDue(db: D1Database, now: number): Promise<boolean> {
-  const found = await db.prepare("SELECT 1 FROM token_sessions WHERE due_at <= ?1 LIMIT 1").bind(now).first();
-  return found !== null;
-}
-
 /** Whether a session is noted for a token: for one that was revoked, whether there is one that was not told yet. */
 export async function hasTokenSessions(db: D1Database, token_id: string): Promise<boolean> {
   const found = await db.prepare("SELECT 1 FROM token_sessions WHERE token_id = ?1 LIMIT 1").bind(token_id).first();
   return found !== null;
 }
 
-/** The sessions that are to be told by `now` that their token was revoked, at most `limit`; with `token_id` of that one. */
+/**
+ * The sessions that are to be told by `now` that their token was revoked, at most `limit`; with `token_id` of that one.
+ * Those that were told in vain come last, and of the others the newest first: it is there that something may happen.
+ * Reads no row where there is none. (A revocation makes them due at 0, and only what is told in vain at a time.)
+ */
 export async function dueTokenSessions(
   db: D1Database,
   { token_id, now, limit }: { token_id: string | null; now: number; limit: number },
@@ -47,7 +45,8 @@ export async function dueTokenSessions(
   const { results } = await db
     .prepare(
       `SELECT token_id, session_id FROM token_sessions
-       WHERE due_at <= ?1 AND (?2 IS NULL OR token_id = ?2) ORDER BY due_at LIMIT ?3`,
+       WHERE due_at <= ?1 AND (?2 IS NULL OR token_id = ?2)
+       ORDER BY due_at > 0, session_id DESC LIMIT ?3`,
     )
     .bind(now, token_id, limit)
     .all();

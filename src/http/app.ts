@@ -51,7 +51,7 @@ export function createApp({
   app.onError((error) => problemResponse(error));
   app.notFound(() => problemResponse(notFound()));
 
-  app.use(requestLog, secureHeaders, revocationRounds());
+  app.use(requestLog, secureHeaders, revocationRounds);
   app.use(
     `${API_BASE}/*`,
     cors((path) => methodsAt(app, path)),

@@ -1,10 +1,12 @@
 import { createMiddleware } from "hono/factory";
-import { dueTokenSessions, isAnyDue, settleTokenSessions, type TokenSession } from "../catalog/token-sessions.ts";
+import { dueTokenSessions, settleTokenSessions, type TokenSession } from "../catalog/token-sessions.ts";
 import { logError } from "../logging/log.ts";
 import {
   REVOCATION_BATCH,
+  REVOCATION_BATCH_MAX,
+  REVOCATION_CALLS_MAX,
   REVOCATION_LOOK_MS,
-  REVOCATION_ROUNDS,
+  REVOCATION_PASS_MS,
   REVOCATION_TIMEOUT_MS,
   STORAGE_TIMEOUT_MS,
 } from "../protocol/limits.ts";
@@ -13,25 +15,41 @@ import { unwrap } from "./problem-response.ts";
 import { sessionOf } from "./session-stub.ts";
 import { within } from "./within.ts";
 
+/** When this isolate last began to look for sessions to tell; never, where it should look again at once. */
+let lookedAt = Number.NEGATIVE_INFINITY;
+
 /**
- * Tells the sessions that are due by now that a token was revoked: of the token `token_id`, or with null of all. Those
- * that cannot be reached are due again after a while.
+ * Tells the sessions that are due by now that a token was revoked: of the token `token_id`, or with null of all; the
+ * newest first, and as many as one request may. The next request goes on with those that are left. Those that cannot be
+ * reached are due again after a while.
  *
  * @throws GatewayError `unavailable` where D1 could not be asked
  */
 export async function tellRevoked(env: Cloudflare.Env, token_id: string | null): Promise<void> {
   const now = Date.now();
-  for (let round = 0; round < REVOCATION_ROUNDS; round++) {
-    const next = dueTokenSessions(env.CATALOG, { token_id, now, limit: REVOCATION_BATCH });
-    const due = await within(STORAGE_TIMEOUT_MS, next);
-    if (due.length === 0) return;
-    const outcomes = await Promise.all(due.map(async (one) => ({ one, isTold: await tell(env, one) })));
-    const told = outcomes.filter(({ isTold }) => isTold).map(({ one }) => one);
-    const untold = outcomes.filter(({ isTold }) => !isTold).map(({ one }) => one);
-    const retryAt = now + REVOCATION_LOOK_MS;
-    await within(STORAGE_TIMEOUT_MS, settleTokenSessions(env.CATALOG, { told, untold, retryAt }));
-    if (due.length < REVOCATION_BATCH) return;
+  const next = dueTokenSessions(env.CATALOG, { token_id, now, limit: REVOCATION_CALLS_MAX });
+  let left = await within(STORAGE_TIMEOUT_MS, next);
+  let isAnySettled = false;
+  try {
+    // Small at first, so that where the platform takes few requests some are settled before it takes no more.
+    for (let size = REVOCATION_BATCH; left.length > 0; size = Math.min(size * 2, REVOCATION_BATCH_MAX)) {
+      if (Math.abs(Date.now() - now) >= REVOCATION_PASS_MS) return;
+      await tellAll(env, left.slice(0, size));
+      left = left.slice(size);
+      isAnySettled = true;
+    }
+  } finally {
+    // There may be more, and to go on gets somewhere.
+    if (isAnySettled) lookedAt = Number.NEGATIVE_INFINITY;
   }
+}
+
+async function tellAll(env: Cloudflare.Env, batch: TokenSession[]): Promise<void> {
+  const outcomes = await Promise.all(batch.map(async (one) => ({ one, isTold: await tell(env, one) })));
+  const told = outcomes.filter(({ isTold }) => isTold).map(({ one }) => one);
+  const untold = outcomes.filter(({ isTold }) => !isTold).map(({ one }) => one);
+  const retryAt = Date.now() + REVOCATION_LOOK_MS;
+  await within(STORAGE_TIMEOUT_MS, settleTokenSessions(env.CATALOG, { told, untold, retryAt }));
 }
 
 /** Never throws. */
@@ -46,24 +64,22 @@ async function tell(env: Cloudflare.Env, { token_id, session_id }: TokenSession)
 }
 
 /**
- * Lets any request be the occasion to tell sessions that are yet to be told, now and then: after a revocation straight
- * in the database, or where one was interrupted. The request neither waits for it nor fails with it.
+ * Lets any request be the occasion to tell sessions that are yet to be told: the next one where some were found, else
+ * one now and then. That is how they hear of a revocation straight in the database, and of one that was interrupted. The request
+ * neither waits for it nor fails with it.
  */
-export function revocationRounds() {
-  let lookedAt = Number.NEGATIVE_INFINITY;
-  return createMiddleware<AppEnv>(async (c, next) => {
-    const now = Date.now();
-    if (Math.abs(now - lookedAt) >= REVOCATION_LOOK_MS) {
-      lookedAt = now;
-      c.executionCtx.waitUntil(tellDue(c.env, now));
-    }
-    await next();
-  });
-}
+export const revocationRounds = createMiddleware<AppEnv>(async (c, next) => {
+  const now = Date.now();
+  if (Math.abs(now - lookedAt) >= REVOCATION_LOOK_MS) {
+    lookedAt = now;
+    c.executionCtx.waitUntil(tellDue(c.env));
+  }
+  await next();
+});
 
-async function tellDue(env: Cloudflare.Env, now: number): Promise<void> {
+async function tellDue(env: Cloudflare.Env): Promise<void> {
   try {
-    if (await within(STORAGE_TIMEOUT_MS, isAnyDue(env.CATALOG, now))) await tellRevoked(env, null);
+    await tellRevoked(env, null);
   } catch (thrown) {
     logError("looking for sessions to tell of a revoked token", thrown);
   }

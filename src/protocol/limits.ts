@@ -57,14 +57,22 @@ export const TOKEN_NAME_MAX_CHARS = 100;
 export const TOKEN_CACHE_MS = 30_000;
 /** Tokens that one isolate remembers. */
 export const TOKEN_CACHE_MAX = 1_000;
-/** Sessions that are told of a revoked token at once: each is a request, and the free plan has 50 an invocation. */
+/** Sessions that are told of a revoked token at once, to begin with: each is a request, and the free plan may have 50. */
 export const REVOCATION_BATCH = 20;
-/** Batches that one request goes on with; where the platform takes no more requests before, the next one does the rest. */
-export const REVOCATION_ROUNDS = 20;
-/** A session that has not answered by then is told later: after an answer the platform lets work go on for 30 s. */
-export const REVOCATION_TIMEOUT_MS = 10_000;
+/** And then ever more, up to so many. */
+export const REVOCATION_BATCH_MAX = 100;
+/** Sessions that one request tells; the next goes on. The paid plan has 1,000 requests an invocation or more. */
+export const REVOCATION_CALLS_MAX = 900;
+/** A request begins to tell no more after so long: after an answer the platform lets work go on for 30 s. */
+export const REVOCATION_PASS_MS = 20_000;
+/** A session that has not answered by then is told later, so that the last of a request's are told within those 30 s. */
+export const REVOCATION_TIMEOUT_MS = 5_000;
 /** How often an isolate looks for sessions that are yet to be told, and one that could not be reached is tried. */
 export const REVOCATION_LOOK_MS = 30_000;
+/** What comes to a session waits while D1 says whether a socket's token holds, but no longer. */
+export const SOCKET_TOKEN_TIMEOUT_MS = 5_000;
+/** How long frames are refused without waiting after D1 did not say so. */
+export const SOCKET_TOKEN_RETRY_MS = 5_000;
 /** Sessions on which one isolate remembers that a token has opened a socket: about a megabyte. */
 export const TOKEN_SESSIONS_MAX = 10_000;
 /** A browser uses its ticket at once. */

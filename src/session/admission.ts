@@ -2,11 +2,13 @@ import type { Principal } from "../protocol/principal.ts";
 import type { SubmitTurnBody } from "../protocol/rest.ts";
 import { countedBy, countRequest, type RateLimiter } from "./rate-limit.ts";
 import type { Session } from "./session.ts";
+import type { TokenCheck } from "./token-check.ts";
 import type { TurnLease } from "./turn-lease.ts";
 
 export type AdmissionOptions = {
   /** Absent where nothing is counted. */
   limiter(): RateLimiter | undefined;
+  tokens: Pick<TokenCheck, "check">;
   lease: TurnLease;
   /** The session as this principal may see it. @throws GatewayError `not_found` */
   find(asking: Principal): Session;
@@ -36,14 +38,19 @@ export class Admission {
     );
   }
 
-  /** A frame, with its message if it holds one. @throws GatewayError `rate_limited`, `unavailable` */
+  /**
+   * A frame, with its message if it holds one. A request's token was looked at where it came in, but a socket stays open.
+   *
+   * @throws GatewayError `unauthenticated`, `rate_limited`, `unavailable`
+   */
   frame<T>(asking: Principal, message: Message | null, act: (session: Session) => T | Promise<T>): T | Promise<T> {
-    const { limiter, find } = this.#options;
-    const takeLease = () => (message === null ? null : this.#takeLease(asking, message));
-    const admit = () => {
+    const { limiter, tokens, find } = this.#options;
+    const count = () => {
       const counted = countedBy(limiter(), asking);
-      return counted === null ? takeLease() : countRequest(...counted).then(takeLease);
+      return counted === null ? null : countRequest(...counted);
     };
+    const takeLease = () => (message === null ? null : this.#takeLease(asking, message));
+    const admit = () => askEach([() => tokens.check(asking), count, takeLease]);
     const begin = () => act(find(asking));
     return this.#inOrder(admit, message === null ? begin : () => this.#start(begin));
   }
@@ -75,4 +82,11 @@ export class Admission {
     this.#last = last;
     return begun.then(({ result }) => result);
   }
+}
+
+/** Asks one after the other, each if it has to be asked; null where none has. */
+function askEach([ask, ...rest]: (() => Promise<void> | null)[]): Promise<void> | null {
+  if (ask === undefined) return null;
+  const asked = ask();
+  return asked === null ? askEach(rest) : asked.then(() => askEach(rest) ?? undefined);
 }

@@ -6,15 +6,15 @@ import type { Sql } from "../engine/ports.ts";
  */
 export class Revoked {
   readonly #sql: Sql;
-  #ids: Set<string> | null = null;
+  /** Until when each is kept (null: for good), as it is stored; null before it was read. */
+  #kept: Map<string, number | null> | null = null;
 
   constructor(sql: Sql) {
     this.#sql = sql;
   }
 
   has(id: string): boolean {
-    this.#ids ??= new Set(this.#sql.exec<{ id: string }>("SELECT id FROM revoked").map((row) => row.id));
-    return this.#ids.has(id);
+    return this.#read().has(id);
   }
 
   /**
@@ -23,12 +23,24 @@ export class Revoked {
    * @returns whether it was new
    */
   add(id: string, until: number | null, now: number): boolean {
-    if (this.has(id)) return false;
+    const kept = this.#read();
+    if (kept.has(id)) return false;
+    const over = [...kept].filter(([, end]) => end !== null && end <= now);
     this.#sql.transaction(() => {
-      this.#sql.exec("DELETE FROM revoked WHERE until <= ?", now);
+      if (over.length > 0) this.#sql.exec("DELETE FROM revoked WHERE until <= ?", now);
       this.#sql.exec("INSERT INTO revoked (id, until) VALUES (?, ?)", id, until);
     });
-    this.#ids = null;
+    for (const [ended] of over) kept.delete(ended);
+    kept.set(id, until);
     return true;
+  }
+
+  #read(): Map<string, number | null> {
+    this.#kept ??= new Map(
+      this.#sql
+        .exec<{ id: string; until: number | null }>("SELECT id, until FROM revoked")
+        .map(({ id, until }) => [id, until]),
+    );
+    return this.#kept;
   }
 }

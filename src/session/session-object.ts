@@ -2,6 +2,7 @@ import * as platform from "cloudflare:workers";
 import { DurableObject } from "cloudflare:workers";
 import { indexSession, removeFromIndex } from "../catalog/sessions-index.ts";
 import { joinSpace, leaveSpace, startSpace } from "../catalog/spaces.ts";
+import { findToken } from "../catalog/tokens.ts";
 import { createTurnLeases } from "../catalog/turn-leases.ts";
 import type { Host, Sql } from "../engine/ports.ts";
 import { log, logError } from "../logging/log.ts";
@@ -44,6 +45,7 @@ import { closeEntry } from "./space-entry.ts";
 import { SpaceKeeper } from "./space-keeper.ts";
 import { createSpan } from "./spans.ts";
 import { forgetStage, nextSweepAt, takeDueStages } from "./stages.ts";
+import { TokenCheck } from "./token-check.ts";
 import { TurnLease } from "./turn-lease.ts";
 
 /**
@@ -113,6 +115,10 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     });
     this.#admission = new Admission({
       limiter: () => this.env.RATE_LIMITER,
+      tokens: new TokenCheck({
+        holds: async (tokenId) => (await findToken(env.CATALOG, tokenId))?.revoked_at === null,
+        onEnd: (tokenId) => this.#sockets.closeOf(tokenId),
+      }),
       lease: this.#lease,
       find: (asking) => this.#mine(asking),
     });
@@ -289,11 +295,10 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
 
   /** The one request that comes as HTTP: it opens a socket on the log. */
   override async fetch(request: Request): Promise<Response> {
-    const opened = await answer(() => acceptStream(request, this.#sockets, (asking) => this.#mine(asking)));
+    const response = await acceptStream(request, this.#sockets, (asking) => this.#mine(asking));
     const expiry = this.#sockets.nextExpiry;
     if (expiry !== null) this.#alarm.wakeAt(expiry);
-    if (opened.ok) return new Response(null, { status: 101, webSocket: opened.value });
-    return Response.json(opened.problem, { status: opened.problem.status });
+    return response;
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {

@@ -1,8 +1,15 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
+import { dueTokenSessions } from "../../src/catalog/token-sessions.ts";
 import { CLOSE_CODES } from "../../src/protocol/frames.ts";
-import { REVOCATION_BATCH, REVOCATION_LOOK_MS, TOKEN_CACHE_MS } from "../../src/protocol/limits.ts";
+import {
+  REVOCATION_BATCH,
+  REVOCATION_CALLS_MAX,
+  REVOCATION_LOOK_MS,
+  REVOCATION_PASS_MS,
+  TOKEN_CACHE_MS,
+} from "../../src/protocol/limits.ts";
 import { ticket } from "../../src/protocol/tokens.ts";
 import { ask, codeOf, newSession, submit } from "./http-scene.ts";
 import { SseClient } from "./http-sse-client.ts";
@@ -63,16 +70,67 @@ test("[TOKEN10] with a token end the sockets, streams and waits that it opened, 
   expect(await revoke("token_x")).toBe(404);
 });
 
-test("[TOKEN10] a token whose sockets are many is told of everywhere", async () => {
+/** Notes sessions that are gone, older than all others: whoever is told there knows nothing of it. */
+async function noteGone(token_id: string, count: number): Promise<string[]> {
+  const ids = Array.from({ length: count }, (_, i) => `session_0${String(i).padStart(25, "0")}`);
+  await env.CATALOG.prepare("INSERT INTO token_sessions (token_id, session_id) SELECT ?1, value FROM json_each(?2)")
+    .bind(token_id, JSON.stringify(ids))
+    .run();
+  return ids;
+}
+
+test("[TOKEN10] [TOKEN11] of more sessions than one request tells the newest are told first, and the next request goes on at once", async () => {
   const { token_id, session_id, ...mine } = await tokenWithSession();
   const socket = await openStream(session_id, mine);
-  // Sessions that are gone: whoever is told there knows nothing of it.
-  const note = env.CATALOG.prepare("INSERT INTO token_sessions (token_id, session_id) VALUES (?, ?)");
-  const ids = Array.from({ length: REVOCATION_BATCH + 5 }, (_, i) => `session_0${String(i).padStart(25, "0")}`);
-  await env.CATALOG.batch(ids.map((id) => note.bind(token_id, id)));
-  expect(await revoke(token_id)).toBe(204);
-  expect(await notedSessions(token_id)).toEqual([]);
+  const told: string[] = [];
+  // Only that one has an object: to start hundreds of them takes long.
+  const reach = (id: string) =>
+    id === session_id ? env.SESSIONS.getByName(id) : { revokeToken: async () => ({ ok: true, value: told.push(id) }) };
+  const SESSIONS = new Proxy(env.SESSIONS, { get: () => reach });
+  const gone = await noteGone(token_id, REVOCATION_CALLS_MAX + 4);
+  const asked = { env: { SESSIONS } };
+  expect(await codeOf(await ask("DELETE", `tokens/${token_id}`, { ...asAdmin, ...asked }))).toBe("unavailable");
   expect(await socket.untilClosed()).toMatchObject(UNAUTHENTICATED);
+  expect(told).toEqual(gone.toReversed().slice(0, REVOCATION_CALLS_MAX - 1));
+  const isSettled = Promise.withResolvers<void>();
+  aroundStorage(async ({ name, bound, go }) => {
+    const answer = await go();
+    if (name === "D1 batch" && bound.includes(token_id)) isSettled.resolve();
+    return answer;
+  });
+  await (await ask("GET", "health", asked)).text();
+  await isSettled.promise;
+  expect(await notedSessions(token_id)).toEqual([]);
+});
+
+test("[TOKEN11] what tells sessions stops when its time is up, and a repeat goes on", async () => {
+  const clock = useClock();
+  const { token_id } = await newToken();
+  const gone = await noteGone(token_id, REVOCATION_BATCH + 3);
+  let isFirst = true;
+  aroundStorage(async ({ name, bound, go }) => {
+    const answer = await go();
+    if (isFirst && name === "D1 batch" && bound.includes(gone[3] ?? "")) {
+      isFirst = false;
+      clock.putForward(REVOCATION_PASS_MS);
+    }
+    return answer;
+  });
+  expect(await revoke(token_id)).toBe(503);
+  expect(await notedSessions(token_id)).toEqual(gone.slice(0, 3));
+  expect(await revoke(token_id)).toBe(204);
+});
+
+test("[TOKEN11] sessions that nobody tried to tell come before those that were told in vain", async () => {
+  const { token_id } = await newToken();
+  const [first, second, third, fourth] = await noteGone(token_id, 4);
+  await revokeInDatabase(token_id);
+  const now = Date.now() + 2;
+  const retry = env.CATALOG.prepare("UPDATE token_sessions SET due_at = ?3 WHERE token_id = ?1 AND session_id = ?2");
+  await env.CATALOG.batch([retry.bind(token_id, fourth, now), retry.bind(token_id, second, now + 1)]);
+  const due = await dueTokenSessions(env.CATALOG, { token_id, now, limit: 10 });
+  expect(due.map(({ session_id }) => session_id)).toEqual([third, first, fourth]);
+  await env.CATALOG.prepare("DELETE FROM token_sessions WHERE token_id = ?").bind(token_id).run();
 });
 
 test("[TOKEN11] a session that cannot be reached is told by a repeat, or by any later request", async () => {
