@@ -7,10 +7,10 @@ import { API_BASE } from "../protocol/paths.ts";
 import { health } from "../protocol/rest.ts";
 import type { Variables } from "./dev-vars.ts";
 import { EXIT, Failure, reasonOf } from "./failure.ts";
-import { keepFile, removeFile } from "./keep-file.ts";
 import { migrateState } from "./migrate-state.ts";
+import { tellAddress } from "./running-address.ts";
 import { sanitizeLine } from "./sanitize.ts";
-import { addressFile, claimState, STORED_BELOW } from "./state-folder.ts";
+import { claimState, STORED_BELOW } from "./state-folder.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 
 const HOST = "127.0.0.1";
@@ -59,7 +59,6 @@ export type LocalGateway = {
 export async function startLocalGateway({ root, state, port, variables }: LocalGatewayOptions): Promise<LocalGateway> {
   await checkPort(port);
   claimState(state);
-  removeFile(addressFile(state));
   const [{ convertV4MiniflareOptions, Miniflare }, modules] = await Promise.all([
     import("miniflare"),
     bundleWorker(root),
@@ -109,7 +108,7 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
   const model = await Promise.race([modelInUse(url), failed]);
   if (model instanceof Failure) throw model;
   // For commands that act on this state while it runs.
-  keepFile(addressFile(state), url);
+  tellAddress(state, url);
   return { url, model, failed };
 }
 

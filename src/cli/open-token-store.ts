@@ -1,15 +1,16 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import type { CallWrangler } from "./call-wrangler.ts";
 import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
 import { WORKER } from "./local-gateway.ts";
 import { migrateState } from "./migrate-state.ts";
 import { parsedJson } from "./parsed-json.ts";
+import { runningAddress } from "./running-address.ts";
 import { type Sources, setting } from "./settings.ts";
 import { renderStatement } from "./sql-literal.ts";
-import { addressFile, databaseFile, tryClaim, wasUsed } from "./state-folder.ts";
+import { databaseFile, tryClaim, wasUsed } from "./state-folder.ts";
 import { type TokenStore, tokensInDatabase, tokensOfGateway } from "./token-store.ts";
 
 /**
@@ -25,11 +26,12 @@ export async function openLocalTokens(state: string, sources: Sources, root: str
       `No gateway ever ran with its state in ${state}. Run \`npm start\` first, or name another by --state.`,
     );
   }
-  if (!tryClaim(state)) {
+  const address = await claimOrAddress(state);
+  if (address !== null) {
     const token = setting("GATEWAY_TOKEN", undefined, sources);
     if (token === undefined)
       throw usageFailure("A gateway runs on this state, so GATEWAY_TOKEN is needed to speak to it.");
-    return tokensOfGateway(addressIn(state), token);
+    return tokensOfGateway(address, token);
   }
   await migrateState({ state, migrations: join(root, "migrations"), database: WORKER.d1Databases.CATALOG });
   const path = databaseFile(state);
@@ -47,13 +49,21 @@ export async function openLocalTokens(state: string, sources: Sources, root: str
   });
 }
 
-function addressIn(state: string): string {
-  try {
-    return readFileSync(addressFile(state), "utf8").trim();
-  } catch {
-    throw new Failure(EXIT.failed, `Another process starts on the state in ${state}. Try again in a moment.`);
+/** Null once this process has claimed the state; the address of the gateway that has it. @throws Failure */
+async function claimOrAddress(state: string): Promise<string | null> {
+  for (let tries = 0; tries < CLAIM_TRIES; tries++) {
+    if (tryClaim(state)) return null;
+    const address = runningAddress(state);
+    if (address !== null) return address;
+    // A gateway that starts, or another command like this one.
+    await setTimeout(CLAIM_PAUSE_MS);
   }
+  throw new Failure(EXIT.failed, `Another process is using the state in ${state}. Try again in a moment.`);
 }
+
+/** Ten seconds in all: a gateway starts within that, and says then where it is. */
+const CLAIM_TRIES = 100;
+const CLAIM_PAUSE_MS = 100;
 
 const answered = z.array(z.object({ results: z.array(z.unknown()), success: z.literal(true) }));
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { hasSqliteCode, SQLITE } from "../local/error-codes.ts";
@@ -25,6 +25,8 @@ export function tryClaim(state: string): boolean {
     makeFolder(state);
     const claim = new DatabaseSync(join(state, "claim.sqlite"), { timeout: 0 });
     claim.exec("BEGIN EXCLUSIVE");
+    // What one that was killed has left is the address of nobody, or of another program.
+    rmSync(addressFile(state), { force: true });
     // Closing the database would end the claim, and so would its collection as garbage.
     process.once("exit", () => claim.close());
     return true;
@@ -72,7 +74,7 @@ export function wasUsed(state: string): boolean {
   return existsSync(join(state, STORED_BELOW));
 }
 
-/** Where the gateway that runs on a state can be reached. It is of no account where nobody has claimed the state. */
+/** Where the gateway that runs on a state says where it can be reached. */
 export function addressFile(state: string): string {
   return join(state, "address");
 }

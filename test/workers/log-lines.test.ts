@@ -160,7 +160,9 @@ describe("a turn", () => {
     const { stub } = waiting;
     await stub.withdraw(ADMIN, turn_id);
     await stub.cancel(ADMIN);
-    expect(endsOf(scene.session_id, lines)).toMatchObject([{ status: "failed", code: "other", model_calls: 0 }]);
+    expect(endsOf(scene.session_id, lines)).toMatchObject([
+      { status: "failed", code: "invalid_request_error", model_calls: 0 },
+    ]);
     expect(endsOf(waiting.session_id, lines)).toMatchObject([
       { turn_id, status: "cancelled", duration_seconds: 0, input_tokens: 0 },
       { status: "cancelled" },
