@@ -26,8 +26,18 @@ const FILES = {
 /** The session of each visitor, by a cookie that nobody can guess. @type {Map<string, string>} */
 const sessions = new Map();
 
+/**
+ * Whether a page of another origin asks. Its browser keeps the cookie back, and would take a new one in its place.
+ *
+ * @param {import("node:http").IncomingHttpHeaders} headers
+ */
+function isForeign({ origin, host }) {
+  return origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== host);
+}
+
 const server = createServer(async (request, response) => {
   try {
+    if (isForeign(request.headers)) return answer(response, { error: "Pages of this origin may not ask here." }, 403);
     const file = FILES[request.url ?? ""];
     if (request.method === "GET" && file !== undefined) {
       response.setHeader("content-type", file[0]).end(file[1]);
@@ -62,5 +72,8 @@ function answer(response, body, status = 200) {
 
 server.listen(Number(PORT), "127.0.0.1", () => {
   const address = server.address();
-  if (address !== null && typeof address === "object") console.log(`Open http://127.0.0.1:${address.port}`);
+  if (address !== null && typeof address === "object") {
+    console.log(`Open http://127.0.0.1:${address.port}`);
+    console.log("That origin must be in the gateway's GATEWAY_ALLOWED_ORIGINS.");
+  }
 });

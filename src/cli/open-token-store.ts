@@ -75,7 +75,10 @@ export function openRemoteTokens(wrangler: CallWrangler): TokenStore {
     const parsed = answer.ok ? parsedJson(answered, answer.stdout) : null;
     if (parsed === null) {
       const said = answer.said === "" ? "wrangler ended without a word" : answer.said;
-      throw new Failure(EXIT.failed, `The deployed database could not be asked. Wrangler said:\n\n${said}`);
+      throw new Failure(
+        EXIT.failed,
+        `The deployed database could not be asked. It takes \`npx wrangler login\`, or CLOUDFLARE_API_TOKEN. Wrangler said:\n\n${said}`,
+      );
     }
     return parsed.map(({ results }) => results);
   });

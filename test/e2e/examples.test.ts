@@ -94,6 +94,10 @@ test("[EXAMPLE1] [EXAMPLE4] [EXAMPLE7] [CLIENT14] the page goes on with another 
   const options = example("browser", { TURNPIKE_GATEWAY_URL: proxy.url, PORT: `${pagePort}` });
   await using server = new RunningProcess(process.execPath, ["server.mjs"], options);
   await server.printed(({ stdout }) => /^Open http:\S+\n/.test(stdout));
+  // Another site's form would make its browser forget whose session it has.
+  const foreign = { method: "POST", headers: { origin: "https://other.example" } };
+  const refused = await fetch(`http://127.0.0.1:${pagePort}/session`, foreign);
+  expect([refused.status, refused.headers.get("set-cookie")]).toEqual([403, null]);
   await using browser = await startBrowser();
   const { page, said } = await browser.open(`http://127.0.0.1:${pagePort}/`);
   // Whoever is quicker than the page is waits for it.
