@@ -77,6 +77,11 @@ describe("a new session at an address where nothing answers", () => {
   });
 });
 
+/** The API's own words are for who writes headers. */
+const WRONG_TOKEN =
+  "The gateway does not take this token: it is not one of its own, or it was revoked or has expired. It comes from " +
+  "--token, TURNPIKE_TOKEN or, for the gateway on this machine, GATEWAY_TOKEN. (unauthenticated)";
+
 describe("a new session at an address where something answers", () => {
   test.each([
     [401, new GatewayError("unauthenticated", "No.")],
@@ -94,11 +99,9 @@ describe("a new session at an address where something answers", () => {
     });
     const { code, stdout, stderr } = await cli.run(["run", "Say 'x'", ...to(server.baseUrl)]);
     expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
-    expect(stderr).toBe(
-      error === null
-        ? `turnpike: The answer (HTTP ${status}) is not one of this version of the gateway. (unavailable)\n`
-        : `turnpike: No. (${error.code})\n`,
-    );
+    const told = error?.code === "unauthenticated" ? WRONG_TOKEN : `No. (${error?.code})`;
+    const strange = `The answer (HTTP ${status}) is not one of this version of the gateway. (unavailable)`;
+    expect(stderr).toBe(`turnpike: ${error === null ? strange : told}\n`);
     expect(cli.sessions).toEqual([]);
   });
 
