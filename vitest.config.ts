@@ -3,6 +3,11 @@ import { defineConfig } from "vitest/config";
 
 /** Only what hangs is to fail by the clock, also on a machine that does other work. */
 const TIMEOUT_MS = 20_000;
+/** The same for tests that start real processes. */
+const PROCESS_TIMEOUTS = { testTimeout: 120_000, hookTimeout: 120_000 };
+
+/** Each of these takes half a minute by itself: among the others they would take most of their time on a slow machine. */
+const LONG = ["test/e2e/chaos.test.ts", "test/e2e/parity.test.ts"];
 
 export default defineConfig({
   test: {
@@ -47,11 +52,13 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          exclude: LONG,
+          ...PROCESS_TIMEOUTS,
           globalSetup: ["test/support/build-global-setup.ts"],
         },
       },
+      // After all others, beside nothing but each other.
+      { test: { name: "long", include: LONG, ...PROCESS_TIMEOUTS, sequence: { groupOrder: 1 } } },
     ],
   },
 });
