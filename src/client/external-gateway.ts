@@ -11,6 +11,7 @@ import {
   type ToolResultBody,
   takenToolResult,
 } from "../protocol/inputs.ts";
+import { FILE_MAX_BYTES } from "../protocol/limits.ts";
 import {
   type AcceptedTurn,
   acceptedTurn,
@@ -231,6 +232,10 @@ export class ExternalGateway implements Gateway {
   }
 
   async writeFile(sessionId: string, path: string, bytes: Uint8Array, options: CallOptions = {}): Promise<FileInfo> {
+    // A gateway refuses it before it was sent, and then a connection that breaks may be all that is seen of that.
+    if (bytes.byteLength > FILE_MAX_BYTES) {
+      throw new GatewayError("too_large", `A file may have at most ${FILE_MAX_BYTES} bytes.`);
+    }
     return await this.#http.call(fileInfo, {
       method: "PUT",
       path: filePath(sessionId, path),

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { ExternalGateway } from "../../src/client/external-gateway.ts";
 import { GatewayError, toProblem } from "../../src/protocol/errors.ts";
+import { FILE_MAX_BYTES } from "../../src/protocol/limits.ts";
 import { serveHttp } from "../support/serve-http.ts";
 
 async function lastOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
@@ -78,4 +79,16 @@ test("[CLI8] a client that was closed, or whose signal was aborted, stops at onc
   await gateway.close();
   await expect(events).rejects.toMatchObject({ code: "unavailable", message: "The client was closed." });
   await expect(gateway.health()).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("[CLIENT15] a file that is too large is not sent", async () => {
+  let requests = 0;
+  await using server = await serveHttp((_request, response) => {
+    requests++;
+    response.destroy();
+  });
+  const gateway = new ExternalGateway({ ...server, token: "t" });
+  const tooLarge = gateway.writeFile("s", "a", new Uint8Array(FILE_MAX_BYTES + 1));
+  await expect(tooLarge).rejects.toMatchObject({ name: "GatewayError", code: "too_large" });
+  expect(requests).toBe(0);
 });
