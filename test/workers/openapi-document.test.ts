@@ -113,6 +113,14 @@ test.for(Object.keys(EXAMPLES))("[OPENAPI3] the example of %s is one to the sche
   expect(NAMED[name]?.safeParse(EXAMPLES[name]).error).toBeUndefined();
 });
 
+test("[OPENAPI3] the examples of a session and a message are taken by a gateway on which nothing is set", async () => {
+  const created = await ask("POST", "sessions", { json: EXAMPLES["CreateSessionBody"] });
+  expect(created.status).toBe(201);
+  const { session_id } = session.parse(await created.json());
+  const sent = await read(await ask("POST", `sessions/${session_id}/turns`, { json: EXAMPLES["SubmitTurnBody"] }));
+  expect(sent.status, sent.body).toBe(202);
+});
+
 test("[OPENAPI3] what is said of schemas and their fields is said of some that are there", () => {
   for (const name of Object.keys(SCHEMAS)) expect(served.components.schemas).toHaveProperty([name]);
   for (const [name, fields] of Object.entries(FIELDS)) {

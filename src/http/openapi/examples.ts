@@ -10,7 +10,8 @@ const trace_id = "0199b400000000000000000000000355";
 const sha256 = "d9014c4624844aa5bac314773d6b689ad467fa4e1d1a50a1b8a99d5a95f72ff5";
 
 const usage = { input_tokens: 812, output_tokens: 64, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 };
-const budget = { tokens: 100_000, seconds: 600, cost_usd: 0.5 };
+// No cost: a gateway without prices takes none.
+const budget = { tokens: 100_000, seconds: 600 };
 
 const session = {
   session_id,
