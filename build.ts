@@ -6,18 +6,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Metafile, type Plugin } from "esbuild";
-import { z } from "zod";
-
-/** Of zod only what is used: by the name under which the sources import it, all of it with 60 languages would come. */
-const partOfZod: Plugin = {
-  name: "part-of-zod",
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
-      const source = readFileSync(path, "utf8");
-      return { loader: "ts", contents: source.replace(/^import \{ z \} from "zod";$/m, 'import * as z from "zod";') };
-    });
-  },
-};
+import * as z from "zod";
 
 /** A file of its own, since it asks for Node's modules as only CommonJS can, and is loaded on older Nodes alone. */
 const wsBeside: Plugin = {
@@ -58,7 +47,7 @@ const outputs = await Promise.all([
     splitting: true,
     format: "esm",
     platform: "node",
-    plugins: [partOfZod, wsBeside],
+    plugins: [wsBeside],
   }),
   build({
     ...JAVASCRIPT,
@@ -74,7 +63,6 @@ const outputs = await Promise.all([
     outdir: "dist/client",
     format: "esm",
     platform: "neutral",
-    plugins: [partOfZod],
   }),
 ]);
 writeFileSync("dist/client/index.d.ts", await clientTypes());

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { IDEMPOTENCY_TTL_MS } from "../protocol/limits.ts";
 
 /** A creation under an `Idempotency-Key`. The key is its user's; `body_hash` tells two bodies apart. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { SESSION_SEAT_TTL_MS } from "../protocol/limits.ts";
 
 /** A place among the sessions that a user may have, for one that is being created. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Session, SessionPage, SessionStatus } from "../protocol/rest.ts";
 import { foldTitle, parseSessionCursor, toSessionPage } from "../protocol/session-list.ts";
 import type { TurnUsage } from "../protocol/usage.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 const spaceRow = z.object({ space_id: z.string() });
 const countRow = z.object({ members: z.int() });

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** A session on which a token has opened a socket, or is about to. */
 export type TokenSession = { token_id: string; session_id: string };

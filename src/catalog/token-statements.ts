@@ -1,5 +1,5 @@
 /** What is asked of the table of tokens, by the gateway and by the command line, which reaches the database without it. */
-import { z } from "zod";
+import * as z from "zod";
 import { toTimestamp } from "../protocol/events.ts";
 import { tokenId } from "../protocol/ids.ts";
 import { formatPageCursor, parsePageCursor } from "../protocol/page-cursor.ts";

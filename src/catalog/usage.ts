@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type UsageReport, usageLine, usageSums } from "../protocol/usage.ts";
 import { type Statement, toUsageReport, type UsageQuery, usageStatements } from "../protocol/usage-query.ts";
 

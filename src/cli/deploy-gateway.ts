@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { API_BASE } from "../protocol/paths.ts";
 import { type Health, health } from "../protocol/rest.ts";
 import type { CallWrangler, WranglerAnswer } from "./call-wrangler.ts";

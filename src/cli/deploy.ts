@@ -1,7 +1,7 @@
 /** `npm run deploy`: the gateway on a Cloudflare account. SPEC.md, DEPLOY. */
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { askHidden } from "./ask-hidden.ts";
 import { wranglerIn } from "./call-wrangler.ts";
 import { deployGateway } from "./deploy-gateway.ts";

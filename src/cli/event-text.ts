@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { LOCAL_USER } from "../local/local-user.ts";
 import type { EventOf } from "../protocol/events.ts";
 import { showHiddenLine } from "../protocol/show-hidden.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import type { CallWrangler } from "./call-wrangler.ts";
 import { EXIT, Failure, reasonOf, usageFailure } from "./failure.ts";
 import { WORKER } from "./local-gateway.ts";

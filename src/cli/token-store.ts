@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { makeToken } from "../catalog/make-token.ts";
 import type { Statement } from "../catalog/statement.ts";
 import {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ERROR_CODES, type ErrorCode, errorCode, GatewayError, problem } from "../protocol/errors.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import type { CallOptions } from "./gateway.ts";

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { EVENT_TYPES, type EventType, event } from "../protocol/events.ts";
 import { controlFrame, type ServerFrame } from "../protocol/frames.ts";
 

@@ -2,7 +2,7 @@
  * The shapes of the Messages API that the engine reads (https://docs.claude.com/en/api/messages). Blocks are kept
  * loose: what a block holds beyond what the engine reads is stored and sent back unchanged.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 export const contentBlock = z.looseObject({ type: z.string() });
 export type ContentBlock = z.infer<typeof contentBlock>;

@@ -1,7 +1,7 @@
 /**
  * What the engine needs from the world. Everything that it is handed stands here; it imports no platform.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Event } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
 import type { FileInfo, Session } from "../protocol/rest.ts";

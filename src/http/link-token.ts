@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { inputId, sessionId } from "../protocol/ids.ts";
 import { INPUT_LINK_MAX_CHARS } from "../protocol/limits.ts";
 import { isAdmin, type Principal } from "../protocol/principal.ts";

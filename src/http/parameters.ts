@@ -1,5 +1,5 @@
 /** What routes take beside their bodies: path parameters, queries, headers. */
-import { z } from "zod";
+import * as z from "zod";
 import { parseCursor } from "../protocol/cursors.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { eventType } from "../protocol/events.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { notFound, problem } from "../protocol/errors.ts";
 import type { EventType } from "../protocol/events.ts";
 import { sessionId } from "../protocol/ids.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { toBase64Url } from "../protocol/base64-url.ts";
 import { sessionId } from "../protocol/ids.ts";
 import { TICKET_MAX_CHARS } from "../protocol/limits.ts";

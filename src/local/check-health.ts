@@ -1,5 +1,5 @@
 import { accessSync, constants, readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import type { Health } from "../protocol/rest.ts";
 import type { HeldSessions } from "./held-sessions.ts";
 

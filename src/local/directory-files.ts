@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { toTimestamp } from "../protocol/events.ts";
 import { FILE_MAX_BYTES } from "../protocol/limits.ts";

@@ -1,5 +1,5 @@
 /** What goes over a door: lines of JSON, one request from who comes, then what it asked for. */
-import { z } from "zod";
+import * as z from "zod";
 import { errorCode, GatewayError, invalidRequest } from "../protocol/errors.ts";
 import { event } from "../protocol/events.ts";
 import { answeredInput, inputResponseBody, takenToolResult, toolResultBody } from "../protocol/inputs.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { answerToolCalls } from "../client/answer-tool-calls.ts";
 import type {
   CallOptions,

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { invalidRequest } from "../protocol/errors.ts";
 import { parseJson } from "../protocol/json.ts";
 

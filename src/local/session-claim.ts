@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { time, toTimestamp } from "../protocol/events.ts";
 import { hasCode, hasSqliteCode, SQLITE } from "./error-codes.ts";

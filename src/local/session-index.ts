@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, linkSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { SessionQuery, UsageQuery } from "../client/gateway.ts";
 import { invalidRequest } from "../protocol/errors.ts";
 import {

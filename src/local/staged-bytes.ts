@@ -1,6 +1,6 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { TOOL_FILE_MAX_BYTES } from "../protocol/limits.ts";
 import type { Directory } from "./directory.ts";
 import { systemCode } from "./directory-error.ts";

@@ -1,5 +1,5 @@
 import { APIConnectionError, APIError } from "@anthropic-ai/sdk";
-import { z } from "zod";
+import * as z from "zod";
 import { ModelError } from "../engine/ports.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { apiErrorType } from "./api-error-type.ts";

@@ -5,7 +5,7 @@ import type {
   ThinkingConfigParam,
   Tool,
 } from "@anthropic-ai/sdk/resources/messages";
-import { z } from "zod";
+import * as z from "zod";
 import type { ModelRequest } from "../engine/ports.ts";
 import { type ClaudeModel, claudeModel } from "./claude-models.ts";
 

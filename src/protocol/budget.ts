@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Usage } from "./events.ts";
 import { BUDGET_MAX_SECONDS } from "./limits.ts";
 

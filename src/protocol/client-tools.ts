@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { bytesOf } from "./bytes-of.ts";
 import { json } from "./json.ts";
 import {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** Every error code of the contract, with the HTTP status that carries it and a title that never changes. */
 export const ERROR_CODES = {

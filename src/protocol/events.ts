@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { inputId, sessionId, turnId } from "./ids.ts";
 import { json } from "./json.ts";
 

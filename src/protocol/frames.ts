@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { event, time } from "./events.ts";
 import { sessionId, turnId } from "./ids.ts";
 import { inputResponseBody, toolResultBody } from "./inputs.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { GatewayError } from "./errors.ts";
 import { namesPrototype } from "./json.ts";
 import { ALLOWED_MAX, INPUT_TIMEOUT_MAX_SECONDS } from "./limits.ts";

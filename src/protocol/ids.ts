@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What an id names. Every id is `<kind>_<ULID>`. */
 export type IdKind = "session" | "turn" | "input" | "stage" | "space" | "token";

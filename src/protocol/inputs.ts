@@ -1,5 +1,5 @@
 /** What a turn asks of people and clients, and how they answer. */
-import { z } from "zod";
+import * as z from "zod";
 import { time } from "./events.ts";
 import { inputId, turnId } from "./ids.ts";
 import { json } from "./json.ts";

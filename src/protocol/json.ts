@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { bytesOf } from "./bytes-of.ts";
 import { GatewayError } from "./errors.ts";
 import { JSON_MAX_BYTES, JSON_MAX_DEPTH } from "./limits.ts";

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { fromBase64Url, toBase64Url } from "./base64-url.ts";
 import { GatewayError } from "./errors.ts";
 

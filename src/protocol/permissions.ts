@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { PERMISSION_RULES_MAX, TOOL_NAME_MAX_CHARS } from "./limits.ts";
 
 /** What becomes of a tool call: it runs, a person is asked first, or it is refused. In the order in which they tighten. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { GatewayError } from "./errors.ts";
 
 export const scope = z.enum(["read", "write", "approve", "admin"]);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { budget } from "./budget.ts";
 import { bytesOf } from "./bytes-of.ts";
 import { clientTools } from "./client-tools.ts";

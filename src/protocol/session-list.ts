@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { time } from "./events.ts";
 import { sessionId } from "./ids.ts";
 import { formatPageCursor, parsePageCursor } from "./page-cursor.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { time } from "./events.ts";
 import { tokenId, ULID } from "./ids.ts";
 import { TOKEN_NAME_MAX_CHARS } from "./limits.ts";

@@ -1,5 +1,5 @@
 /** The table of what was used, and what is asked of it: in SQL that D1 and a machine's own list of sessions both take. */
-import { z } from "zod";
+import * as z from "zod";
 import { formatPageCursor, parsePageCursor } from "./page-cursor.ts";
 import {
   type TurnUsage,

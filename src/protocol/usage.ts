@@ -1,5 +1,5 @@
 /** What was used, as GET /usage tells it, and as it is stored until then. */
-import { z } from "zod";
+import * as z from "zod";
 import { invalidField } from "./errors.ts";
 import { time, toTimestamp } from "./events.ts";
 import { USAGE_RANGE_DAYS, USAGE_RANGE_MAX_DAYS, USER_ID_MAX_CHARS } from "./limits.ts";

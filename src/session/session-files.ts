@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Sql } from "../engine/ports.ts";
 import { GatewayError, notFound } from "../protocol/errors.ts";
 import { toTimestamp } from "../protocol/events.ts";

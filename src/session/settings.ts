@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Sql } from "../engine/ports.ts";
 import { budget } from "../protocol/budget.ts";
 import { clientTools } from "../protocol/client-tools.ts";

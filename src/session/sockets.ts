@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { logError } from "../logging/log.ts";
 import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";

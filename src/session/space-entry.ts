@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Sql } from "../engine/ports.ts";
 import { IDEMPOTENCY_TTL_MS } from "../protocol/limits.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Sql, SqlRow } from "../engine/ports.ts";
 import type { ModelUse } from "../engine/turn-store.ts";
 import { type Spent, tokensOf } from "../protocol/budget.ts";

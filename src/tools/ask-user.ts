@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { AskedTool } from "../engine/ports.ts";
 import { OPTION_MAX_CHARS, QUESTION_MAX_CHARS, QUESTION_MAX_OPTIONS } from "../protocol/limits.ts";
 

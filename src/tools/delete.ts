@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { PathInputs } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
 import { missingFile } from "./missing-file.ts";

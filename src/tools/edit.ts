@@ -1,5 +1,5 @@
 import { createTwoFilesPatch, OMIT_HEADERS } from "diff";
-import { z } from "zod";
+import * as z from "zod";
 import { ToolError } from "../engine/ports.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import type { PathInputs } from "../workspace/paths.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { createGlobMatcher, globInput } from "../workspace/glob-pattern.ts";
 import { folderPrefix, type PathInputs } from "../workspace/paths.ts";
 import { walkFiles } from "../workspace/walk-files.ts";

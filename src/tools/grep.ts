@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Draft, type FileEntry, ToolError } from "../engine/ports.ts";
 import {
   GREP_DEFAULT_MATCHES,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Draft, type Entry, type FileEntry, ToolError } from "../engine/ports.ts";
 import type { PathInputs } from "../workspace/paths.ts";
 import { walkFiles } from "../workspace/walk-files.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ToolError } from "../engine/ports.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { READ_DEFAULT_LINES, TOOL_FILE_MAX_BYTES } from "../protocol/limits.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { AskedTool, Tool, ToolSpec } from "../engine/ports.ts";
 import type { ClientTool } from "../protocol/client-tools.ts";
 import type { RuledTool } from "../protocol/permissions.ts";

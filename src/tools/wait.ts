@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { WAIT_TOOL_MAX_SECONDS } from "../protocol/limits.ts";
 import { sleep } from "../timing/sleep.ts";
 import { defineTool } from "./define-tool.ts";

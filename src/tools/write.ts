@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type Draft, ToolError } from "../engine/ports.ts";
 import { foldersOf, type PathInputs } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";

@@ -1,5 +1,5 @@
 /** Globs over paths, as tools take them. */
-import { z } from "zod";
+import * as z from "zod";
 import { PATTERN_MAX_CHARS } from "../protocol/limits.ts";
 import { ANY, fitsPath, type Meter, type NamePattern, namePattern } from "./path-pattern.ts";
 

@@ -2,7 +2,7 @@
  * The guard: every path from outside goes through it before anything else sees it. It never decodes, so `%2e%2e` is a
  * file's name here; HTTP decodes its path once and hands it in.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { GatewayError } from "../protocol/errors.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { PATH_MAX_BYTES } from "../protocol/limits.ts";

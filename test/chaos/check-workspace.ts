@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import type { Event, EventOf } from "../../src/protocol/events.ts";
 import { filePath } from "../../src/protocol/paths.ts";
 import { WORKSPACE_ROOT, workspacePath } from "../../src/workspace/paths.ts";

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { Home } from "../../src/local/home.ts";
 import { holderOf } from "../../src/local/session-claim.ts";
 import { GatewayError } from "../../src/protocol/errors.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { text as readText } from "node:stream/consumers";
 import { setImmediate as nextLoop, setTimeout as pause } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { contentBlock, type Message, streamEvent } from "../../src/engine/messages.ts";
 import { ModelError } from "../../src/engine/ports.ts";
 import { createDemoModel } from "../../src/models/demo.ts";

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { NO_REMAINS, type Phase, type Remains } from "./host.ts";
 
 const turnRow = z.object({

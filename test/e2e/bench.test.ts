@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { copyProject } from "../support/project-copy.ts";
 import { runProcess } from "../support/run-process.ts";
 

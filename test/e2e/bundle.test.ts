@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { gzipSync } from "node:zlib";
 import { expect, test, vi } from "vitest";
 import { unstable_readConfig } from "wrangler";
-import { z } from "zod";
+import * as z from "zod";
 import { wranglerIn } from "../../src/cli/call-wrangler.ts";
 import { WORKER } from "../../src/cli/local-gateway.ts";
 import { migrateState } from "../../src/cli/migrate-state.ts";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { event } from "../../src/protocol/events.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { runProcess } from "../support/run-process.ts";

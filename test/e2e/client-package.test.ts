@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { startBrowser } from "../support/browser.ts";
 import { blocksOf, isTypeScript } from "../support/docs-lines.ts";
 import { type GatewayProcess, PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { session } from "../../src/protocol/rest.ts";
 import { startBrowser } from "../support/browser.ts";
 import { startGateway } from "../support/gateway-process.ts";

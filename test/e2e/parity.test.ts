@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { EVENT_TYPES } from "../../src/protocol/events.ts";
 import { sessionPage } from "../../src/protocol/rest.ts";
 import { type GatewayProcess, PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";

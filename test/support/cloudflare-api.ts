@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { z } from "zod";
+import * as z from "zod";
 import { serveHttp } from "./serve-http.ts";
 
 const upload = z.object({ bindings: z.array(z.looseObject({ name: z.string(), type: z.string() })) });

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type ContentBlock, type Message, type StreamEvent, streamEvent } from "../../src/engine/messages.ts";
 import { createDemoModel } from "../../src/models/demo.ts";
 

@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { contentBlock, type Message } from "../../src/engine/messages.ts";
 import type { Model, ModelRequest } from "../../src/engine/ports.ts";
 import { createModels } from "../../src/models/models.ts";

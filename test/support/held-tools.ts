@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Tool } from "../../src/engine/ports.ts";
 
 const numbered = z.looseObject({ id: z.string() });

@@ -3,7 +3,7 @@
  * too and send them over. A script is a list of replies, one a request; a reply is a list of parts, sent in order; a
  * reply that runs out of parts ends its response cleanly.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const part = z.discriminatedUnion("part", [
   /** Status and headers, once. A reply that sends something without them begins with 200 and an event stream. */

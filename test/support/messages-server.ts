@@ -16,7 +16,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { text as readText } from "node:stream/consumers";
 import { setImmediate as nextLoop } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { encodeEvent, failure, message, type Reply, type Script, script, text } from "./messages-script.ts";
 
 export type MessagesServer = { url: string; close(): Promise<void> };

@@ -1,5 +1,5 @@
 /** The test's end of the scripted server of the Messages API: `fetch` alone, so that it works inside workerd too. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Script } from "./messages-script.ts";
 
 declare module "vitest" {

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import type { EndStatus, NewEvent } from "../../src/protocol/events.ts";
 import type { PendingInput, SubmitTurnBody } from "../../src/protocol/rest.ts";
 

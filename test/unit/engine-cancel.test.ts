@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import type { Tool } from "../../src/engine/ports.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import { Gate } from "../support/gate.ts";

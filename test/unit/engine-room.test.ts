@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { estimateTokens } from "../../src/engine/estimate-tokens.ts";
 import { ModelError, type ModelRequest } from "../../src/engine/ports.ts";
 import { createDemoModel } from "../../src/models/demo.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { type Tool, ToolError } from "../../src/engine/ports.ts";
 import { PREVIEW_MAX_CHARS, TOOL_RESULT_MAX_CHARS } from "../../src/protocol/limits.ts";
 import { Gate } from "../support/gate.ts";

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { type Held, holderOf, SessionClaim, sessionHeld } from "../../src/local/session-claim.ts";
 import { GatewayError } from "../../src/protocol/errors.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import type { Principal } from "../../src/protocol/principal.ts";
 import { AskingWorld, askUser, lampCall, writeTo } from "../support/asking-world.ts";
 import { toolUse } from "../support/messages-script.ts";

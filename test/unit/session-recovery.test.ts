@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import type { Tool } from "../../src/engine/ports.ts";
 import { HEARTBEAT_MS } from "../../src/protocol/limits.ts";
 import { Session } from "../../src/session/session.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { createToolRegistry } from "../../src/tools/registry.ts";
 import { walkFiles } from "../../src/workspace/walk-files.ts";
 import { memoryDraft } from "../support/memory-workspace.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { GatewayError } from "../../src/protocol/errors.ts";
 import { PATH_MAX_BYTES } from "../../src/protocol/limits.ts";
 import { createPathInputs, WORKSPACE_ROOT, workspaceFolder, workspacePath } from "../../src/workspace/paths.ts";

@@ -1,5 +1,5 @@
 import { inject } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import type { Event, EventOf, EventType } from "../../src/protocol/events.ts";
 import type { CreateSession } from "../../src/session/session-api.ts";
 import type { BlockSpec, Reply } from "../support/messages-script.ts";

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, inject, onTestFinished, test, vi } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { writeLinesTo, writeToConsole } from "../../src/logging/log.ts";
 import { createdToken, ticket as ticketShape } from "../../src/protocol/tokens.ts";
 import { failure, message, text } from "../support/messages-script.ts";

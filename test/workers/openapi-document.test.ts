@@ -1,5 +1,5 @@
 import { expect, inject, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { createApp } from "../../src/http/app.ts";
 import { NAMED } from "../../src/http/openapi/components.ts";
 import { FIELDS, SCHEMAS } from "../../src/http/openapi/descriptions.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ask } from "./http-scene.ts";
 
 export type Schema = z.core.JSONSchema.BaseSchema;

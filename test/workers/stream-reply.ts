@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { eventData, type Reply } from "../support/messages-script.ts";
 
 const deltaEvent = z.object({ delta: z.object({ text: z.string(), thinking: z.string() }).partial().optional() });

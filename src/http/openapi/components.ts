@@ -1,5 +1,5 @@
 /** The schemas that the document gives a name: those that requests and answers are parsed by. */
-import { z } from "zod";
+import * as z from "zod";
 import { budget } from "../../protocol/budget.ts";
 import { clientTool } from "../../protocol/client-tools.ts";
 import { errorCode, problem } from "../../protocol/errors.ts";

@@ -1,5 +1,5 @@
 import type { OpenAPIHono, RouteConfig } from "@hono/zod-openapi";
-import { z } from "zod";
+import * as z from "zod";
 import { ERROR_CODES, errorCode } from "../../protocol/errors.ts";
 import { scope } from "../../protocol/principal.ts";
 import type { AppEnv } from "../app-env.ts";
