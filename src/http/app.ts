@@ -9,7 +9,7 @@ import { cors } from "./cors.ts";
 import { validSettings } from "./gateway-settings.ts";
 import { INPUT_LINK_BASE } from "./link-token.ts";
 import { answerPages } from "./openapi/answer-pages.ts";
-import { declaredRoutes } from "./openapi/document.ts";
+import { declaredRoutes } from "./openapi/declared-routes.ts";
 import { ownOrigin } from "./own-origin.ts";
 import { problemResponse } from "./problem-response.ts";
 import { rateLimit } from "./rate-limit.ts";

@@ -1,4 +1,3 @@
-import { createTwoFilesPatch, OMIT_HEADERS } from "diff";
 import * as z from "zod";
 import { ToolError } from "../engine/ports.ts";
 import { firstChars } from "../protocol/first-chars.ts";
@@ -8,9 +7,6 @@ import { readTextFile } from "./text-file.ts";
 
 /** Places of an ambiguous text that an error names. */
 const PLACES_SHOWN = 5;
-/** Above this many changed lines the diff is left out, since it would cost more than it says. */
-const DIFF_MAX_CHANGES = 400;
-const DIFF_MAX_CHARS = 8_000;
 const EXCERPT_MAX_CHARS = 500;
 /** A longer text is not looked for with other white space. */
 const SIMILAR_MAX_CHARS = 10_000;
@@ -42,8 +38,10 @@ export const createEditTool = (paths: PathInputs) =>
       const after = replace_all
         ? before.replaceAll(old_string, () => new_string)
         : before.replace(old_string, () => new_string);
+      const { describeChange } = await import("./describe-change.ts");
+      const change = describeChange(before, after);
       workspace.write(path, new TextEncoder().encode(after));
-      return `Edited ${path}.${describeChange(before, after)}`;
+      return `Edited ${path}.${change}`;
     },
   });
 
@@ -79,13 +77,4 @@ function notFound(path: string, text: string, part: string): string {
 
 function lineAt(text: string, index: number): number {
   return text.slice(0, index).split("\n").length;
-}
-
-function describeChange(before: string, after: string): string {
-  const options = { context: 2, maxEditLength: DIFF_MAX_CHANGES, headerOptions: OMIT_HEADERS };
-  const diff = createTwoFilesPatch("", "", before, after, undefined, undefined, options);
-  if (diff === undefined) return " The change is too large to show.";
-  return diff.length <= DIFF_MAX_CHARS
-    ? `\n${diff}`
-    : `\n${firstChars(diff, DIFF_MAX_CHARS)}\n[The diff was cut here.]`;
 }

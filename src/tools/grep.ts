@@ -42,7 +42,7 @@ export const createGrepTool = (paths: PathInputs) =>
     readOnly: true,
     retry: "safe",
     async run({ pattern, path, glob, literal, ignore_case, limit }, { workspace, signal }) {
-      const finder = createLineFinder(pattern, { literal, ignoreCase: ignore_case });
+      const finder = await createLineFinder(pattern, { literal, ignoreCase: ignore_case });
       const { files, notes } = withinLimits(await candidatesAt(workspace, path, glob, signal), finder.stepsPerChar);
       const found: string[] = [];
       const refusals: string[] = [];

@@ -1,8 +1,7 @@
-import type { OpenAPIHono, RouteConfig } from "@hono/zod-openapi";
+import type { RouteConfig } from "@hono/zod-openapi";
 import * as z from "zod";
 import { ERROR_CODES, errorCode } from "../../protocol/errors.ts";
 import { scope } from "../../protocol/principal.ts";
-import type { AppEnv } from "../app-env.ts";
 import { inlineSchema, namedSchemas, nameOf, schemaRef } from "./components.ts";
 import { FIELDS, SCHEMAS, TAGS, TEXT } from "./descriptions.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -18,11 +17,6 @@ const declared = z.object({
 
 /** A parameter's schema may say how it reads to clients, who send text: `x-as` (`parameters.ts`). */
 const parameterSchema = z.looseObject({ description: z.string().optional(), "x-as": z.looseObject({}).optional() });
-
-/** The routes of an app, as they were declared. */
-export function declaredRoutes(app: OpenAPIHono<AppEnv>): RouteConfig[] {
-  return app.openAPIRegistry.definitions.flatMap((one) => ("route" in one && one.type === "route" ? [one.route] : []));
-}
 
 /** The document of an API: OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1.html), without its servers. */
 export function describeApi(routes: readonly RouteConfig[], version: string): Fields {

@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import type { AppEnv } from "../app-env.ts";
-import { describeApi } from "../openapi/document.ts";
+import type { describeApi } from "../openapi/document.ts";
 import { noQuery } from "../parameters.ts";
 import { operation } from "./answers.ts";
 
@@ -31,8 +31,10 @@ export function openApiRoutes(version: string, routes: () => RouteConfig[]) {
   let document: ReturnType<typeof describeApi> | null = null;
   const app = new OpenAPIHono<AppEnv>();
   app.openAPIRegistry.registerPath({ ...declared, responses: { 200: { description: "The document", content } } });
-  return app.openapi(getDocument, (c) => {
-    document ??= describeApi(routes(), version);
+  return app.openapi(getDocument, async (c) => {
+    // Its texts and examples are a part of the Worker that a start does not load.
+    const openApi = await import("../openapi/document.ts");
+    document ??= openApi.describeApi(routes(), version);
     const servers = [{ url: new URL(c.req.url).origin, description: "This gateway" }];
     return Response.json({ ...document, servers });
   });
