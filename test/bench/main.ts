@@ -1,27 +1,50 @@
-/** `npm run bench -- [--runs N] [FIGURE…]`: measures what the project promises of time. SPEC.md, PACK. */
+/** `npm run bench -- [--runs N] [--peer FOLDER] [FIGURE…]`: measures what the project promises. SPEC.md, BENCH. */
 import { writeFileSync } from "node:fs";
+import { availableParallelism, cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
-import { type Figure, meetsTarget, tableOf } from "./figures.ts";
+import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
+import { measureFirstText } from "./first-text.ts";
+import { measureLag } from "./lag.ts";
+import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
+import { measureThroughput } from "./throughput.ts";
 
-const FIGURES: ReadonlyMap<string, (runs: number) => Promise<Figure>> = new Map([["start", measureStart]]);
+const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Promise<Figure>> = new Map([
+  ["first-text", measureFirstText],
+  ["lag", measureLag],
+  ["throughput", measureThroughput],
+  ["start", measureStart],
+]);
 const RESULTS = "bench_results.json";
 
 const { values, positionals } = parseArgs({
-  options: { runs: { type: "string", default: "20" } },
+  // Left out, each figure takes as many as it needs.
+  options: { runs: { type: "string" } },
   allowPositionals: true,
 });
-const runs = Number(values.runs);
+const runs = values.runs === undefined ? null : Number(values.runs);
 const names = positionals.length === 0 ? [...FIGURES.keys()] : positionals;
-if (!Number.isInteger(runs) || runs < 1) throw new Error("--runs must be a number from 1 on.");
-
-const results: Record<string, Figure> = {};
+if (runs !== null && !(Number.isInteger(runs) && runs >= 1)) throw new Error("--runs must be a number from 1 on.");
 for (const name of names) {
-  const measure = FIGURES.get(name);
-  if (measure === undefined) throw new Error(`There is no figure '${name}', but ${[...FIGURES.keys()].join(", ")}.`);
-  results[name] = await measure(runs);
-  console.log(`${tableOf(results[name])}\n`);
+  if (!FIGURES.has(name)) throw new Error(`There is no figure '${name}', but ${[...FIGURES.keys()].join(", ")}.`);
 }
-const machine = { node: process.version, platform: `${process.platform} ${process.arch}` };
-writeFileSync(RESULTS, `${JSON.stringify({ at: new Date().toISOString(), ...machine, figures: results }, null, 2)}\n`);
-if (!Object.values(results).every(meetsTarget)) process.exitCode = 1;
+
+const machine = {
+  cpu: `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
+  memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+  node: process.version,
+  platform: `${process.platform} ${process.arch}`,
+};
+const figures: Record<string, Figure> = {};
+await using setting = new Setting();
+for (const [name, measure] of FIGURES) {
+  if (!names.includes(name)) continue;
+  figures[name] = await measure(setting, runs);
+  console.log(`${tableOf(figures[name])}\n`);
+}
+console.log(summaryOf(Object.values(figures)));
+const at = new Date().toISOString();
+console.log(`\n${at.slice(0, 10)}, ${Object.values(machine).join(", ")}`);
+writeFileSync(RESULTS, `${JSON.stringify({ at, machine, figures }, null, 2)}\n`);
+const missed = Object.values(figures).flatMap(({ results }) => results.filter((result) => !isMet(result)));
+if (missed.length > 0) process.exitCode = 1;

@@ -1,17 +1,42 @@
 import { expect, test } from "vitest";
-import { meetsTarget, summarize, tableOf } from "../bench/figures.ts";
+import { type Figure, isMet, quantile, type Result, summaryOf, tableOf, timeRow } from "../bench/figures.ts";
 
-test("[PACK8] a row is summed up by what half and nine tenths of its runs stay within", () => {
+const RESULT: Result = { what: "lag", unit: "ms", floor: 2, reached: 6.5, target: null };
+
+test("[BENCH2] a row of times is summed up by what half and nine tenths of its runs stay within", () => {
   const samples = Array.from({ length: 20 }, (_, i) => 20 - i);
-  expect(summarize("x", samples)).toEqual({ name: "x", runs: 20, min_ms: 1, median_ms: 10, p90_ms: 18 });
-  expect(summarize("x", [1.26])).toEqual({ name: "x", runs: 1, min_ms: 1.3, median_ms: 1.3, p90_ms: 1.3 });
+  expect(timeRow("x", samples)).toEqual({ name: "x", values: [20, 1, 10, 18] });
+  expect(timeRow("x", [1.256])).toEqual({ name: "x", values: [1, 1.26, 1.26, 1.26] });
+  expect(() => quantile([], 0.5)).toThrow();
 });
 
-test("[PACK8] a target is met by the median of the row that it is about, and by no other", () => {
-  const rows = [summarize("floor", [1]), summarize("run, sources", [200]), summarize("run", [300, 400])];
-  const figure = { title: "Start", rows, target: { row: "run", median_below_ms: 300 } };
-  expect(meetsTarget(figure)).toBe(false);
-  expect(tableOf(figure)).toContain("MISSED");
-  expect(meetsTarget({ ...figure, rows: [summarize("run", [299.9, 400])] })).toBe(true);
-  expect(meetsTarget({ title: "Start", rows })).toBe(true);
+test("[BENCH2] a target is of the number itself, or of how far it is beyond its floor", () => {
+  expect(isMet(RESULT)).toBe(true);
+  expect(isMet({ ...RESULT, target: { of: "reached", atMost: 6.5 } })).toBe(true);
+  expect(isMet({ ...RESULT, target: { of: "reached", atMost: 6.4 } })).toBe(false);
+  expect(isMet({ ...RESULT, target: { of: "beyond the floor", atMost: 4.5 } })).toBe(true);
+  expect(isMet({ ...RESULT, target: { of: "beyond the floor", atMost: 4.4 } })).toBe(false);
+  expect(isMet({ ...RESULT, target: { of: "reached", atLeast: 6.5 } })).toBe(true);
+  expect(isMet({ ...RESULT, target: { of: "reached", atLeast: 6.6 } })).toBe(false);
+});
+
+test("[BENCH2] the table tells what was missed, and the summary names floor and target of each result", () => {
+  const figure: Figure = {
+    title: "Lag",
+    columns: ["p50 ms"],
+    rows: [{ name: "bare", values: [2] }],
+    results: [
+      { ...RESULT, target: { of: "beyond the floor", atMost: 4 } },
+      { ...RESULT, what: "rate", unit: "/s", floor: null, target: { of: "reached", atLeast: 6 } },
+      { ...RESULT, what: "memory", unit: "kB", floor: null },
+    ],
+  };
+  expect(tableOf(figure)).toMatch(/^Lag\n +p50 ms\nbare +2\nMISSED: lag: 6\.5 ms.*\nmet: rate.*\nreported: memory/);
+  expect(summaryOf([figure]).split("\n")).toEqual([
+    "| figure | to reach | floor | reached |",
+    "|---|---|---|---|",
+    "| lag | at most 4 ms beyond the floor | 2 ms | 6.5 ms |",
+    "| rate | at least 6 /s |  | 6.5 /s |",
+    "| memory | reported |  | 6.5 kB |",
+  ]);
 });

@@ -39,6 +39,29 @@ describe("frames", () => {
     expect(textsOf(frames)).toEqual(["a", "bc", "d"]);
   });
 
+  test("[BLOCK10] a delta that comes after the 4 ms goes out at once, though the timer is late", () => {
+    const { block, frames } = createBlock();
+    block.append("a");
+    block.append("b");
+    vi.setSystemTime(Date.now() + FRAME_INTERVAL_MS);
+    block.append("c");
+    expect(textsOf(frames)).toEqual(["a", "bc"]);
+    expect(vi.getTimerCount()).toBe(1);
+  });
+
+  test("[BLOCK10] the windows keep their pace behind timers that are late", () => {
+    const { block, frames } = createBlock();
+    block.append("a");
+    block.append("b");
+    vi.setSystemTime(Date.now() + 1);
+    // The clock is 1 ms past the window's end when the timer comes.
+    vi.advanceTimersByTime(FRAME_INTERVAL_MS);
+    expect(textsOf(frames)).toEqual(["a", "b"]);
+    block.append("c");
+    vi.advanceTimersByTime(FRAME_INTERVAL_MS - 1);
+    expect(textsOf(frames)).toEqual(["a", "b", "c"]);
+  });
+
   test("[BLOCK10] after a pause the next piece goes out at once again", () => {
     const { block, frames } = createBlock();
     block.append("a");
