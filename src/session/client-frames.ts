@@ -97,7 +97,7 @@ async function obey(
         sockets.reply(socket, { type: "accepted", data: { turn_id, status, steered }, ...echoed });
       });
       // A repeat of an execute whose turn has ended meanwhile has its result at once.
-      sockets.completeEnded(socket, session.result(turn_id));
+      if (idempotency_key !== null) sockets.completeEnded(socket, session.result(turn_id));
       return;
     }
   }

@@ -119,7 +119,8 @@ export class EventLog {
     }
     afterCommit(() => committed?.(result));
     for (const { seq, at, event, turnId } of appended) {
-      const place = { seq, cursor: this.#cursorAt(seq), turn_id: turnId, timestamp: toTimestamp(at) };
+      // Fields stand in the order in which replay has them.
+      const place = { seq, cursor: this.#cursorAt(seq), type: event.type, turn_id: turnId, timestamp: toTimestamp(at) };
       afterCommit(() => this.#broadcast({ ...place, ...event }));
     }
     return result;
@@ -209,6 +210,7 @@ export class EventLog {
     const envelope = {
       seq: block.seq,
       cursor: this.#cursorAt(this.#last),
+      type: block.type,
       turn_id: block.turnId,
       timestamp: toTimestamp(block.at),
     };

@@ -34,13 +34,15 @@ export class LiveBlock {
   readonly redacted: boolean;
   readonly citations: Json[] = [];
   #text = "";
-  /** How many characters were sent; null before the first frame, which may have none. */
-  #sent: number | null = null;
+  /** Those of them that were not sent. Cut out of all of them, each frame would have the whole text copied. */
+  #unsent = "";
+  /** The first frame may have no characters. */
+  #hasSent = false;
   #ended = false;
   /** A high surrogate at the end of a piece waits for its other half. */
   #half = "";
-  /** When the last frame went out, in ms since the epoch. */
-  #windowFrom = 0;
+  /** When the window ends that the last frame opened, in ms since the epoch. */
+  #due = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   /** `send` is called with the characters that no client has had yet. */
@@ -66,9 +68,9 @@ export class LiveBlock {
   }
 
   append(piece: string): void {
-    this.#text += this.#wellFormed(piece);
+    this.#add(this.#wellFormed(piece));
     const now = Date.now();
-    if (this.#timer !== null && now - this.#windowFrom < FRAME_INTERVAL_MS) return;
+    if (this.#timer !== null && now < this.#due) return;
     this.#stopTimer();
     this.#sendAndWait(now);
   }
@@ -77,7 +79,7 @@ export class LiveBlock {
   end(): void {
     if (this.#ended) return;
     this.#stopTimer();
-    this.#text += this.#half.toWellFormed();
+    this.#add(this.#half.toWellFormed());
     this.#half = "";
     this.#ended = true;
     this.#sendRest();
@@ -85,7 +87,7 @@ export class LiveBlock {
 
   /** Sends what is left at once, so that whatever is sent next comes after it, and after the block's first frame. */
   flush(): void {
-    if (this.#sent !== this.#text.length) this.#sendRest();
+    if (!this.#hasSent || this.#unsent !== "") this.#sendRest();
   }
 
   /** Nothing is sent any more. */
@@ -111,25 +113,36 @@ export class LiveBlock {
     return (isHalf ? whole.slice(0, -1) : whole).toWellFormed();
   }
 
+  /** @param from when the window begins that the frame opens, in ms since the epoch */
   #sendAndWait(from: number): void {
-    if ((this.#sent ?? 0) === this.#text.length) return;
-    this.#windowFrom = from;
-    const delay = from + FRAME_INTERVAL_MS - Date.now();
+    if (this.#unsent === "") return;
+    const started = Date.now();
+    this.#sendRest();
+    const ended = Date.now();
+    // Where many listen and to send takes long, as much time again is left for reading. The clock may be set meanwhile.
+    const took = Math.max(0, ended - started);
+    const wait = Math.max(took, Math.min(FRAME_INTERVAL_MS, from + FRAME_INTERVAL_MS - ended));
+    const due = ended + wait;
+    this.#due = due;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      // A timer comes late: measured from its end, the windows would fall into step with a model that is about as fast,
-      // and each of its pieces would wait for the next one.
-      const end = from + FRAME_INTERVAL_MS;
-      const late = Date.now() - end;
-      this.#sendAndWait(late >= 0 && late < FRAME_INTERVAL_MS ? end : Date.now());
-    }, delay);
-    this.#sendRest();
+      // A timer comes late: with windows that begin when it does, they would fall into step with a model that is about
+      // as fast, and each of its pieces would wait for the next one.
+      const late = Date.now() - due;
+      this.#sendAndWait(late >= 0 && late < FRAME_INTERVAL_MS ? due : Date.now());
+    }, wait);
+  }
+
+  #add(text: string): void {
+    this.#text += text;
+    this.#unsent += text;
   }
 
   #sendRest(): void {
-    const offset = this.#sent ?? 0;
-    this.#sent = this.#text.length;
-    this.#send(this, this.#text.slice(offset), offset);
+    const text = this.#unsent;
+    this.#unsent = "";
+    this.#hasSent = true;
+    this.#send(this, text, this.#text.length - text.length);
   }
 
   #stopTimer(): void {

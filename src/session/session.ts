@@ -180,8 +180,9 @@ export class Session {
     accepted?: (turn: AcceptedTurn) => void,
   ): AcceptedTurn {
     const turn = this.#queue.submit(asking, body, idempotencyKey, accepted);
-    this.follow();
+    // The model is asked first: whoever sent the message waits for it, and for the index row nobody does.
     this.#drive();
+    this.follow();
     return turn;
   }
 

@@ -5,7 +5,9 @@
  */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 import { text as readText } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { deltaText, HEAD_MAX_CHARS, type Load, nowMicros } from "./load.ts";
 
@@ -23,6 +25,11 @@ const textBlocks = z.array(z.looseObject({ text: z.string().optional() }));
 const SHORT: Load = { deltas: 1, delayMs: 0, size: 40 };
 /** Deltas that are written at a time where they have no pace. */
 const BURST = 64;
+
+const END =
+  event("content_block_stop", { index: 0 }) +
+  event("message_delta", { delta: { stop_reason: "end_turn" }, usage: { output_tokens: 10 } }) +
+  event("message_stop", {});
 
 type Stream = { response: ServerResponse; load: Load; sent: number; dueAt: number };
 
@@ -59,11 +66,13 @@ async function answer(asked: Load, response: ServerResponse): Promise<void> {
     response.once("close", () => paced.delete(stream));
     return;
   }
-  while (stream.sent < asked.deltas && !response.destroyed) {
-    if (!response.write(nextDeltas(stream, BURST)))
-      await Promise.race([once(response, "drain"), once(response, "close")]);
-  }
-  end(response);
+  // A client that goes away before the end is no fault.
+  await pipeline(Readable.from(bursts(stream)), response).catch(() => undefined);
+}
+
+function* bursts(stream: Stream): Generator<string> {
+  while (stream.sent < stream.load.deltas) yield nextDeltas(stream, BURST);
+  yield END;
 }
 
 function sendDue(): void {
@@ -77,7 +86,7 @@ function sendDue(): void {
     }
     if (stream.sent < load.deltas) continue;
     paced.delete(stream);
-    end(response);
+    response.end(END);
   }
 }
 
@@ -88,14 +97,6 @@ function nextDeltas(stream: Stream, count: number): string {
     piece += `event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"${text}"}}\n\n`;
   }
   return piece;
-}
-
-function end(response: ServerResponse): void {
-  response.end(
-    event("content_block_stop", { index: 0 }) +
-      event("message_delta", { delta: { stop_reason: "end_turn" }, usage: { output_tokens: 10 } }) +
-      event("message_stop", {}),
-  );
 }
 
 function event(type: string, data: Record<string, unknown>): string {

@@ -22,7 +22,7 @@ export async function measureThroughput(setting: Setting, asked: number | null):
     // In turns, so that what else the machine does falls on both. The first round does not count.
     for (let round = -1; round < (asked ?? ROUNDS); round++) {
       for (const [index, target] of targets.entries()) {
-        const { seconds } = await watchStream(target, clients, LOAD, "first");
+        const { seconds } = await watchStream(target, clients, LOAD, "after");
         if (round >= 0) rounds[index]?.push((LOAD.deltas * clients) / seconds);
       }
     }
