@@ -22,6 +22,8 @@ export default defineConfig({
         plugins: [
           cloudflareTest(async ({ inject }) => ({
             wrangler: { configPath: "./wrangler.toml" },
+            // The sources, in the place of what is built of them.
+            main: "./src/index.ts",
             miniflare: {
               // One token makes the requests of many tests; those of the limit have a limiter of their own.
               ratelimits: {

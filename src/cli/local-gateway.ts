@@ -5,13 +5,13 @@ import { hasCode } from "../local/error-codes.ts";
 import { lineText, parseLine } from "../logging/line-text.ts";
 import { API_BASE } from "../protocol/paths.ts";
 import { health } from "../protocol/rest.ts";
+import { buildWorker, endBuilds } from "./build-worker.ts";
 import type { Variables } from "./dev-vars.ts";
 import { EXIT, Failure, reasonOf } from "./failure.ts";
 import { migrateState } from "./migrate-state.ts";
 import { tellAddress } from "./running-address.ts";
 import { sanitizeLine } from "./sanitize.ts";
 import { claimState, STORED_BELOW } from "./state-folder.ts";
-import { bundleWorker } from "./worker-bundle.ts";
 
 const HOST = "127.0.0.1";
 
@@ -49,7 +49,7 @@ export type LocalGateway = {
 };
 
 /**
- * Runs the Worker's bundle as `wrangler dev` does, on the runtime that wrangler brings, in this process: no command line
+ * Runs the Worker as `wrangler dev` does, on the runtime that wrangler brings, in this process: no command line
  * and no file is to show its secrets. Wrangler itself takes longer to load than everything here takes together.
  *
  * It ends with this process: the runtime's hooks on exit kill what it started.
@@ -61,7 +61,7 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
   claimState(state);
   const [{ convertV4MiniflareOptions, Miniflare }, modules] = await Promise.all([
     import("miniflare"),
-    bundleWorker(root),
+    builtModules(root),
     migrateState({ state, migrations: join(root, "migrations"), database: WORKER.d1Databases.CATALOG }),
   ]);
 
@@ -74,7 +74,7 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
       rootPath: root,
       host: HOST,
       port,
-      modules: modules.map((module) => ({ ...module, path: join(root, module.path) })),
+      modules,
       modulesRoot: root,
       bindings: variables,
       // Nobody is kept from their own machine.
@@ -110,6 +110,13 @@ export async function startLocalGateway({ root, state, port, variables }: LocalG
   // For commands that act on this state while it runs.
   tellAddress(state, url);
   return { url, model, failed };
+}
+
+/** The Worker's modules, as the runtime takes them. */
+async function builtModules(root: string) {
+  const { modules } = await buildWorker({ root });
+  await endBuilds();
+  return modules.map(({ name, contents }) => ({ type: "ESModule" as const, path: join(root, name), contents }));
 }
 
 /** Writes what the runtime warns of, and tells of its end. It starts again by itself where it can. */

@@ -9,8 +9,10 @@ import { checkedSettings } from "./in-process.ts";
 import { type LocalGateway, startLocalGateway } from "./local-gateway.ts";
 import { sanitizeLine } from "./sanitize.ts";
 import { checkToken, DEFAULT_PORT, PROJECT_ROOT, portSetting, readSources, type Sources, setting } from "./settings.ts";
-import { CACHE } from "./worker-bundle.ts";
 import { unknownSettings, WORKER_VARIABLES } from "./worker-variables.ts";
+
+/** What Node compiled of the tools that a start loads. It may go at any time. */
+const COMPILED = "node_modules/.cache/turnpike/compiled";
 
 const HELP = `Usage: npm start -- [--port N] [--state DIR] [--quiet]
 
@@ -60,7 +62,7 @@ async function start(args: string[]): Promise<number> {
   // step, so there is nothing to wait for.
   exitOnSignals("SIGINT", "SIGTERM", "SIGHUP");
   // To compile the runtime's tools takes a good part of a start.
-  module.enableCompileCache(join(PROJECT_ROOT, CACHE, "compiled"));
+  module.enableCompileCache(join(PROJECT_ROOT, COMPILED));
   const gateway = await startLocalGateway({ root: PROJECT_ROOT, state, port, variables });
   if (!flags.quiet) process.stdout.write(welcome(gateway, variables["GATEWAY_TOKEN"] ?? "", sources));
   process.stdout.write(`Turnpike is ready at ${gateway.url}\n`);

@@ -1,33 +1,15 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { build, type Plugin } from "esbuild";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { buildWorker } from "../../src/cli/build-worker.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 
-/** The parts of the page at /docs, as `rules` in wrangler.toml has them. */
-const pagesAsText: Plugin = {
-  name: "pages-as-text",
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]docs[\\/]docs\.(html|css|js)$/ }, async ({ path }) => ({
-      loader: "text",
-      contents: await readFile(path, "utf8"),
-    }));
-  },
-};
-
-/** Bundles the Worker as wrangler does, once for all starts. Returns the file. */
-export async function bundleWorker(folder: string): Promise<string> {
-  const outfile = join(folder, "worker.mjs");
-  await build({
-    entryPoints: [join(PROJECT_ROOT, "test/chaos/worker.ts")],
-    outfile,
-    bundle: true,
-    format: "esm",
-    target: "es2024",
-    conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:*", "node:*"],
-    plugins: [pagesAsText],
-    define: { "process.env.NODE_ENV": '"production"' },
-    logLevel: "warning",
+/** Builds the Worker as it is deployed, once for all starts. Returns its modules' files, the entry first. */
+export async function bundleWorker(folder: string): Promise<string[]> {
+  const { modules } = await buildWorker({ root: PROJECT_ROOT, entry: "test/chaos/worker.ts" });
+  return modules.map(({ name, contents }) => {
+    const path = join(folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, contents);
+    return path;
   });
-  return outfile;
 }

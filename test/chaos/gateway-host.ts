@@ -30,8 +30,8 @@ const COMES_AND_GOES = " that comes and goes";
 export type GatewayHostOptions = {
   /** Holds all that is stored; removed at the end unless it is to be kept. */
   folder: string;
-  /** The bundled Worker. */
-  script: string;
+  /** The files of the built Worker. */
+  modules: string[];
   /** A server of the Messages API for sessions with another model than the demo. */
   modelUrl: string | null;
 };
@@ -69,9 +69,9 @@ export class GatewayHost implements ChaosHost {
   }
 
   async start(): Promise<void> {
-    const { script, modelUrl } = this.#options;
+    const { modules, modelUrl } = this.#options;
     const options = {
-      script,
+      modules,
       state: this.#state,
       port: this.#port,
       variables: {

@@ -9,7 +9,8 @@ import * as z from "zod";
 
 const options = z
   .strictObject({
-    script: z.string(),
+    /** The Worker's modules, the entry first. */
+    modules: z.array(z.string()).min(1),
     /** Where sessions, files and databases are kept. */
     state: z.string(),
     port: z.int(),
@@ -27,9 +28,8 @@ const miniflare = new Miniflare(
     name: "turnpike",
     host: "127.0.0.1",
     port: options.port,
-    modules: true,
-    scriptPath: options.script,
-    modulesRoot: dirname(options.script),
+    modules: options.modules.map((path) => ({ type: "ESModule", path })),
+    modulesRoot: dirname(options.modules[0] ?? ""),
     // As in wrangler.toml.
     compatibilityDate: "2026-10-01",
     compatibilityFlags: ["nodejs_compat"],

@@ -103,20 +103,20 @@ class Runner implements AsyncDisposable {
   readonly #name: HostName;
   readonly #folder: string;
   readonly #options: ChaosOptions;
-  readonly #script: string | null;
+  readonly #modules: string[] | null;
   readonly #model: ModelServer;
   readonly #hosts: ChaosHost[] = [];
   readonly #ending = new AbortController();
 
   static async create(name: HostName, folder: string, options: ChaosOptions): Promise<Runner> {
     mkdirSync(folder, { recursive: true });
-    const script = name === "gateway" ? await bundleWorker(folder) : null;
+    const modules = name === "gateway" ? await bundleWorker(folder) : null;
     const { seed } = options;
     return new Runner(
       name,
       folder,
       options,
-      script,
+      modules,
       await ModelServer.start({ seed, share: FAULT_SHARE, stallMs: FAULT_STALL_MS }),
     );
   }
@@ -125,13 +125,13 @@ class Runner implements AsyncDisposable {
     name: HostName,
     folder: string,
     options: ChaosOptions,
-    script: string | null,
+    modules: string[] | null,
     model: ModelServer,
   ) {
     this.#name = name;
     this.#folder = folder;
     this.#options = options;
-    this.#script = script;
+    this.#modules = modules;
     this.#model = model;
   }
 
@@ -282,10 +282,10 @@ class Runner implements AsyncDisposable {
   }
 
   async #gateway(name: string): Promise<GatewayHost> {
-    if (this.#script === null) throw new Error("only the gateway has a Worker");
+    if (this.#modules === null) throw new Error("only the gateway has a Worker");
     const host = await GatewayHost.create({
       folder: join(this.#folder, name),
-      script: this.#script,
+      modules: this.#modules,
       modelUrl: this.#model.url,
     });
     this.#hosts.push(host);
@@ -294,7 +294,7 @@ class Runner implements AsyncDisposable {
 
   async #host(name: string): Promise<ChaosHost> {
     const { wrap = (one: ChaosHost) => one } = this.#options;
-    if (this.#script !== null) return wrap(await this.#gateway(name));
+    if (this.#modules !== null) return wrap(await this.#gateway(name));
     const host = new InProcessHost({ folder: join(this.#folder, name), modelUrl: this.#model.url });
     this.#hosts.push(host);
     return wrap(host);

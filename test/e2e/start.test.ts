@@ -112,6 +112,20 @@ describe("npm start", () => {
     expect(stderr).toBe("");
   });
 
+  test("[COST4] what a start does not load is loaded when it is needed", async () => {
+    const token = /GATEWAY_TOKEN=(\S+)/.exec(readFileSync(devVars, "utf8"))?.[1];
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const sessions = `${gateway.url}/api/v1/sessions`;
+    const post = (url: string, body: unknown) => fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+    const { session_id } = session.parse(await (await post(sessions, {})).json());
+    const steps = ["Write 'abc1' to a.txt", 'Call grep with {"pattern":"c\\\\d"}', "Replace 'abc' with 'x' in a.txt"];
+    await post(`${sessions}/${session_id}/turns?wait=true`, { user_input: steps.join("; ") });
+    const events = await (await fetch(`${sessions}/${session_id}/events`, { headers })).text();
+    expect(events).toContain("a.txt:1: abc1");
+    expect(events).toContain("-abc1");
+    for (const path of ["/openapi.json", "/docs"]) expect((await fetch(`${gateway.url}${path}`)).status).toBe(200);
+  });
+
   test("[START4] [START6] one state has one gateway; another state has another, which an interrupt ends alone", async () => {
     const same = await start(["--port", "0", "--state", gateway.state]);
     expect(same).toMatchObject({

@@ -2,7 +2,6 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { bundleWorker, keyOfSources } from "../../src/cli/worker-bundle.ts";
 import { PROJECT_ROOT } from "./gateway-process.ts";
 import { runProcess } from "./run-process.ts";
 
@@ -17,19 +16,20 @@ const FOLDER = join(PROJECT_ROOT, "node_modules/.cache/turnpike-test");
 
 const DAY_MS = 86_400_000;
 
+/** What it is made of, by way of `build.ts`; npm writes the last of them anew whenever it changes a package. */
+const SOURCES = ["src", "tsconfig.json", "package.json", "node_modules/.package-lock.json"];
+
 /**
- * Bundles the Worker and the command line once for all tests that start processes, each of which would take several times
- * as long from the sources. What Node compiles of them is kept by their path, so what has not changed stays where it is.
+ * Builds the command line once for all tests that start processes, each of which would take several times as long from
+ * the sources. What Node compiles of them is kept by their path, so what has not changed stays where it is.
  */
 export default async function setup(project: TestProject): Promise<void> {
-  const [main] = await Promise.all([buildCommandLine(), bundleWorker(PROJECT_ROOT)]);
-  project.provide("builtMain", main);
+  project.provide("builtMain", await buildCommandLine());
 }
 
 async function buildCommandLine(): Promise<string> {
   const script = join(PROJECT_ROOT, "build.ts");
-  const key = keyOfSources(PROJECT_ROOT) ?? randomUUID();
-  const version = createHash("sha256").update(key).update(readFileSync(script)).digest("hex").slice(0, 16);
+  const version = versionOf([script, ...SOURCES.flatMap(filesBelow)]);
   const built = join(FOLDER, `cli-${version}`);
   if (!existsSync(built)) {
     const draft = join(FOLDER, `cli-${randomUUID()}`);
@@ -52,4 +52,20 @@ async function buildCommandLine(): Promise<string> {
     }
   }
   return join(built, "dist/cli/main.js");
+}
+
+function filesBelow(name: string): string[] {
+  const path = join(PROJECT_ROOT, name);
+  if (statSync(path).isFile()) return [path];
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
+
+function versionOf(paths: string[]): string {
+  const hash = createHash("sha256");
+  for (const path of paths.sort()) {
+    const content = readFileSync(path);
+    hash.update(`${path}\n${content.byteLength}\n`).update(content);
+  }
+  return hash.digest("hex").slice(0, 16);
 }

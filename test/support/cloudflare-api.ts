@@ -14,6 +14,10 @@ export class CloudflareApi {
   bucket: { name: string } | null = null;
   /** The bindings that the Worker was uploaded with; null before. */
   bindings: z.infer<typeof upload>["bindings"] | null = null;
+  /** The text of each module that was uploaded, by its name. */
+  readonly modules = new Map<string, string>();
+  /** The names of the source maps that were uploaded. */
+  readonly maps: string[] = [];
   secrets: Record<string, string> = {};
 
   static async serve() {
@@ -27,35 +31,45 @@ export class CloudflareApi {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const path = (request.url ?? "").replace(/^\/accounts\/[^/]+/, "").replace(/\?.*$/, "");
-    const answer = this.#answer(`${request.method} ${path}`, Buffer.concat(chunks).toString("latin1"));
+    const body = new Response(Buffer.concat(chunks), {
+      headers: { "content-type": request.headers["content-type"] ?? "" },
+    });
+    const answer = await this.#answer(`${request.method} ${path}`, body);
     const isError = typeof answer === "number";
     response.writeHead(isError ? 404 : 200, { "content-type": "application/json" });
     const errors = isError ? [{ code: answer, message: "not found" }] : [];
     response.end(JSON.stringify({ success: !isError, errors, messages: [], result: isError ? null : answer }));
   }
 
+  async #upload(form: FormData): Promise<void> {
+    for (const [name, part] of form) {
+      if (name === "metadata") this.bindings = upload.parse(JSON.parse(String(part))).bindings;
+      else if (typeof part === "string") throw new Error(`${name} is no file.`);
+      else if (part.type === "application/javascript+module") this.modules.set(name, await part.text());
+      else if (part.type === "application/source-map") this.maps.push(name);
+    }
+  }
+
   /** What a call comes to, or Cloudflare's code for what is not there. */
-  #answer(call: string, body: string): unknown {
+  async #answer(call: string, body: Response): Promise<unknown> {
     const worker = "/workers/scripts/turnpike";
     switch (call) {
       case "GET /d1/database":
         return this.database === null ? [] : [this.database];
       case "POST /d1/database":
-        this.database = { uuid: DATABASE_ID, ...named.parse(JSON.parse(body)) };
+        this.database = { uuid: DATABASE_ID, ...named.parse(await body.json()) };
         return this.database;
       case "GET /d1/database/turnpike":
         return this.database ?? 7404;
       case "GET /r2/buckets":
         return { buckets: this.bucket === null ? [] : [this.bucket] };
       case "POST /r2/buckets":
-        this.bucket = named.parse(JSON.parse(body));
+        this.bucket = named.parse(await body.json());
         return this.bucket;
       case "GET /r2/buckets/turnpike":
         return this.bucket ?? 10006;
       case `PUT ${worker}`:
-        this.bindings = upload.parse(
-          JSON.parse(/name="metadata"\r\n(?:.+\r\n)*\r\n(.*)\r\n/.exec(body)?.[1] ?? ""),
-        ).bindings;
+        await this.#upload(await body.formData());
         return { id: "turnpike", etag: "", deployment_id: "22222222333344445555666666666666", startup_time_ms: 1 };
       case "GET /workers/subdomain":
         return { subdomain: "example" };
@@ -64,7 +78,7 @@ export class CloudflareApi {
       case `POST ${worker}/subdomain`:
         return { enabled: true, previews_enabled: true };
       case `PATCH ${worker}/secrets-bulk`:
-        for (const [name, { text }] of Object.entries(bulk.parse(JSON.parse(body)).secrets)) this.secrets[name] = text;
+        for (const [name, { text }] of Object.entries(bulk.parse(await body.json()).secrets)) this.secrets[name] = text;
         return [];
       case "GET /workers/services/turnpike":
         return 10090;

@@ -51,7 +51,7 @@ const TYPED_BY: [line: RegExp, file: string, words: string][] = [
   [/^npm run turnpike -- parity --gateway-url \S+ --token T$/, "test/e2e/parity.test.ts", '"--gateway-url", url'],
   [/^npm run chaos$/, "test/e2e/chaos.test.ts", '"test/chaos/main.ts"'],
   [/^npm run bench$/, "test/e2e/bench.test.ts", '["run", "bench"'],
-  [/^npx wrangler deploy --dry-run$/, "test/e2e/bundle.test.ts", '["deploy", "--outdir"'],
+  [/^npx wrangler deploy --dry-run$/, "test/e2e/bundle.test.ts", 'wrangler(["deploy"])'],
   [/^npm install \.\/turnpike-[\d.]+\.tgz$/, "test/support/installed-package.ts", '"install"'],
   [/^export TURNPIKE_GATEWAY_URL=\S+ TURNPIKE_TOKEN=…$/, "test/e2e/examples.test.ts", "TURNPIKE_TOKEN: gateway.token"],
   [/^node bot\.mjs( "[^"]+")?$/, "test/e2e/examples.test.ts", 'process.execPath, ["bot.mjs"'],

@@ -1,4 +1,4 @@
-/** A part of a page: the bundler hands it over as text (`rules` in wrangler.toml). */
+/** A part of a page: the bundler hands it over as text (`cli/build-worker.ts`). */
 declare module "*.html" {
   const page: string;
   export default page;
