@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
+import { measureWorker } from "./bundle.ts";
 import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
@@ -13,21 +14,17 @@ const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Pr
   ["first-text", measureFirstText],
   ["lag", measureLag],
   ["throughput", measureThroughput],
+  ["bundle", measureWorker],
   ["start", measureStart],
 ]);
 const RESULTS = "bench_results.json";
 
-const { values, positionals } = parseArgs({
-  // Left out, each figure takes as many as it needs.
-  options: { runs: { type: "string" } },
-  allowPositionals: true,
-});
-const runs = values.runs === undefined ? null : Number(values.runs);
-const names = positionals.length === 0 ? [...FIGURES.keys()] : positionals;
-if (runs !== null && !(Number.isInteger(runs) && runs >= 1)) throw new Error("--runs must be a number from 1 on.");
-for (const name of names) {
-  if (!FIGURES.has(name)) throw new Error(`There is no figure '${name}', but ${[...FIGURES.keys()].join(", ")}.`);
+const asked = readArguments();
+if (asked instanceof Error) {
+  console.error(asked.message);
+  process.exit(2);
 }
+const { runs, names } = asked;
 
 const machine = {
   cpu: `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
@@ -48,3 +45,20 @@ console.log(`\n${at.slice(0, 10)}, ${Object.values(machine).join(", ")}`);
 writeFileSync(RESULTS, `${JSON.stringify({ at, machine, figures }, null, 2)}\n`);
 const missed = Object.values(figures).flatMap(({ results }) => results.filter((result) => !isMet(result)));
 if (missed.length > 0) process.exitCode = 1;
+
+/** What was asked for; `runs` null: each figure takes as many as it needs. */
+function readArguments(): { runs: number | null; names: string[] } | Error {
+  let parsed: { values: { runs?: string | undefined }; positionals: string[] };
+  try {
+    parsed = parseArgs({ options: { runs: { type: "string" } }, allowPositionals: true });
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown : new Error(String(thrown));
+  }
+  const { values, positionals } = parsed;
+  const runs = values.runs === undefined ? null : Number(values.runs);
+  if (runs !== null && !(Number.isInteger(runs) && runs >= 1)) return new Error("--runs must be a number from 1 on.");
+  const unknown = positionals.find((name) => !FIGURES.has(name));
+  if (unknown !== undefined)
+    return new Error(`There is no figure '${unknown}', but ${[...FIGURES.keys()].join(", ")}.`);
+  return { runs, names: positionals.length === 0 ? [...FIGURES.keys()] : positionals };
+}
