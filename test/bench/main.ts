@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
+import { measureManySessions } from "./many-sessions.ts";
 import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
@@ -13,6 +14,7 @@ const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Pr
   ["first-text", measureFirstText],
   ["lag", measureLag],
   ["throughput", measureThroughput],
+  ["many-sessions", measureManySessions],
   ["start", measureStart],
 ]);
 const RESULTS = "bench_results.json";
