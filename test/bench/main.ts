@@ -6,6 +6,7 @@ import { measureWorker } from "./bundle.ts";
 import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
+import { measureManySessions } from "./many-sessions.ts";
 import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
@@ -14,6 +15,7 @@ const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Pr
   ["first-text", measureFirstText],
   ["lag", measureLag],
   ["throughput", measureThroughput],
+  ["many-sessions", measureManySessions],
   ["bundle", measureWorker],
   ["start", measureStart],
 ]);

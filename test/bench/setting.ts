@@ -14,36 +14,47 @@ export class Setting implements AsyncDisposable {
 
   /** The address of a server that speaks the Messages API and sends what it is asked for (`load.ts`). */
   model(): Promise<string> {
-    this.#model ??= this.#process("model-process.ts", []);
+    this.#model ??= startProgram("model-process.ts", []).then((running) => this.#keep(running).stdout.trim());
     return this.#model;
   }
 
   /** The address of the bare Worker and object that are every figure's floor. */
   floor(): Promise<string> {
-    this.#floor ??= this.model().then((url) => this.#process("floor-process.ts", [url]));
+    this.#floor ??= this.startFloor().then((running) => this.#keep(running).stdout.trim());
     return this.#floor;
   }
 
   /** The gateway as `npm start` runs it, with the measurements' model. */
   gateway(): Promise<GatewayProcess> {
-    this.#gateway ??= this.model().then(async (url) => {
-      const env = { GATEWAY_MODEL: BENCH_MODEL, ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: "bench-key" };
-      const gateway = await startGateway({ env });
-      this.#parts.push(gateway);
-      return gateway;
-    });
+    this.#gateway ??= this.startGateway().then((gateway) => this.#keep(gateway));
     return this.#gateway;
   }
 
-  async #process(program: string, args: string[]): Promise<string> {
-    const path = join(PROJECT_ROOT, "test/bench", program);
-    const running = new RunningProcess(process.execPath, [path, ...args], { cwd: PROJECT_ROOT });
-    this.#parts.push(running);
-    await running.printed(({ stdout }) => stdout.includes("\n"));
-    return running.stdout.trim();
+  /** A floor that nothing has used yet, for the caller to end. It has printed its address. */
+  async startFloor(): Promise<RunningProcess> {
+    return startProgram("floor-process.ts", [await this.model()]);
+  }
+
+  /** A gateway that nothing has used yet, for the caller to end. */
+  async startGateway(): Promise<GatewayProcess> {
+    const env = { GATEWAY_MODEL: BENCH_MODEL, ANTHROPIC_BASE_URL: await this.model(), ANTHROPIC_API_KEY: "bench-key" };
+    return startGateway({ env });
+  }
+
+  #keep<Part extends AsyncDisposable>(part: Part): Part {
+    this.#parts.push(part);
+    return part;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const part of this.#parts.reverse()) await part[Symbol.asyncDispose]();
   }
+}
+
+/** Starts one of the programs beside this file, which prints one line once it is ready. */
+async function startProgram(program: string, args: string[]): Promise<RunningProcess> {
+  const path = join(PROJECT_ROOT, "test/bench", program);
+  const running = new RunningProcess(process.execPath, [path, ...args], { cwd: PROJECT_ROOT });
+  await running.printed(({ stdout }) => stdout.includes("\n"));
+  return running;
 }

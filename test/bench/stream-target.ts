@@ -20,10 +20,13 @@ export type StreamTarget = {
   isText(frame: Buffer): boolean;
   /** Whether a frame is the last one of what was begun. */
   isEnd(frame: Buffer): boolean;
+  /** Whether the last frame says that all has gone well. */
+  isComplete(frame: Buffer): boolean;
   /** What a client says after so many bytes of events, of which this is the last frame; null where there is nothing to say. */
   acknowledgement(frame: Buffer): string | null;
-  /** The clock that its deltas' heads are of, in µs. */
+  /** The clock that its deltas' heads are of, in ticks of its own. */
   now(): number;
+  ticksOfMs: number;
 };
 
 /** The gateway, over the WebSocket of a session. */
@@ -53,11 +56,13 @@ export function gatewayTarget({ url, token }: GatewayProcess): StreamTarget {
     isOfStream: (frame) => frame.toString("latin1", 0, 6) === '{"seq"',
     isText: (frame) => headOf(frame).includes('"type":"TEXT"'),
     isEnd: (frame) => headOf(frame).includes('"type":"ITERATION_END"'),
+    isComplete: (frame) => frame.includes('"status":"complete"'),
     acknowledgement(frame) {
       const cursor = /"cursor":"([^"]+)"/.exec(headOf(frame))?.[1];
       return cursor === undefined ? null : `{"type":"ack","data":{"cursor":"${cursor}"}}`;
     },
     now: nowMicros,
+    ticksOfMs: 1_000,
   };
 }
 
@@ -76,8 +81,10 @@ export function floorTarget(url: string): StreamTarget {
     isOfStream: () => true,
     isText: (frame) => frame.includes("text_delta"),
     isEnd: (frame) => frame.includes('"message_stop"'),
+    isComplete: () => true,
     acknowledgement: () => null,
     now: nowMicros,
+    ticksOfMs: 1_000,
   };
 }
 
