@@ -6,22 +6,25 @@ import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
 import { measureManySessions } from "./many-sessions.ts";
+import { measurePeer } from "./peer.ts";
 import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
 
-const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Promise<Figure>> = new Map([
+/** Each gives null where it is left out, and has then said so. */
+const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Promise<Figure | null>> = new Map([
   ["first-text", measureFirstText],
   ["lag", measureLag],
   ["throughput", measureThroughput],
   ["many-sessions", measureManySessions],
   ["start", measureStart],
+  ["peer", (setting: Setting, asked: number | null) => measurePeer(setting, values.peer ?? null, asked)],
 ]);
 const RESULTS = "bench_results.json";
 
 const { values, positionals } = parseArgs({
   // Left out, each figure takes as many as it needs.
-  options: { runs: { type: "string" } },
+  options: { runs: { type: "string" }, peer: { type: "string" } },
   allowPositionals: true,
 });
 const runs = values.runs === undefined ? null : Number(values.runs);
@@ -41,8 +44,10 @@ const figures: Record<string, Figure> = {};
 await using setting = new Setting();
 for (const [name, measure] of FIGURES) {
   if (!names.includes(name)) continue;
-  figures[name] = await measure(setting, runs);
-  console.log(`${tableOf(figures[name])}\n`);
+  const figure = await measure(setting, runs);
+  if (figure === null) continue;
+  figures[name] = figure;
+  console.log(`${tableOf(figure)}\n`);
 }
 console.log(summaryOf(Object.values(figures)));
 const at = new Date().toISOString();
