@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
+import { measureWorker } from "./bundle.ts";
 import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
@@ -17,22 +18,18 @@ const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Pr
   ["lag", measureLag],
   ["throughput", measureThroughput],
   ["many-sessions", measureManySessions],
+  ["bundle", measureWorker],
   ["start", measureStart],
-  ["peer", (setting: Setting, asked: number | null) => measurePeer(setting, values.peer ?? null, asked)],
+  ["peer", (setting: Setting, rounds: number | null) => measurePeer(setting, peer, rounds)],
 ]);
 const RESULTS = "bench_results.json";
 
-const { values, positionals } = parseArgs({
-  // Left out, each figure takes as many as it needs.
-  options: { runs: { type: "string" }, peer: { type: "string" } },
-  allowPositionals: true,
-});
-const runs = values.runs === undefined ? null : Number(values.runs);
-const names = positionals.length === 0 ? [...FIGURES.keys()] : positionals;
-if (runs !== null && !(Number.isInteger(runs) && runs >= 1)) throw new Error("--runs must be a number from 1 on.");
-for (const name of names) {
-  if (!FIGURES.has(name)) throw new Error(`There is no figure '${name}', but ${[...FIGURES.keys()].join(", ")}.`);
+const asked = readArguments();
+if (asked instanceof Error) {
+  console.error(asked.message);
+  process.exit(2);
 }
+const { runs, names, peer } = asked;
 
 const machine = {
   cpu: `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
@@ -55,3 +52,21 @@ console.log(`\n${at.slice(0, 10)}, ${Object.values(machine).join(", ")}`);
 writeFileSync(RESULTS, `${JSON.stringify({ at, machine, figures }, null, 2)}\n`);
 const missed = Object.values(figures).flatMap(({ results }) => results.filter((result) => !isMet(result)));
 if (missed.length > 0) process.exitCode = 1;
+
+/** What was asked for; `runs` null: each figure takes as many as it needs; `peer` null: there is no folder of the peer's. */
+function readArguments(): { runs: number | null; names: string[]; peer: string | null } | Error {
+  let parsed: { values: { runs?: string | undefined; peer?: string | undefined }; positionals: string[] };
+  try {
+    parsed = parseArgs({ options: { runs: { type: "string" }, peer: { type: "string" } }, allowPositionals: true });
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown : new Error(String(thrown));
+  }
+  const { values, positionals } = parsed;
+  const runs = values.runs === undefined ? null : Number(values.runs);
+  if (runs !== null && !(Number.isInteger(runs) && runs >= 1)) return new Error("--runs must be a number from 1 on.");
+  const unknown = positionals.find((name) => !FIGURES.has(name));
+  if (unknown !== undefined)
+    return new Error(`There is no figure '${unknown}', but ${[...FIGURES.keys()].join(", ")}.`);
+  const names = positionals.length === 0 ? [...FIGURES.keys()] : positionals;
+  return { runs, names, peer: values.peer ?? null };
+}

@@ -62,6 +62,33 @@ describe("frames", () => {
     expect(textsOf(frames)).toEqual(["a", "b", "c"]);
   });
 
+  test("[BLOCK10] where to send takes longer than 4 ms, as long is left before the next frame", () => {
+    const sent: string[] = [];
+    const row = { seq: 1, type: "TEXT" as const, turnId: "turn", at: 0, redacted: false };
+    const block = new LiveBlock(row, (_, text) => {
+      sent.push(text);
+      vi.setSystemTime(Date.now() + 10);
+    });
+    block.append("a");
+    block.append("b");
+    vi.advanceTimersByTime(9);
+    block.append("c");
+    expect(sent).toEqual(["a"]);
+    vi.advanceTimersByTime(1);
+    expect(sent).toEqual(["a", "bc"]);
+  });
+
+  test("[BLOCK10] a clock that is set back keeps no delta", () => {
+    const { block, frames } = createBlock();
+    block.append("a");
+    vi.setSystemTime(Date.now() - 3_600_000);
+    block.append("b");
+    vi.advanceTimersByTime(FRAME_INTERVAL_MS);
+    block.append("c");
+    vi.advanceTimersByTime(FRAME_INTERVAL_MS);
+    expect(textsOf(frames)).toEqual(["a", "b", "c"]);
+  });
+
   test("[BLOCK10] after a pause the next piece goes out at once again", () => {
     const { block, frames } = createBlock();
     block.append("a");
