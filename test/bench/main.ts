@@ -7,6 +7,7 @@ import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
 import { measureManySessions } from "./many-sessions.ts";
+import { measureReplay } from "./replay.ts";
 import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
@@ -16,6 +17,7 @@ const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Pr
   ["lag", measureLag],
   ["throughput", measureThroughput],
   ["many-sessions", measureManySessions],
+  ["replay", measureReplay],
   ["bundle", measureWorker],
   ["start", measureStart],
 ]);
