@@ -8,6 +8,7 @@ import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
 import { measureManySessions } from "./many-sessions.ts";
 import { measurePeer } from "./peer.ts";
+import { measureReplay } from "./replay.ts";
 import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
@@ -18,6 +19,7 @@ const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Pr
   ["lag", measureLag],
   ["throughput", measureThroughput],
   ["many-sessions", measureManySessions],
+  ["replay", measureReplay],
   ["bundle", measureWorker],
   ["start", measureStart],
   ["peer", (setting: Setting, rounds: number | null) => measurePeer(setting, peer, rounds)],
