@@ -7,11 +7,14 @@ import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
 import { measureManySessions } from "./many-sessions.ts";
+import { measureOperations } from "./operations.ts";
 import { measurePeer } from "./peer.ts";
 import { measureReplay } from "./replay.ts";
+import { measureRows } from "./rows.ts";
 import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
+import { measureWatcherBytes } from "./watcher-bytes.ts";
 
 /** Each gives null where it is left out, and has then said so. */
 const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Promise<Figure | null>> = new Map([
@@ -20,6 +23,9 @@ const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Pr
   ["throughput", measureThroughput],
   ["many-sessions", measureManySessions],
   ["replay", measureReplay],
+  ["rows", measureRows],
+  ["watcher-bytes", measureWatcherBytes],
+  ["operations", measureOperations],
   ["bundle", measureWorker],
   ["start", measureStart],
   ["peer", (setting: Setting, rounds: number | null) => measurePeer(setting, peer, rounds)],
