@@ -33,16 +33,17 @@ export class MeteredGateway {
 
   /** What `act` leads to on a session, up to the last thing, the alarm that it leaves behind included. */
   async count(sessionId: string, act: () => Promise<unknown>): Promise<Counts> {
-    await this.#ring(sessionId);
+    await this.settle(sessionId);
     await this.#settled();
     await this.#meter("DELETE", "");
     await act();
     await this.#settled();
-    await this.#ring(sessionId);
+    await this.settle(sessionId);
     return this.#settled();
   }
 
-  async #ring(sessionId: string): Promise<void> {
+  /** Has the alarm of a session go off now, if one is set, so that it does not while something else is counted. */
+  async settle(sessionId: string): Promise<void> {
     await this.#meter("POST", `/${sessionId}`);
   }
 

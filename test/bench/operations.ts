@@ -51,9 +51,9 @@ export async function measureOperations(setting: Setting): Promise<Figure> {
       ...details(counted),
     ],
     results: [
-      reported("R2 operations of a turn with six tool calls: class A", "", counted.r2ClassA),
-      reported("R2 operations of a turn with six tool calls: class B", "", counted.r2ClassB),
-      reported("D1 statements of a turn with six tool calls", "", counted.d1Statements),
+      reported("R2 operations of a turn with six tool calls: class A", "operations", counted.r2ClassA),
+      reported("R2 operations of a turn with six tool calls: class B", "operations", counted.r2ClassB),
+      reported("D1 statements of a turn with six tool calls", "statements", counted.d1Statements),
       reported("D1 rows written by a turn with six tool calls", "rows", counted.d1RowsWritten),
       {
         what: `platform cost of ${TURNS.toLocaleString("en-US")} typical turns, from the counted operations`,

@@ -18,6 +18,7 @@ export async function measureWatcherBytes(setting: Setting): Promise<Figure> {
     await gateway.run(id, SAME_TURN);
     turns.push(await watcher.turn());
   }
+  await gateway.settle(id);
   const [first = "", last = ""] = [turns[0], turns.at(-1)];
   const [maskedFirst, maskedLast] = [maskPassing(first), maskPassing(last)];
   const row = (name: string, text: string, masked: string) => ({ name, values: [bytesOf(text), bytesOf(masked)] });
