@@ -27,7 +27,7 @@ const OBJECT_GB = 0.128;
  * Estimated, since no account was measured. What follows the upgrade of a request to a WebSocket is the object's, which is
  * billed by duration.
  */
-export const CPU_MS_A_REQUEST = 10;
+const CPU_MS_A_REQUEST = 10;
 
 /** What is billed for counted operations and for the seconds for which the object ran. */
 export function billOf(counted: Counts, seconds: number): BillLine[] {
@@ -36,7 +36,7 @@ export function billOf(counted: Counts, seconds: number): BillLine[] {
   const line = (name: string, count: number, dollarsPerMillion: number) => ({ name, count, dollarsPerMillion });
   return [
     line("Worker requests", counted.workerRequests, PRICES.workerRequest),
-    line(`Worker CPU, ms (estimated)`, counted.workerRequests * CPU_MS_A_REQUEST, PRICES.workerCpuMs),
+    line("Worker CPU, ms (estimated)", counted.workerRequests * CPU_MS_A_REQUEST, PRICES.workerCpuMs),
     line("object requests", requests, PRICES.objectRequest),
     line("object duration, GB-s", seconds * OBJECT_GB, PRICES.objectGbSecond),
     // To set an alarm is billed as a row.
