@@ -6,15 +6,15 @@ const COMMENT = encode(": \n\n");
 
 /**
  * Frames as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): `id:` is the cursor,
- * `data:` the event. The next frame is asked for when the client has taken the one before. A client that goes away
- * aborts `reading`.
+ * `data:` the event. Frames that come together are written together, and the next ones are asked for when the client has
+ * taken them. A client that goes away aborts `reading`.
  */
 export function eventStreamResponse(
-  frames: AsyncGenerator<LogFrame, void>,
+  frames: AsyncGenerator<LogFrame[], void>,
   reading: AbortController,
   headers: Record<string, string> = {},
 ): Response {
-  let next: Promise<IteratorResult<LogFrame, void>> | null = null;
+  let next: Promise<IteratorResult<LogFrame[], void>> | null = null;
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
@@ -30,7 +30,7 @@ export function eventStreamResponse(
         }
         next = null;
         if (result.done) controller.close();
-        else controller.enqueue(encode(`id: ${result.value.cursor}\ndata: ${result.value.json}\n\n`));
+        else controller.enqueue(encode(result.value.map(eventText).join("")));
       },
       async cancel() {
         reading.abort();
@@ -47,6 +47,10 @@ export function eventStreamResponse(
       ...headers,
     },
   });
+}
+
+function eventText({ cursor, json }: LogFrame): string {
+  return `id: ${cursor}\ndata: ${json}\n\n`;
 }
 
 async function orQuiet<T>(work: Promise<T>): Promise<T | "quiet"> {

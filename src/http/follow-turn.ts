@@ -15,15 +15,16 @@ export function followSession(env: Cloudflare.Env, follow: Follow, signal: Abort
   return openLog(open, { after: follow.after, signal });
 }
 
-/** The frames of one turn, up to its end. */
+/** The frames of one turn out of those of its session, up to its end. */
 export async function* turnFrames(
-  frames: AsyncGenerator<LogFrame, void>,
+  log: AsyncGenerator<LogFrame[], void>,
   turnId: string,
-): AsyncGenerator<LogFrame, void> {
-  for await (const frame of frames) {
-    if (frame.turn_id !== turnId) continue;
-    yield frame;
-    if (frame.type === "ITERATION_END") return;
+): AsyncGenerator<LogFrame[], void> {
+  for await (const came of log) {
+    const frames = came.filter(({ turn_id }) => turn_id === turnId);
+    if (frames.length > 0) yield frames;
+    // A turn has nothing behind its end.
+    if (frames.some(({ type }) => type === "ITERATION_END")) return;
   }
 }
 
@@ -44,9 +45,9 @@ export async function waitForTurn(
   const reading = new AbortController();
   const timer = setTimeout(() => reading.abort(), ms);
   try {
-    const frames = await followSession(env, { ...follow, types: ["ITERATION_END", "STATUS"] }, reading.signal);
-    for await (const { json } of turnFrames(frames, turnId)) {
-      if (!saysWaiting(json)) continue;
+    const log = await followSession(env, { ...follow, types: ["ITERATION_END", "STATUS"] }, reading.signal);
+    for await (const frames of turnFrames(log, turnId)) {
+      if (!frames.some(saysWaiting)) continue;
       // The log tells of past waits too, and this one may be over by now.
       const turn = await look();
       if (turn.status === "waiting") return turn;
@@ -58,7 +59,7 @@ export async function waitForTurn(
   return look();
 }
 
-function saysWaiting(json: string): boolean {
+function saysWaiting({ json }: LogFrame): boolean {
   const { type, data } = event.parse(JSON.parse(json));
   return type === "STATUS" && data.status === "waiting";
 }

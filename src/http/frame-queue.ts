@@ -23,14 +23,21 @@ export class FrameQueue {
     if (signal.aborted) this.close();
   }
 
-  /** The next frame, or null when the socket has closed and all were read. */
-  async next(): Promise<string | null> {
+  /**
+   * The next frames that have come, one at least, and no more once they have so many characters; none when the socket has
+   * closed and all were read.
+   */
+  async next(chars: number): Promise<string[]> {
     while (this.#frames.length === 0 && this.#closeCode === null) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    return this.#frames.shift() ?? null;
+    let count = 0;
+    for (let taken = 0; taken < chars && count < this.#frames.length; count++) {
+      taken += this.#frames[count]?.length ?? 0;
+    }
+    return this.#frames.splice(0, count);
   }
 
   /** What the socket was closed with; null while it is open. */

@@ -3,7 +3,7 @@ import { logError } from "../logging/log.ts";
 import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { CLOSE_CODES, type ClientFrame } from "../protocol/frames.ts";
-import { ACK_EVERY_BYTES, ACK_EVERY_MS } from "../protocol/limits.ts";
+import { ACK_EVERY_BYTES, ACK_EVERY_MS, TOGETHER_MAX_BYTES } from "../protocol/limits.ts";
 import { type Pauses, pauseAfter } from "../timing/pause-after.ts";
 import { sleep } from "../timing/sleep.ts";
 import { FrameQueue } from "./frame-queue.ts";
@@ -28,7 +28,8 @@ const FINAL_CODES: readonly (number | null)[] = [
 
 /**
  * Follows a session's log over a socket, and goes on over another one whenever it drops: an eviction, a deploy, or too
- * much that was not taken. A frame counts as taken when the next one is asked for; only what was taken is acknowledged.
+ * much that was not taken. Frames that have come go together, so that a long log is no long row of little steps. They
+ * count as taken when the next ones are asked for; only what was taken is acknowledged.
  * Ends when the session is gone, when `signal` aborts, or when the object cannot be reached any more.
  *
  * @throws GatewayError what the first socket was refused with
@@ -36,7 +37,7 @@ const FINAL_CODES: readonly (number | null)[] = [
 export async function openLog(
   open: OpenSocket,
   { after, signal }: { after: string; signal: AbortSignal },
-): Promise<AsyncGenerator<LogFrame, void>> {
+): Promise<AsyncGenerator<LogFrame[], void>> {
   return followLog(readFrom(await open(after), after, signal), open, after, signal);
 }
 
@@ -48,7 +49,7 @@ async function* followLog(
   open: OpenSocket,
   after: string,
   signal: AbortSignal,
-): AsyncGenerator<LogFrame, void> {
+): AsyncGenerator<LogFrame[], void> {
   const position: Position = { cursor: after, failures: 0 };
   let frames: FrameQueue | null = first;
   while (frames !== null) {
@@ -61,20 +62,23 @@ async function* followLog(
 }
 
 /** Yields what comes over one socket. */
-async function* readSocket(frames: FrameQueue, position: Position): AsyncGenerator<LogFrame, void> {
+async function* readSocket(frames: FrameQueue, position: Position): AsyncGenerator<LogFrame[], void> {
   let ackedAt = Date.now();
   let takenBytes = 0;
   try {
-    for (let json = await frames.next(); json !== null; json = await frames.next()) {
-      const frame = parseFrame(json);
-      if (frame === null) continue;
-      yield frame;
-      // Asked for the next one, so this one was taken.
-      position.cursor = frame.cursor;
+    for (;;) {
+      const came = await frames.next(TOGETHER_MAX_BYTES);
+      if (came.length === 0) return;
+      const events = came.flatMap((frame) => frame.split("\n").map(parseEvent)).filter((event) => event !== null);
+      const last = events.at(-1);
+      if (last === undefined) continue;
+      yield events;
+      // Asked for the next ones, so these were taken.
+      position.cursor = last.cursor;
       position.failures = 0;
-      takenBytes += bytesOf(json);
+      for (const { json } of events) takenBytes += bytesOf(json);
       if (takenBytes >= ACK_EVERY_BYTES || Date.now() - ackedAt >= ACK_EVERY_MS) {
-        acknowledge(frames, frame.cursor);
+        acknowledge(frames, last.cursor);
         ackedAt = Date.now();
         takenBytes = 0;
       }
@@ -109,10 +113,15 @@ function acknowledge(frames: FrameQueue, cursor: string): void {
   frames.send(JSON.stringify({ type: "ack", data: { cursor } } satisfies ClientFrame));
 }
 
+/** How the log writes an event: what a reader looks at stands first, and none of it has anything escaped. */
+const HEAD = /^\{"seq":\d+,"cursor":"([^"\\]*)","type":"([^"\\]*)","turn_id":(?:null|"([^"\\]*)"),/;
 const envelope = z.object({ cursor: z.string(), turn_id: z.string().nullable(), type: z.string() });
 
-/** Null for a frame that is no event. */
-function parseFrame(json: string): LogFrame | null {
+/** Null for what is no event. */
+function parseEvent(json: string): LogFrame | null {
+  // All of a large event need not be parsed to pass it on.
+  const [, cursor, type, turn_id = null] = HEAD.exec(json) ?? [];
+  if (cursor !== undefined && type !== undefined) return { cursor, turn_id, type, json };
   const parsed = envelope.safeParse(JSON.parse(json));
   return parsed.success ? { ...parsed.data, json } : null;
 }

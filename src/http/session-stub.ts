@@ -35,7 +35,10 @@ export async function openStream(
   const url = new URL(STREAM_REQUEST.path);
   if (after !== null) url.searchParams.set("after", after);
   if (types !== null) url.searchParams.set("types", types.join(","));
-  if (reader) url.searchParams.set(STREAM_REQUEST.readerParam, "1");
+  if (reader) {
+    url.searchParams.set(STREAM_REQUEST.readerParam, "1");
+    url.searchParams.set(STREAM_REQUEST.togetherParam, "1");
+  }
   const object = sessionOf(env, id);
   await noteSocket(env, asking, id, async () => unwrap(await object.describe(asking)));
   const response = await object.fetch(url, {

@@ -144,6 +144,11 @@ export const UNACKED_TOTAL_MAX_BYTES = 64 * 1024 * 1024;
  * is twice what our clients take before they do, or both sides would wait.
  */
 export const CATCH_UP_WINDOW_BYTES = 512 * 1024;
+/**
+ * Events of the log that go together to an SSE client, and to the gateway's own Worker, which reads for it: what goes
+ * together is held once more, an eighth of a window.
+ */
+export const TOGETHER_MAX_BYTES = 64 * 1024;
 /** An event that would take more than this over all sockets of a session is fetched from the log by one after another. */
 export const FAN_OUT_MAX_BYTES = 32 * 1024 * 1024;
 /** What sockets of a session that begin to catch up are sent at once: a quarter of an isolate's memory. */

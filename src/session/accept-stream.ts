@@ -17,7 +17,7 @@ export async function acceptStream(request: Request, sockets: Sockets, find: Fin
 
 /** @throws GatewayError what the request is refused with */
 function accept(request: Request, sockets: Sockets, find: FindSession): WebSocket {
-  const { asking, after, types, reader } = parseStreamRequest(request);
+  const { asking, after, types, reader, together } = parseStreamRequest(request);
   const { log, settings } = find(asking);
   if (after !== null) log.checkCursor(after);
   const data = {
@@ -27,6 +27,6 @@ function accept(request: Request, sockets: Sockets, find: FindSession): WebSocke
   };
   const connected = { type: "connected" as const, data, timestamp: toTimestamp(Date.now()) };
   const { 0: client, 1: server } = new WebSocketPair();
-  sockets.accept(server, { principal: asking, types, reader, after }, reader ? null : connected);
+  sockets.accept(server, { principal: asking, types, reader, together, after }, reader ? null : connected);
   return client;
 }

@@ -16,10 +16,10 @@ export function createDurableSql(storage: DurableObjectStorage, alarm: DurableAl
   return {
     exec<Row extends SqlRow = SqlRow>(query: string, ...params: SqlValue[]): Row[] {
       checkParameters(params, parametersOf(query));
-      const rows = storage.sql
-        .exec(query, ...params)
-        .toArray()
-        .map(toSqlRow);
+      const cursor = storage.sql.exec(query, ...params);
+      const columns = cursor.columnNames;
+      // The platform makes arrays of values in half of the time that it takes to make objects.
+      const rows = Array.from(cursor.raw(), (values) => toSqlRow(columns, values));
       // What a statement selects is the caller's word; SQL is not typed, and this is the one place that says so.
       return rows as Row[];
     },
@@ -41,11 +41,12 @@ export function createDurableSql(storage: DurableObjectStorage, alarm: DurableAl
 }
 
 /** Blobs come back as ArrayBuffer here and as Uint8Array elsewhere; the port knows the latter. */
-function toSqlRow(row: Record<string, SqlStorageValue>): SqlRow {
-  const result: SqlRow = {};
-  for (const [column, value] of Object.entries(row)) {
+function toSqlRow(columns: readonly string[], values: readonly SqlStorageValue[]): SqlRow {
+  const row: SqlRow = {};
+  for (let index = 0; index < columns.length; index++) {
+    const value = values[index] ?? null;
     if (typeof value === "number") checkNumber(value);
-    result[column] = value instanceof ArrayBuffer ? new Uint8Array(value) : value;
+    row[columns[index] ?? ""] = value instanceof ArrayBuffer ? new Uint8Array(value) : value;
   }
-  return result;
+  return row;
 }

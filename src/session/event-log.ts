@@ -1,11 +1,11 @@
 import type { Sql } from "../engine/ports.ts";
 import { logError } from "../logging/log.ts";
+import { bytesOf } from "../protocol/bytes-of.ts";
 import { type Cursor, formatCursor, parseCursor } from "../protocol/cursors.ts";
 import { GatewayError } from "../protocol/errors.ts";
-import { type Event, type EventType, event as eventSchema, type NewEvent, toTimestamp } from "../protocol/events.ts";
+import { type Event, type EventType, type NewEvent, toTimestamp } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
 import { PAGE_MAX_CHARS } from "../protocol/limits.ts";
-import type { EventPage } from "../protocol/rest.ts";
 import { type BlockType, blockData, LiveBlock } from "./live-block.ts";
 
 /** What a transaction may do with the log. */
@@ -21,10 +21,20 @@ export type LogWriter = {
   discardBlocks(since: number): number[];
 };
 
-/** One event of a replay: `json` is the frame as it goes out, `cursor` the position after it. */
-export type Replayed = { type: EventType; turn_id: string | null; cursor: string; json: string };
+/** One event of a replay: `json` is the frame as it goes out, of so many bytes, `cursor` the position after it. */
+export type Replayed = { type: EventType; turn_id: string | null; cursor: string; json: string; bytes: number };
 
-type EventRow = { seq: number; type: EventType; turn_id: string | null; at: number; data: string | null };
+type EventRow = {
+  seq: number;
+  type: EventType;
+  turn_id: string | null;
+  at: number;
+  data: string | null;
+  /** Of the data, in UTF-8. */
+  bytes: number | null;
+};
+
+const COLUMNS = "seq, type, turn_id, at, data, octet_length(data) AS bytes";
 
 /**
  * Rows that a replay reads at a time, so that a long log is never in memory whole: few at first, since many replays are
@@ -48,6 +58,7 @@ export class EventLog {
   #last: number;
   /** The blocks of the step that is not committed, in order. Only the last one can be open. */
   #pending: LiveBlock[] = [];
+  #stamped = { at: 0, timestamp: toTimestamp(0) };
 
   constructor(sql: Sql, broadcast: (event: Event) => void, now: () => number) {
     this.#sql = sql;
@@ -100,7 +111,7 @@ export class EventLog {
       },
       discardBlocks: (since) => {
         settled = this.#pending;
-        const open = "SELECT * FROM events WHERE seq >= ? AND data IS NULL ORDER BY seq";
+        const open = `SELECT ${COLUMNS} FROM events WHERE seq >= ? AND data IS NULL ORDER BY seq`;
         const rows = this.#sql.exec<EventRow>(open, since);
         for (const { seq, type } of rows) if (isBlockType(type)) this.#discard(seq, type);
         return rows.map(({ seq }) => seq);
@@ -151,29 +162,32 @@ export class EventLog {
    * @throws GatewayError `bad_cursor`, before the first event
    */
   replay(after: string, types: ReadonlySet<EventType> | null = null): Iterable<Replayed> {
-    const position = this.#parse(after);
-    this.#open?.flush();
-    return this.#replayFrom(position, types);
+    return this.#replayAfter(after, types, null);
   }
 
-  /** Ends early where its events are large. @throws GatewayError `bad_cursor` */
-  page(after: string, limit: number, types: ReadonlySet<EventType> | null): EventPage {
-    const events: Event[] = [];
+  /**
+   * An `EventPage` as JSON, put together from the text of its events: they were stored as they are shown. Ends early where
+   * they are large.
+   *
+   * @throws GatewayError `bad_cursor`
+   */
+  page(after: string, limit: number, types: ReadonlySet<EventType> | null): string {
+    const events: string[] = [];
     let cursor: string | null = null;
     let chars = 0;
-    for (const replayed of this.replay(after, types)) {
-      if (events.length === limit || chars > PAGE_MAX_CHARS)
-        return { events, next_cursor: cursor, cursor: cursor ?? after };
-      events.push(eventSchema.parse(JSON.parse(replayed.json)));
+    // One more, which says that there is another page.
+    for (const replayed of this.#replayAfter(after, types, types === null ? limit + 1 : null)) {
+      if (events.length === limit || chars > PAGE_MAX_CHARS) return pageText(events, cursor, cursor ?? after);
+      events.push(replayed.json);
       cursor = replayed.cursor;
       chars += replayed.json.length;
     }
-    return { events, next_cursor: null, cursor: this.cursor() };
+    return pageText(events, null, this.cursor());
   }
 
   /** The data of a turn's events of one type, committed or live, in order; `to` null: up to the log's end. */
   *dataOf(turnId: string, type: EventType, from: number, to: number | null): Generator<Record<string, Json>> {
-    for (const row of this.#rows(from, to ?? this.#last, type)) {
+    for (const row of this.#rows({ from, to: to ?? this.#last, type }, null)) {
       if (row.turn_id === turnId) yield this.#dataOf(row, 0);
     }
   }
@@ -240,7 +254,14 @@ export class EventLog {
     return cursor;
   }
 
-  *#replayFrom({ seq, block }: Cursor, types: ReadonlySet<EventType> | null): Generator<Replayed> {
+  /** @param most no more rows are asked for; null: whoever reads may stop at any one */
+  #replayAfter(after: string, types: ReadonlySet<EventType> | null, most: number | null): Iterable<Replayed> {
+    const position = this.#parse(after);
+    this.#open?.flush();
+    return this.#replayFrom(position, types, most);
+  }
+
+  *#replayFrom({ seq, block }: Cursor, types: ReadonlySet<EventType> | null, most: number | null): Generator<Replayed> {
     if (block !== undefined) {
       const row = this.#row(block.seq);
       // Of a block that is still open and has no more characters there is nothing to tell yet.
@@ -249,7 +270,7 @@ export class EventLog {
         yield this.#replayed(row, block.offset, seq);
       }
     }
-    for (const row of this.#rows(seq + 1, this.#last, null)) {
+    for (const row of this.#rows({ from: seq + 1, to: this.#last, type: null }, most)) {
       if (types === null || types.has(row.type)) yield this.#replayed(row, 0, row.seq);
     }
   }
@@ -259,10 +280,18 @@ export class EventLog {
     // A stored event goes out as the text that was stored; only blocks are put together here.
     const data = row.data !== null && offset === 0 ? row.data : JSON.stringify(this.#dataOf(row, offset));
     const turnId = row.turn_id === null ? "null" : `"${row.turn_id}"`;
-    const json =
+    const head =
       `{"seq":${row.seq},"cursor":"${cursor}","type":"${row.type}","turn_id":${turnId},` +
-      `"timestamp":"${toTimestamp(row.at)}","data":${data}}`;
-    return { type: row.type, turn_id: row.turn_id, cursor, json };
+      `"timestamp":"${this.#timestampOf(row.at)}","data":`;
+    // What stands around the data is ASCII.
+    const bytes = head.length + (data === row.data && row.bytes !== null ? row.bytes : bytesOf(data)) + 1;
+    return { type: row.type, turn_id: row.turn_id, cursor, json: `${head}${data}}`, bytes };
+  }
+
+  /** Many events of a step have the same. */
+  #timestampOf(at: number): string {
+    if (at !== this.#stamped.at) this.#stamped = { at, timestamp: toTimestamp(at) };
+    return this.#stamped.timestamp;
   }
 
   #dataOf(row: EventRow, offset: number): Record<string, Json> {
@@ -280,25 +309,35 @@ export class EventLog {
   }
 
   #row(seq: number): EventRow | undefined {
-    return this.#sql.exec<EventRow>("SELECT * FROM events WHERE seq = ?", seq)[0];
+    return this.#sql.exec<EventRow>(`SELECT ${COLUMNS} FROM events WHERE seq = ?`, seq)[0];
   }
 
-  *#rows(from: number, to: number, type: EventType | null): Generator<EventRow> {
+  *#rows(
+    { from, to, type }: { from: number; to: number; type: EventType | null },
+    most: number | null,
+  ): Generator<EventRow> {
     // Unlike `length`, `octet_length` does not read what it measures.
     const query =
       "SELECT seq, type, turn_id, at, CASE WHEN octet_length(data) <= ?1 THEN data END AS data, " +
-      "octet_length(data) > ?1 AS is_large " +
+      "octet_length(data) AS bytes " +
       "FROM events WHERE seq BETWEEN ?2 AND ?3 AND (?4 IS NULL OR type = ?4) ORDER BY seq LIMIT ?5";
-    let size = FIRST_CHUNK_ROWS;
-    for (let next = from; next <= to; size = Math.min(size * 2, CHUNK_ROWS)) {
+    let left = most ?? Number.POSITIVE_INFINITY;
+    let size = Math.min(most ?? FIRST_CHUNK_ROWS, CHUNK_ROWS);
+    for (let next = from; next <= to && left > 0; size = Math.min(size * 2, CHUNK_ROWS, left)) {
       const chunk = [SMALL_ROW_BYTES, next, to, type, size];
-      const rows = this.#sql.exec<EventRow & { is_large: number | null }>(query, ...chunk);
-      for (const { is_large, ...row } of rows) yield (is_large === 1 ? this.#row(row.seq) : null) ?? row;
+      const rows = this.#sql.exec<EventRow>(query, ...chunk);
+      for (const row of rows) yield ((row.bytes ?? 0) > SMALL_ROW_BYTES ? this.#row(row.seq) : null) ?? row;
       const last = rows.at(-1);
       if (last === undefined || rows.length < size) return;
       next = last.seq + 1;
+      left -= rows.length;
     }
   }
+}
+
+function pageText(events: readonly string[], next: string | null, cursor: string): string {
+  const nextCursor = next === null ? "null" : `"${next}"`;
+  return `{"events":[${events.join(",")}],"next_cursor":${nextCursor},"cursor":"${cursor}"}`;
 }
 
 /** What is committed stands, whatever becomes of telling about it. */

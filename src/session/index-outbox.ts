@@ -6,6 +6,8 @@ import { sentUpTo, usageAfter } from "./turn-usage.ts";
 
 const RETRY_BASE_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
+/** A row that says that a turn runs is left this long: the list shows a long turn among the newest all the same. */
+export const RUNNING_ROW_MS = 300_000;
 
 export type IndexOutboxOptions = {
   sql: Sql;
@@ -29,6 +31,8 @@ export class IndexOutbox {
   #sent: number;
   #failures = 0;
   #retryAt: number | null = null;
+  /** When this host last wrote that a turn runs; null where the row says something else. */
+  #runningSince: number | null = null;
   #writing = false;
   /** Asked for while a write was under way. */
   #askedAgain = false;
@@ -66,6 +70,26 @@ export class IndexOutbox {
     return this.#flushing;
   }
 
+  /**
+   * The same where nobody asks but the heartbeat: of a turn that runs on, every half minute would be four rows, and tell no
+   * more than that it runs on.
+   */
+  refresh(): Promise<void> {
+    return this.#isKnownToRun() ? Promise.resolve() : this.flush();
+  }
+
+  #isKnownToRun(): boolean {
+    const { host, summary } = this.#options;
+    if (this.#runningSince === null || this.#retryAt !== null) return false;
+    if (host.now() - this.#runningSince >= RUNNING_ROW_MS) return false;
+    try {
+      return summary().status === "running";
+    } catch {
+      // What cannot be read is for the write to tell of.
+      return false;
+    }
+  }
+
   /** The session is being deleted: nothing is written any more. What is under way no longer beats its tombstone. */
   stop(): void {
     this.#stopped = true;
@@ -88,12 +112,15 @@ export class IndexOutbox {
         const [writing, seq] = [this.#version, lastSeq()];
         this.#askedAgain = false;
         const { usage, upTo } = usageAfter(sql, this.#sent, settings());
-        await host.index(summary(), writing, usage);
+        const row = summary();
+        await host.index(row, writing, usage);
         if (this.#stopped) return;
         this.#sent = upTo ?? seq;
         // More turns have ended than go at once: the version is remembered with the last of them.
         if (upTo !== null) continue;
-        writeMeta(sql, "indexed", String(writing));
+        // The row of a turn that runs is behind with the turn's next event: nothing would ever read that it was stored.
+        if (row.status !== "running" || usage.length > 0) writeMeta(sql, "indexed", String(writing));
+        this.#runningSince = row.status === "running" ? host.now() : null;
         this.#stored = writing;
         this.#failures = 0;
         this.#retryAt = null;

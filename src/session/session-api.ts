@@ -14,7 +14,6 @@ import type {
   AcceptedTurn,
   Cancelled,
   CreateSessionBody,
-  EventPage,
   FileInfo,
   FilePage,
   PatchSessionBody,
@@ -140,10 +139,8 @@ export interface SessionApi {
   /** Takes a queued turn out; `session_busy` for one that runs, `not_found` for one that has ended. */
   withdraw(asking: Principal, turnId: string): Promise<Answer<null>>;
 
-  events(
-    asking: Principal,
-    page: { after: string; limit: number; types: EventType[] | null },
-  ): Promise<Answer<EventPage>>;
+  /** An `EventPage` as JSON: the front hands it on as it is. */
+  events(asking: Principal, page: { after: string; limit: number; types: EventType[] | null }): Promise<Answer<string>>;
 
   files(asking: Principal, page: PageRequest & { prefix: string }): Promise<Answer<FilePage>>;
   file(asking: Principal, path: string): Promise<Answer<StoredFile>>;
@@ -182,6 +179,8 @@ export const STREAM_REQUEST = {
   path: "https://session/stream",
   /** `reader=1`: the gateway reads for an SSE stream or a wait; no `connected` frame, and only `ack` is taken. */
   readerParam: "reader",
+  /** `together=1`: a frame may hold several events, one a line. A Worker of before does not ask for it. */
+  togetherParam: "together",
 } as const;
 
 /** Runs a method of the session and turns what it throws into a value. */

@@ -249,7 +249,8 @@ export class Session {
     if (this.#stopped) return;
     this.answers.settleExpired();
     this.#drive();
-    this.follow();
+    void this.index.refresh();
+    this.#deps.onChange?.();
   }
 
   /** Lets the index row, and whatever else depends on what runs, follow; nobody waits for it, and it tries again by itself. */

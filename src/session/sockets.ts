@@ -4,7 +4,7 @@ import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, eventType } from "../protocol/events.ts";
 import { CLOSE_CODES, type ControlFrame, frameIdValue, type ServerFrame } from "../protocol/frames.ts";
-import { FAN_OUT_MAX_BYTES, QUEUE_MAX_TURNS } from "../protocol/limits.ts";
+import { FAN_OUT_MAX_BYTES, QUEUE_MAX_TURNS, TOGETHER_MAX_BYTES } from "../protocol/limits.ts";
 import { hasExpired, type Principal, principal } from "../protocol/principal.ts";
 import { hasEnded, type TurnResult } from "../protocol/rest.ts";
 import { CatchUp, isFull } from "./catch-up.ts";
@@ -18,6 +18,8 @@ const attachment = z.strictObject({
   types: z.array(eventType).nullable(),
   /** The gateway's own Worker reads here, for an SSE stream or a wait. */
   reader: z.boolean(),
+  /** Of the log, several events may come in one frame, one a line. */
+  together: z.boolean().default(false),
   /** The turns that this socket's `execute` frames started, each with the frame's id. */
   turns: z.array(z.strictObject({ turn_id: z.string(), id: frameIdValue.optional() })),
   /** The client says what it took. */
@@ -70,7 +72,7 @@ export class Sockets {
    */
   accept(
     socket: WebSocket,
-    { after, ...attached }: Pick<Attachment, "principal" | "types" | "reader"> & { after: string | null },
+    { after, ...attached }: Pick<Attachment, "principal" | "types" | "reader" | "together"> & { after: string | null },
     greeting: ControlFrame | null,
   ): void {
     this.#state.acceptWebSocket(socket);
@@ -202,19 +204,32 @@ export class Sockets {
 
   /** Sends the log after a position, so many bytes at least; returns where the client is then, null: at its end, or gone. */
   #sendAfter(sink: Sink, after: string, atLeast: number): string | null {
+    if (this.#closedAsExpired(sink)) return null;
+    const frameBytes = sink.attached.together ? TOGETHER_MAX_BYTES : 0;
     let position = after;
     let sent = 0;
+    let events: string[] = [];
+    let bytes = 0;
+    const sendFrame = () => {
+      const isSent = events.length === 0 || this.#push(sink, position, events.join("\n"), bytes);
+      events = [];
+      bytes = 0;
+      return isSent;
+    };
     try {
       for (const replayed of this.#session.replay(after, replayedTypes(sink))) {
-        if (sent >= atLeast) return position;
-        if (wants(sink, replayed)) {
-          const bytes = bytesOf(replayed.json);
-          if (!this.#send(sink, replayed.cursor, replayed.json, bytes)) return null;
-          sent += bytes;
-        }
+        if (sent >= atLeast) return sendFrame() ? position : null;
         position = replayed.cursor;
+        if (wants(sink, replayed)) {
+          events.push(replayed.json);
+          bytes += replayed.bytes;
+          sent += replayed.bytes;
+          if (bytes >= frameBytes && !sendFrame()) return null;
+        }
+        // Who takes frames of several events waits for no results.
         this.#completeAfter(sink, replayed);
       }
+      sendFrame();
     } catch (thrown) {
       logError("sockets", thrown);
       this.#close(sink.socket, 1011, "the log could not be read");
@@ -224,12 +239,19 @@ export class Sockets {
 
   /** `cursor` is where the frame takes its client; null for a frame that is no event. */
   #send(sink: Sink, cursor: string | null, json: string, bytes: number): boolean {
-    const { principal } = sink.attached;
+    return !this.#closedAsExpired(sink) && this.#push(sink, cursor, json, bytes);
+  }
+
+  #closedAsExpired({ attached, socket }: Sink): boolean {
+    const { principal } = attached;
     // Most tokens have no end: for hundreds of sockets, to ask for the time takes as long as a part of the sending.
-    if (principal.expires_at !== undefined && hasExpired(principal, Date.now())) {
-      this.closeUnauthenticated(sink.socket);
-      return false;
-    }
+    const isExpired = principal.expires_at !== undefined && hasExpired(principal, Date.now());
+    if (isExpired) this.closeUnauthenticated(socket);
+    return isExpired;
+  }
+
+  /** Of a window, whether its socket may be sent anything is asked once: no time passes while it is sent. */
+  #push(sink: Sink, cursor: string | null, json: string, bytes: number): boolean {
     try {
       sink.socket.send(json);
     } catch {

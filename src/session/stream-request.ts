@@ -8,6 +8,7 @@ export type StreamRequest = {
   after: string | null;
   types: EventType[] | null;
   reader: boolean;
+  together: boolean;
 };
 
 /** What the gateway's Worker asks for when it opens a socket. @throws ZodError for what that Worker never sends */
@@ -21,5 +22,6 @@ export function parseStreamRequest(request: Request): StreamRequest {
       .nullable()
       .parse(query.get("types")?.split(",") ?? null),
     reader: query.get(STREAM_REQUEST.readerParam) === "1",
+    together: query.get(STREAM_REQUEST.togetherParam) === "1",
   };
 }

@@ -7,6 +7,7 @@ export type Figure = {
   results: Result[];
 };
 
+/** NaN stands where there is nothing to tell. */
 export type Row = { name: string; values: number[] };
 
 /** One line of the summary. `floor` is what the bare platform took in the same run, null where nothing is to compare. */
@@ -91,6 +92,7 @@ function targetText(target: Target, unit: string): string {
 }
 
 function numberText(value: number): string {
+  if (Number.isNaN(value)) return "";
   return value.toLocaleString("en-US", { maximumFractionDigits: 4 });
 }
 

@@ -25,7 +25,11 @@ const miniflare = new Miniflare(
     script: outputFiles[0]?.text ?? "",
     compatibilityDate: "2026-10-01",
     bindings: { MODEL_URL: process.argv[2] ?? "" },
-    durableObjects: { BROADCASTER: { className: "Broadcaster", useSQLite: true } },
+    durableObjects: {
+      BROADCASTER: { className: "Broadcaster", useSQLite: true },
+      ROWS: { className: "Rows", useSQLite: true },
+    },
+    d1Databases: { CATALOG: "CATALOG" },
     cf: false,
     telemetry: { enabled: false },
   }),

@@ -7,17 +7,28 @@ import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
 import { measureLag } from "./lag.ts";
 import { measureManySessions } from "./many-sessions.ts";
+import { measureOperations } from "./operations.ts";
+import { measurePeer } from "./peer.ts";
+import { measureReplay } from "./replay.ts";
+import { measureRows } from "./rows.ts";
 import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
+import { measureWatcherBytes } from "./watcher-bytes.ts";
 
-const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Promise<Figure>> = new Map([
+/** Each gives null where it is left out, and has then said so. */
+const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Promise<Figure | null>> = new Map([
   ["first-text", measureFirstText],
   ["lag", measureLag],
   ["throughput", measureThroughput],
   ["many-sessions", measureManySessions],
+  ["replay", measureReplay],
+  ["rows", measureRows],
+  ["watcher-bytes", measureWatcherBytes],
+  ["operations", measureOperations],
   ["bundle", measureWorker],
   ["start", measureStart],
+  ["peer", (setting: Setting, rounds: number | null) => measurePeer(setting, peer, rounds)],
 ]);
 const RESULTS = "bench_results.json";
 
@@ -26,7 +37,7 @@ if (asked instanceof Error) {
   console.error(asked.message);
   process.exit(2);
 }
-const { runs, names } = asked;
+const { runs, names, peer } = asked;
 
 const machine = {
   cpu: `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
@@ -38,8 +49,10 @@ const figures: Record<string, Figure> = {};
 await using setting = new Setting();
 for (const [name, measure] of FIGURES) {
   if (!names.includes(name)) continue;
-  figures[name] = await measure(setting, runs);
-  console.log(`${tableOf(figures[name])}\n`);
+  const figure = await measure(setting, runs);
+  if (figure === null) continue;
+  figures[name] = figure;
+  console.log(`${tableOf(figure)}\n`);
 }
 console.log(summaryOf(Object.values(figures)));
 const at = new Date().toISOString();
@@ -48,11 +61,11 @@ writeFileSync(RESULTS, `${JSON.stringify({ at, machine, figures }, null, 2)}\n`)
 const missed = Object.values(figures).flatMap(({ results }) => results.filter((result) => !isMet(result)));
 if (missed.length > 0) process.exitCode = 1;
 
-/** What was asked for; `runs` null: each figure takes as many as it needs. */
-function readArguments(): { runs: number | null; names: string[] } | Error {
-  let parsed: { values: { runs?: string | undefined }; positionals: string[] };
+/** What was asked for; `runs` null: each figure takes as many as it needs; `peer` null: there is no folder of the peer's. */
+function readArguments(): { runs: number | null; names: string[]; peer: string | null } | Error {
+  let parsed: { values: { runs?: string | undefined; peer?: string | undefined }; positionals: string[] };
   try {
-    parsed = parseArgs({ options: { runs: { type: "string" } }, allowPositionals: true });
+    parsed = parseArgs({ options: { runs: { type: "string" }, peer: { type: "string" } }, allowPositionals: true });
   } catch (thrown) {
     return thrown instanceof Error ? thrown : new Error(String(thrown));
   }
@@ -62,5 +75,6 @@ function readArguments(): { runs: number | null; names: string[] } | Error {
   const unknown = positionals.find((name) => !FIGURES.has(name));
   if (unknown !== undefined)
     return new Error(`There is no figure '${unknown}', but ${[...FIGURES.keys()].join(", ")}.`);
-  return { runs, names: positionals.length === 0 ? [...FIGURES.keys()] : positionals };
+  const names = positionals.length === 0 ? [...FIGURES.keys()] : positionals;
+  return { runs, names, peer: values.peer ?? null };
 }

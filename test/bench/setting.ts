@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { type GatewayProcess, PROJECT_ROOT, startGateway } from "../support/gateway-process.ts";
 import { RunningProcess } from "../support/run-process.ts";
+import { MeteredGateway } from "./metered-gateway.ts";
 
 /** A model's name that is not the demo's: the gateway then calls the measurements' own. */
 const BENCH_MODEL = "claude-bench";
+const METERED_TOKEN = "bench-token";
 
 /** What the figures are measured on. Each part is started when a figure first asks for it, and ends with the run. */
 export class Setting implements AsyncDisposable {
@@ -11,6 +13,7 @@ export class Setting implements AsyncDisposable {
   #model: Promise<string> | null = null;
   #floor: Promise<string> | null = null;
   #gateway: Promise<GatewayProcess> | null = null;
+  #metered: Promise<MeteredGateway> | null = null;
 
   /** The address of a server that speaks the Messages API and sends what it is asked for (`load.ts`). */
   model(): Promise<string> {
@@ -28,6 +31,14 @@ export class Setting implements AsyncDisposable {
   gateway(): Promise<GatewayProcess> {
     this.#gateway ??= this.startGateway().then((gateway) => this.#keep(gateway));
     return this.#gateway;
+  }
+
+  /** The gateway as it is deployed, with the demo model, which counts what it would be billed for. */
+  metered(): Promise<MeteredGateway> {
+    this.#metered ??= startProgram("metered-process.ts", [METERED_TOKEN]).then(
+      (process) => new MeteredGateway(this.#keep(process).stdout.trim(), METERED_TOKEN),
+    );
+    return this.#metered;
   }
 
   /** A floor that nothing has used yet, for the caller to end. It has printed its address. */

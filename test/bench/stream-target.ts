@@ -53,14 +53,11 @@ export function gatewayTarget({ url, token }: GatewayProcess): StreamTarget {
     },
     begin: (socket, load) =>
       socket.send(JSON.stringify({ type: "execute", data: { user_input: JSON.stringify(load) } })),
-    isOfStream: (frame) => frame.toString("latin1", 0, 6) === '{"seq"',
+    isOfStream: isEvent,
     isText: (frame) => headOf(frame).includes('"type":"TEXT"'),
     isEnd: (frame) => headOf(frame).includes('"type":"ITERATION_END"'),
     isComplete: (frame) => frame.includes('"status":"complete"'),
-    acknowledgement(frame) {
-      const cursor = /"cursor":"([^"]+)"/.exec(headOf(frame))?.[1];
-      return cursor === undefined ? null : `{"type":"ack","data":{"cursor":"${cursor}"}}`;
-    },
+    acknowledgement: acknowledgementOf,
     now: nowMicros,
     ticksOfMs: 1_000,
   };
@@ -86,6 +83,17 @@ export function floorTarget(url: string): StreamTarget {
     now: nowMicros,
     ticksOfMs: 1_000,
   };
+}
+
+/** Whether a frame of the gateway's is an event. */
+export function isEvent(frame: Buffer): boolean {
+  return frame.toString("latin1", 0, 6) === '{"seq"';
+}
+
+/** What a client says that took everything up to an event. */
+export function acknowledgementOf(frame: Buffer): string | null {
+  const cursor = /"cursor":"([^"]+)"/.exec(headOf(frame))?.[1];
+  return cursor === undefined ? null : `{"type":"ack","data":{"cursor":"${cursor}"}}`;
 }
 
 /** Where an event says what it is; to look through all of a frame would take longer than to receive it. */

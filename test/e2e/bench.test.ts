@@ -36,12 +36,12 @@ test("[PACK8] [BENCH1] npm run bench -- start measures how soon a run's request 
   expect(code).toBe(found.every(({ reached }) => reached <= 300) ? 0 : 1);
 });
 
-test("[BENCH1] a figure stands beside its floor, from a model, a bare Worker and a gateway that the command starts and ends", async () => {
+test("[BENCH1] [BENCH3] a figure stands beside its floor, from a model, a bare Worker and a gateway that the command starts and ends; that of the peer is left out without its folder", async () => {
   using project = copyProject();
   const { root: cwd } = project;
-  const { code, stdout, stderr } = await runProcess("npm", ["run", "bench", "--", "first-text", "--runs", "2"], {
-    cwd,
-  });
+  const args = ["run", "bench", "--", "first-text", "peer", "--runs", "2"];
+  const { code, stdout, stderr } = await runProcess("npm", args, { cwd });
+  expect(stdout).toMatch(/^peer: left out, .*--peer FOLDER$/m);
   expect(stdout, stderr).toMatch(/^a bare Worker .*\nTurnpike .*\n(met|MISSED|reported): `execute` to first TEXT/m);
   const { rows, results: found } = readFigure(cwd, "first-text");
   expect(rows.map(({ values }) => values[0])).toEqual([2, 2]);

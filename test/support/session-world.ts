@@ -16,6 +16,7 @@ import { SessionFiles } from "../../src/session/session-files.ts";
 import type { Settings } from "../../src/session/settings.ts";
 import { createToolRegistry } from "../../src/tools/registry.ts";
 import { currentFile, listFiles } from "../../src/workspace/file-table.ts";
+import { pageOf } from "./event-page.ts";
 import { TableWorkspace } from "./table-workspace.ts";
 import type { DirectoryPlace } from "./workspace-directory.ts";
 
@@ -185,7 +186,7 @@ export class SessionWorld {
 
   /** The whole log. */
   log(): Event[] {
-    return this.session.log.page("0", Number.POSITIVE_INFINITY, null).events;
+    return pageOf(this.session.log, "0", Number.POSITIVE_INFINITY).events;
   }
 
   /** The events of one type, in the order of the log. */

@@ -11,6 +11,7 @@ import { GatewayError } from "../../src/protocol/errors.ts";
 import type { LiveBlock } from "../../src/session/live-block.ts";
 import { createDoorScene, doorPath, doorsRoot, errorWith, nextText, textOf } from "../support/door-scene.ts";
 import { entriesOf } from "../support/entries-of.ts";
+import { pageOf } from "../support/event-page.ts";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { LogBehindDoor, TURN } from "../support/log-behind-door.ts";
 import { LogFollower } from "../support/log-follower.ts";
@@ -89,7 +90,7 @@ describe("following", () => {
         session.commitBlocks();
         await catchUp();
         await events.return(undefined);
-        expect(follower.entries).toEqual(entriesOf(session.log.page("0", 1_000, null).events));
+        expect(follower.entries).toEqual(entriesOf(pageOf(session.log, "0", 1_000).events));
       }),
       { numRuns: 50 },
     );

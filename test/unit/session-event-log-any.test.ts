@@ -3,9 +3,11 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createNodeSql } from "../../src/local/node-sql.ts";
 import { type Event, event as eventSchema, type NewEvent } from "../../src/protocol/events.ts";
+import type { EventPage } from "../../src/protocol/rest.ts";
 import { EventLog } from "../../src/session/event-log.ts";
 import type { LiveBlock } from "../../src/session/live-block.ts";
 import { createTables } from "../../src/session/schema.ts";
+import { pageOf } from "../support/event-page.ts";
 import { type Entry, LogFollower } from "../support/log-follower.ts";
 
 beforeEach(() => {
@@ -134,12 +136,12 @@ class Scene {
   /** Reads pages of a size to the end, and then follows live from there. */
   readPages(follower: LogFollower, limit: number): void {
     const replayed = [...this.log.replay(follower.position)].map(({ json }) => JSON.parse(json));
-    const whole = this.log.page(follower.position, 1_000_000, null);
+    const whole = pageOf(this.log, follower.position, 1_000_000);
     expect(whole.events).toEqual(replayed);
     follower.onTheWay = [];
     let after: string | null = follower.position;
     for (let pages = 0; after !== null; pages++) {
-      const page: ReturnType<EventLog["page"]> = this.log.page(after, limit, null);
+      const page: EventPage = pageOf(this.log, after, limit);
       expect(pages, "pages without end").toBeLessThanOrEqual(this.expected.length + 1);
       for (const event of page.events) follower.take(event);
       after = page.next_cursor;

@@ -2,8 +2,10 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Event, EventType, NewEvent } from "../../src/protocol/events.ts";
+import type { EventPage } from "../../src/protocol/rest.ts";
 import { EventLog, type Replayed } from "../../src/session/event-log.ts";
 import { createTables } from "../../src/session/schema.ts";
+import { pageOf } from "../support/event-page.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse("2026-10-01T12:00:00.000Z") });
@@ -45,7 +47,7 @@ describe("events", () => {
     };
     expect(sent).toEqual([event]);
     expect([...log.replay("0")].map(({ json }) => JSON.parse(json))).toEqual([event]);
-    expect(log.page("0", 10, null)).toEqual({ events: [event], next_cursor: null, cursor: "1" });
+    expect(pageOf(log, "0", 10)).toEqual({ events: [event], next_cursor: null, cursor: "1" });
   });
 
   test("[LOG2] nothing is sent before it is committed, nor what was not", () => {
@@ -77,7 +79,7 @@ describe("events", () => {
     block.end();
     log.commit((writer) => writer.commitBlocks());
     append(changed());
-    expect(log.page("0", 10, null).events[0]?.data).toEqual({ text: "abcdef", offset: 0, done: true });
+    expect(pageOf(log, "0", 10).events[0]?.data).toEqual({ text: "abcdef", offset: 0, done: true });
   });
 
   test("[WS5] an answer goes between the commit and its events", () => {
@@ -145,7 +147,7 @@ describe("positions", () => {
     append(changed());
     openText(log).append("abc");
     for (const cursor of ["", "x", "-1", "01", "1.5", "3", "2~1.0", "2~3.0", "3~2.0", "2~2", "2~2.x", " 2", "2~0.0"]) {
-      for (const ask of [() => log.replay(cursor), () => log.page(cursor, 1, null), () => log.checkCursor(cursor)]) {
+      for (const ask of [() => log.replay(cursor), () => pageOf(log, cursor, 1), () => log.checkCursor(cursor)]) {
         expect(ask, cursor).toThrow(expect.objectContaining({ code: "bad_cursor" }));
       }
     }
@@ -183,12 +185,12 @@ describe("pages", () => {
     const block = openText(log);
     block.append("abc");
     append(changed());
-    const page = log.page("0", 1, null);
+    const page = pageOf(log, "0", 1);
     expect(page.events[0]?.data).toEqual({ text: "abc", offset: 0, done: false });
     expect([page.next_cursor, page.cursor]).toEqual(["1~1.3", "1~1.3"]);
-    expect(log.page("1~1.3", 1, null)).toMatchObject({ events: [{ seq: 2 }], next_cursor: null, cursor: "2~1.3" });
+    expect(pageOf(log, "1~1.3", 1)).toMatchObject({ events: [{ seq: 2 }], next_cursor: null, cursor: "2~1.3" });
     block.append("def");
-    expect(log.page("2~1.3", 1, null).events[0]).toMatchObject({ seq: 1, data: { text: "def", offset: 3 } });
+    expect(pageOf(log, "2~1.3", 1).events[0]).toMatchObject({ seq: 1, data: { text: "def", offset: 3 } });
   });
 
   test("[REST16] types pick events, and the position passes what they left out", () => {
@@ -200,10 +202,10 @@ describe("pages", () => {
     log.commit((writer) => writer.commitBlocks());
     append(changed());
     const only = (type: EventType) => new Set([type]);
-    expect(log.page("0", 10, only("TEXT"))).toMatchObject({ events: [{ seq: 3 }], next_cursor: null, cursor: "4" });
-    expect(log.page("0", 2, only("STATUS"))).toMatchObject({ next_cursor: "2", cursor: "2" });
-    expect(log.page("2", 2, only("STATUS"))).toMatchObject({ events: [{ seq: 4 }], next_cursor: null });
-    expect(log.page("3", 2, only("TEXT"))).toEqual({ events: [], next_cursor: null, cursor: "4" });
+    expect(pageOf(log, "0", 10, only("TEXT"))).toMatchObject({ events: [{ seq: 3 }], next_cursor: null, cursor: "4" });
+    expect(pageOf(log, "0", 2, only("STATUS"))).toMatchObject({ next_cursor: "2", cursor: "2" });
+    expect(pageOf(log, "2", 2, only("STATUS"))).toMatchObject({ events: [{ seq: 4 }], next_cursor: null });
+    expect(pageOf(log, "3", 2, only("TEXT"))).toEqual({ events: [], next_cursor: null, cursor: "4" });
     expect(summary(log.replay("3~3.1", only("STATUS")))).toEqual([["STATUS", "4"]]);
   });
 
@@ -217,7 +219,7 @@ describe("pages", () => {
     for (const limit of [500, 501, 1_203]) {
       const paged: number[] = [];
       for (let after: string | null = "0"; after !== null; ) {
-        const page: ReturnType<EventLog["page"]> = log.page(after, limit, null);
+        const page: EventPage = pageOf(log, after, limit);
         paged.push(...page.events.map(({ seq }) => seq));
         after = page.next_cursor;
       }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { JSON_MAX_DEPTH, PAGE_MAX_CHARS, QUEUE_MAX_TURNS } from "../../src/protocol/limits.ts";
+import { pageOf } from "../support/event-page.ts";
 import { Gate } from "../support/gate.ts";
 import { answer, HandModel, type Reply } from "../support/hand-model.ts";
 import { text, toolUse } from "../support/messages-script.ts";
@@ -67,7 +68,7 @@ test("[REST6] [REST13] pages end where their items are large, and go on from the
   let after: string | null = "0";
   let pages = 0;
   while (after !== null) {
-    const page = world.session.log.page(after, 1_000, null);
+    const page = pageOf(world.session.log, after, 1_000);
     seqs.push(...page.events.map(({ seq }) => seq));
     expect(JSON.stringify(page).length).toBeLessThan(PAGE_MAX_CHARS * 1.5);
     after = page.next_cursor;
@@ -110,5 +111,5 @@ test("[TOOL3] input nested too deep is one that cannot be read, and the log stay
   });
   const turn = await world.run("go");
   expect(turn.status).toBe("complete");
-  expect(world.session.log.page("0", 1_000, null).events.at(-1)?.type).toBe("ITERATION_END");
+  expect(pageOf(world.session.log, "0", 1_000).events.at(-1)?.type).toBe("ITERATION_END");
 });

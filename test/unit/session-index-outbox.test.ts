@@ -2,9 +2,9 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createNodeSql } from "../../src/local/node-sql.ts";
 import type { Session } from "../../src/protocol/rest.ts";
-import { IndexOutbox } from "../../src/session/index-outbox.ts";
+import { IndexOutbox, RUNNING_ROW_MS } from "../../src/session/index-outbox.ts";
 import { createTables } from "../../src/session/schema.ts";
-import type { Settings } from "../../src/session/settings.ts";
+import { readMeta, type Settings } from "../../src/session/settings.ts";
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -153,6 +153,41 @@ describe("the index row", () => {
     write(1).succeed();
     await settled();
     expect(versions(scene.writes)).toEqual([1, 2]);
+  });
+
+  test("[SESSION21] [COST6] of a turn that runs on is left alone by heartbeats for five minutes, and nothing is stored of it here", async () => {
+    const { sql, scene, open, change, write } = createScene();
+    const outbox = open();
+    const beats = async (version: number, status: Session["status"], now: number) => {
+      change(version, status);
+      scene.now = now;
+      void outbox.refresh();
+      scene.writes.at(-1)?.succeed();
+      await settled();
+    };
+    await beats(1, "idle", 0);
+    await beats(2, "running", 1);
+    await beats(3, "running", 30_000);
+    await beats(4, "running", RUNNING_ROW_MS);
+    expect(versions(scene.writes)).toEqual([1, 2]);
+    expect(readMeta(sql, "indexed")).toBe("1");
+    await beats(5, "running", RUNNING_ROW_MS + 1);
+    await beats(6, "waiting", RUNNING_ROW_MS + 2);
+    await beats(7, "running", RUNNING_ROW_MS + 3);
+    await beats(8, "idle", RUNNING_ROW_MS + 4);
+    expect(versions(scene.writes)).toEqual([1, 2, 5, 6, 7, 8]);
+    expect(readMeta(sql, "indexed")).toBe("8");
+    // One that failed is tried by the heartbeat all the same, and by a new process.
+    await beats(9, "running", RUNNING_ROW_MS + 5);
+    change(10, "running");
+    void outbox.flush();
+    write(7).fail();
+    await settled();
+    await beats(11, "running", RUNNING_ROW_MS + 6);
+    expect(versions(scene.writes)).toEqual([1, 2, 5, 6, 7, 8, 9, 10, 11]);
+    void open().refresh();
+    expect(versions(scene.writes).at(-1)).toBe(11);
+    expect(scene.writes).toHaveLength(10);
   });
 });
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { DERIVED_TITLE_CHARS, IDEMPOTENCY_TTL_MS, QUEUE_MAX_TURNS } from "../../src/protocol/limits.ts";
 import type { Principal } from "../../src/protocol/principal.ts";
 import type { SubmitTurnBody } from "../../src/protocol/rest.ts";
+import { pageOf } from "../support/event-page.ts";
 import { Gate } from "../support/gate.ts";
 import { answer, HandModel, type Reply } from "../support/hand-model.ts";
 import { text } from "../support/messages-script.ts";
@@ -140,7 +141,7 @@ describe("the queue", () => {
     expect(first.cursor).toBe("0");
     await passTimeUntil(world.ended(first.turn_id));
     const second = submit({ user_input: "go" });
-    const [event] = world.session.log.page(second.cursor, 1, null).events;
+    const [event] = pageOf(world.session.log, second.cursor, 1).events;
     expect(event).toMatchObject({ type: "SESSION_INFO", turn_id: second.turn_id });
   });
 });

@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import type { Event } from "../../src/protocol/events.ts";
 import type { SubmitTurnBody } from "../../src/protocol/rest.ts";
+import { parsePage } from "../support/event-page.ts";
 import { hold, message, type Reply, stall, text, thinking, toolUse } from "../support/messages-script.ts";
 import { requestFaults } from "../support/request-faults.ts";
 import { assistant, blockOf, createClaudeScene, endOf, messagesOf, outline, results, user } from "./claude-scene.ts";
@@ -136,7 +137,7 @@ it("[TURN18] [TURN20] [REST15] a cancel of a turn whose object was just lost sto
   expect(told).toContainEqual({ turn_id });
   // A stub whose object was lost stays broken.
   const stub = env.SESSIONS.getByName(scene.session_id);
-  const log = unwrap(await stub.events(ADMIN, { after: "0", limit: 100, types: null })).events;
+  const log = parsePage(unwrap(await stub.events(ADMIN, { after: "0", limit: 100, types: null }))).events;
   expect(endOf(log)).toMatchObject({ status: "cancelled" });
   expect(outline(log)).toContain("resumed");
   expect(await scene.claude.closedYet(0)).toBe("client");

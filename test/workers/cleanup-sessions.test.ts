@@ -5,6 +5,7 @@ import { HEARTBEAT_MS, IDEMPOTENCY_TTL_MS } from "../../src/protocol/limits.ts";
 import { newId } from "../../src/session/new-id.ts";
 import { SECOND_SWEEP_MS } from "../../src/session/next-wake.ts";
 import { ENTRY_TTL_MS } from "../../src/session/space-entry.ts";
+import { parsePage } from "../support/event-page.ts";
 import { isEmpty, killAtStatement, killObject } from "./kill-object.ts";
 import { useClock } from "./platform.ts";
 import { ADMIN, createScene, unwrap } from "./session-scene.ts";
@@ -17,7 +18,8 @@ const spacesOf = async (sessionId: string) =>
   (await env.CATALOG.prepare("SELECT space_id FROM spaces WHERE session_id = ?").bind(sessionId).all()).results;
 
 const logOf = async (sessionId: string) =>
-  unwrap(await env.SESSIONS.getByName(sessionId).events(ADMIN, { after: "0", limit: 1_000, types: null })).events;
+  parsePage(unwrap(await env.SESSIONS.getByName(sessionId).events(ADMIN, { after: "0", limit: 1_000, types: null })))
+    .events;
 
 test("[SESSION13] a session that is deleted while it is created does not exist", async () => {
   const session_id = newId("session");

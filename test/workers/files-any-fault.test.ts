@@ -7,6 +7,7 @@ import { hexSha256 } from "../../src/protocol/sha256.ts";
 import { newId } from "../../src/session/new-id.ts";
 import { STAGE_RETRY_MS, STAGE_SWEEP_MS } from "../../src/session/stages.ts";
 import { spacePrefix } from "../../src/workspace/space-blobs.ts";
+import { parsePage } from "../support/event-page.ts";
 import { ADMIN_TOKEN, ask, codeOf, read } from "./http-scene.ts";
 import { useClock } from "./platform.ts";
 import { ADMIN, createScene, unwrap } from "./session-scene.ts";
@@ -32,8 +33,9 @@ function useBucketFaults() {
 }
 
 const resultsOf = async (sessionId: string) =>
-  unwrap(await env.SESSIONS.getByName(sessionId).events(ADMIN, { after: "0", limit: 1_000, types: ["TOOL_RESULT"] }))
-    .events;
+  parsePage(
+    unwrap(await env.SESSIONS.getByName(sessionId).events(ADMIN, { after: "0", limit: 1_000, types: ["TOOL_RESULT"] })),
+  ).events;
 
 test.for(["fails", "does not answer", "is done, and its answer is lost"])(
   "[FILE13] a model is not told of a call of the storage's that %s once or twice",

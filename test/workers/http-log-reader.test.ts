@@ -43,9 +43,9 @@ async function start(end: LogEnd, reading = new AbortController()) {
   return openLog(end.open, { after: "0", signal: reading.signal });
 }
 
-const cursorsOf = async (frames: AsyncIterable<LogFrame>) => {
+const cursorsOf = async (log: AsyncIterable<LogFrame[]>) => {
   const cursors: string[] = [];
-  for await (const frame of frames) cursors.push(frame.cursor);
+  for await (const frames of log) cursors.push(...frames.map(({ cursor }) => cursor));
   return cursors;
 };
 
@@ -67,6 +67,20 @@ test("[LOG4] wherever and however often the socket breaks, each frame comes once
     }),
     { numRuns: 30 },
   );
+});
+
+test("[SSE2] events that come together are written together, each as an event of its own", async () => {
+  const end = new LogEnd();
+  // An object of another version may order its fields otherwise.
+  const other = JSON.stringify({ type: "TEXT", cursor: "3", turn_id: null });
+  end.onOpen = (socket) => {
+    socket.send(`${frameOf(1)}\n${frameOf(2)}`);
+    socket.send(other);
+    socket.close(4010);
+  };
+  const reading = new AbortController();
+  const written = await eventStreamResponse(await start(end, reading), reading).text();
+  expect(written).toBe(`: \n\nid: 1\ndata: ${frameOf(1)}\n\nid: 2\ndata: ${frameOf(2)}\n\nid: 3\ndata: ${other}\n\n`);
 });
 
 test("[LOG4] what is no event is passed over", async () => {

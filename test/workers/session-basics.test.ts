@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { session } from "../../src/protocol/rest.ts";
+import { parsePage } from "../support/event-page.ts";
 import { ask, newSession } from "./http-scene.ts";
 import { ADMIN, createScene, unwrap } from "./session-scene.ts";
 
@@ -20,7 +21,7 @@ it("[CURSOR1] [EVENT3] every cursor that was given leads to exactly what comes a
   await socket.until(({ type }) => type === "ITERATION_END");
   const log = await scene.log();
   for (const given of [...socket.events, ...log]) {
-    const rest = unwrap(await scene.stub.events(ADMIN, { after: given.cursor, limit: 1_000, types: null }));
+    const rest = parsePage(unwrap(await scene.stub.events(ADMIN, { after: given.cursor, limit: 1_000, types: null })));
     const later = log.filter(({ seq }) => seq > given.seq).map(({ seq }) => seq);
     // A piece of a block that was not its last is followed by the rest of its block.
     const isPiece = "done" in given.data && !given.data.done;

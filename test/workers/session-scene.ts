@@ -5,6 +5,7 @@ import type { Principal } from "../../src/protocol/principal.ts";
 import type { Turn } from "../../src/protocol/rest.ts";
 import { newId } from "../../src/session/new-id.ts";
 import { type Answer, type CreateSession, STREAM_REQUEST } from "../../src/session/session-api.ts";
+import { parsePage } from "../support/event-page.ts";
 
 export const ADMIN: Principal = { user_id: "admin", scopes: ["read", "write", "approve", "admin"] };
 
@@ -50,8 +51,8 @@ export async function createScene(settings: Partial<CreateSession> = {}, asking:
       const events: Event[] = [];
       let after: string | null = "0";
       while (after !== null) {
-        const page: { events: Event[]; next_cursor: string | null } = unwrap(
-          await stub.events(asking, { after, limit: 1_000, types: null }),
+        const page: { events: Event[]; next_cursor: string | null } = parsePage(
+          unwrap(await stub.events(asking, { after, limit: 1_000, types: null })),
         );
         events.push(...page.events);
         after = page.next_cursor;
@@ -62,7 +63,7 @@ export async function createScene(settings: Partial<CreateSession> = {}, asking:
   };
 }
 
-export type SocketOptions = { after?: string; types?: string; reader?: boolean };
+export type SocketOptions = { after?: string; types?: string; reader?: boolean; together?: boolean };
 
 /** A client's socket: what came so far, and waiting for what is to come. Nothing is polled. */
 export class SocketClient {
@@ -70,13 +71,18 @@ export class SocketClient {
   readonly frames: ServerFrame[] = [];
   readonly events: Event[] = [];
   readonly controls: ControlFrame[] = [];
+  /** In how many messages they came. */
+  messages = 0;
   closed: { code: number; reason: string } | null = null;
   readonly #socket: WebSocket;
   #changed = Promise.withResolvers<void>();
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
-    socket.addEventListener("message", ({ data }) => this.#take(JSON.parse(String(data))));
+    socket.addEventListener("message", ({ data }) => {
+      this.messages++;
+      for (const line of String(data).split("\n")) this.#take(JSON.parse(line));
+    });
     socket.addEventListener("close", ({ code, reason }) => {
       this.closed = { code, reason };
       this.#notify();
@@ -138,12 +144,13 @@ export class SocketClient {
 export async function openSocket(
   stub: SessionStub,
   asking: Principal,
-  { after, types, reader }: SocketOptions,
+  { after, types, reader, together }: SocketOptions,
 ): Promise<SocketClient> {
   const url = new URL(STREAM_REQUEST.path);
   if (after !== undefined) url.searchParams.set("after", after);
   if (types !== undefined) url.searchParams.set("types", types);
   if (reader === true) url.searchParams.set(STREAM_REQUEST.readerParam, "1");
+  if (together === true) url.searchParams.set(STREAM_REQUEST.togetherParam, "1");
   const headers = { Upgrade: "websocket", [STREAM_REQUEST.principalHeader]: JSON.stringify(asking) };
   const response = await stub.fetch(url, { headers });
   if (response.webSocket === null) throw new Error(await response.text());

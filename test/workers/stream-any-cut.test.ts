@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Event } from "../../src/protocol/events.ts";
+import { parsePage } from "../support/event-page.ts";
 import {
   type BlockSpec,
   encodeReply,
@@ -76,7 +77,7 @@ async function follow(plan: Plan, transport: Transport): Promise<void> {
   const follower = await Follower.start(scene.session_id, transport);
   const followers = [follower];
   const pageAfter = async (after: string) =>
-    unwrap(await scene.stub.events(ADMIN, { after, limit: 1_000, types: null }));
+    parsePage(unwrap(await scene.stub.events(ADMIN, { after, limit: 1_000, types: null })));
   await scene.submit("Go");
   for (const [n, stop] of stops.entries()) {
     await witness.until(() => charsOf(witness.events) >= stop.chars);

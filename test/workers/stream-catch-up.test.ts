@@ -7,6 +7,7 @@ import {
   FAN_OUT_MAX_BYTES,
   UNACKED_MAX_BYTES,
 } from "../../src/protocol/limits.ts";
+import { parsePage } from "../support/event-page.ts";
 import { hold, message, text } from "../support/messages-script.ts";
 import { createClaudeScene } from "./claude-scene.ts";
 import { askTwice, killObject } from "./kill-object.ts";
@@ -49,9 +50,9 @@ describe("a log of several windows", () => {
     expect(bytesOf(log)).toBeGreaterThan(3 * CATCH_UP_WINDOW_BYTES);
   }, 30_000);
 
-  test("[WS16] comes a window at a time, as it is acknowledged", async () => {
+  test.for([false, true])("[WS16] comes a window at a time, as it is acknowledged; together: %s", async (together) => {
     // A reader is known to acknowledge, so nothing comes by the clock here.
-    const socket = await scene.socket({ after: "0", reader: true });
+    const socket = await scene.socket({ after: "0", reader: true, together });
     let acknowledged = 0;
     for (const last = log.at(-1)?.seq; socket.events.at(-1)?.seq !== last; ) {
       await settle(socket);
@@ -62,6 +63,7 @@ describe("a log of several windows", () => {
       acknowledged = socket.events.length;
     }
     expect(viewOf(socket.events).content).toEqual(contentOf(log));
+    expect(socket.messages < socket.frames.length).toBe(together);
     socket.close();
   });
 
@@ -224,7 +226,9 @@ test("[LOG4] [WS17] many that lose their connections at once in mid-turn all com
   await killObject(scene.session_id);
   await Promise.all(followers.map((follower) => follower.until(isEnd)));
   const page = { after: "0", limit: 100, types: null };
-  const log = unwrap(await askTwice(() => env.SESSIONS.getByName(scene.session_id).events(ADMIN, page))).events;
+  const log = parsePage(
+    unwrap(await askTwice(() => env.SESSIONS.getByName(scene.session_id).events(ADMIN, page))),
+  ).events;
   for (const follower of followers) {
     expect(follower.view.content).toEqual(contentOf(log));
     await follower.leave();

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Event } from "../../src/protocol/events.ts";
 import { FRAME_ID_MAX_CHARS, QUEUE_MAX_TURNS } from "../../src/protocol/limits.ts";
+import { parsePage } from "../support/event-page.ts";
 import { hold, message, text } from "../support/messages-script.ts";
 import { createClaudeScene } from "./claude-scene.ts";
 import { contentOf, viewOf } from "./log-view.ts";
@@ -42,7 +43,7 @@ test("[WS3] [BLOCK6] a socket opened in the middle of a block goes on from its g
   });
   expect(timestamp).toMatch(/^\d{4}-.*Z$/);
   expect((await whole.control("connected")).data.cursor).toBe("0");
-  const page = unwrap(await scene.stub.events(ADMIN, { after: "0", limit: 100, types: null }));
+  const page = parsePage(unwrap(await scene.stub.events(ADMIN, { after: "0", limit: 100, types: null })));
   expect(page.events.at(-1)).toMatchObject({ type: "TEXT", data: { text: "Hello ", offset: 0, done: false } });
   expect(page).toMatchObject({ cursor: data.cursor, next_cursor: null });
   await scene.claude.release("rest");

@@ -2,6 +2,7 @@ import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import type { Event } from "../../src/protocol/events.ts";
+import { parsePage } from "../support/event-page.ts";
 import { hold, message, type Reply, text, thinking, toolUse } from "../support/messages-script.ts";
 import { createClaudeScene, dataOf, endOf, outline } from "./claude-scene.ts";
 import { ADMIN_TOKEN, ask } from "./http-scene.ts";
@@ -19,7 +20,7 @@ const fileOf = async (sessionId: string, path: string) =>
 /** The log of a session whose object was killed. */
 async function logOf(sessionId: string): Promise<Event[]> {
   const page = { after: "0", limit: 1_000, types: null };
-  return unwrap(await askTwice(() => env.SESSIONS.getByName(sessionId).events(ADMIN, page))).events;
+  return parsePage(unwrap(await askTwice(() => env.SESSIONS.getByName(sessionId).events(ADMIN, page)))).events;
 }
 
 /** What stays of a log when one looks away from kills: what they dropped, when things were, and in which session. */

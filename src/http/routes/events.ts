@@ -96,7 +96,8 @@ export const eventRoutes = new OpenAPIHono<AppEnv>()
       };
       return eventStreamResponse(await followSession(c.env, follow, reading.signal), reading);
     }
-    return c.json(unwrap(await sessionOf(c.env, session_id).events(principal, { after, limit, types })), 200);
+    const page = unwrap(await sessionOf(c.env, session_id).events(principal, { after, limit, types }));
+    return new Response(page, { headers: { "content-type": "application/json" } });
   })
   .openapi(getStream, async (c) => {
     const { after } = c.req.valid("query");

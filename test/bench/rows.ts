@@ -1,0 +1,72 @@
+import type { Counts } from "./counts.ts";
+import type { Figure, Result } from "./figures.ts";
+import type { MeteredGateway } from "./metered-gateway.ts";
+import type { Setting } from "./setting.ts";
+
+/** COST1 and COST2 of SPEC.md. */
+const TURN_MAX_ROWS = 14;
+const CALL_MAX_ROWS = 10;
+
+const DELTAS = [100, 500, 2_000];
+const FILES = "Write 'one two' to notes.txt, then Write 'three' to old.txt";
+const CALLS: [name: string, calls: number, input: string][] = [
+  ["a list", 1, "List work_products"],
+  ["a read", 1, "Read notes.txt"],
+  ["a search", 1, "Search for 'one' in ."],
+  ["a write", 1, "Write 'x' to new.txt"],
+  ["a write of a work product", 1, "Write 'x' to work_products/new.txt"],
+  ["an edit", 1, "Replace 'one' with 'two' in notes.txt"],
+  ["a delete", 1, "Delete old.txt"],
+  ["three writes of one message", 3, "At once: Write 'x' to 1.txt & Write 'x' to 2.txt & Write 'x' to 3.txt"],
+];
+
+/** What is written for a turn that is not its session's first, which gets its title besides. */
+export async function measureRows(setting: Setting): Promise<Figure> {
+  const gateway = await setting.metered();
+  const turns: Counts[] = [];
+  for (const deltas of DELTAS) turns.push(await countTurn(gateway, "Say 'first'", `Count to ${deltas}`));
+  const [turn] = turns;
+  if (turn === undefined) throw new Error("There is a turn.");
+  const blocks = await countTurn(gateway, "Say 'first'", "Say 'one', then Say 'two'");
+  const calls: { name: string; each: Counts; rows: number }[] = [];
+  for (const [name, number, input] of CALLS) {
+    const each = await countTurn(gateway, FILES, input);
+    calls.push({ name, each, rows: (each.rowsWritten - turn.rowsWritten) / number });
+  }
+  const most = calls.reduce((highest, { rows }) => Math.max(highest, rows), 0);
+  const atMost = (rows: number): Result["target"] => ({ of: "reached", atMost: rows });
+  const result = (what: string, unit: string, reached: number, target: Result["target"]): Result => ({
+    what,
+    unit,
+    floor: null,
+    reached,
+    target,
+  });
+  return {
+    title: "What a turn writes: rows of its object, alarms set, rows of D1, and rows of the object that a call adds",
+    columns: ["rows", "alarms", "D1 rows", "more a call"],
+    rows: [
+      ...turns.map((counts, i) => ({ name: `a turn of ${DELTAS[i]} deltas`, values: [...written(counts), 0] })),
+      { name: "a turn of two blocks", values: [...written(blocks), 0] },
+      ...calls.map(({ name, each, rows }) => ({ name: `a turn with ${name}`, values: [...written(each), rows] })),
+    ],
+    results: [
+      ...turns.map(({ rowsWritten }, i) =>
+        result(`rows of a turn of one block of ${DELTAS[i]} deltas`, "rows", rowsWritten, atMost(TURN_MAX_ROWS)),
+      ),
+      result("rows of a tool call, at most", "rows", most, atMost(CALL_MAX_ROWS)),
+      result("alarms set by such a turn", "alarms", turn.alarmsSet, null),
+      result("rows of D1 by such a turn", "rows", turn.d1RowsWritten, null),
+    ],
+  };
+}
+
+async function countTurn(gateway: MeteredGateway, before: string, input: string): Promise<Counts> {
+  const id = await gateway.createSession();
+  await gateway.run(id, before);
+  return gateway.count(id, () => gateway.run(id, input));
+}
+
+function written({ rowsWritten, alarmsSet, d1RowsWritten }: Counts): number[] {
+  return [rowsWritten, alarmsSet, d1RowsWritten];
+}

@@ -1,0 +1,17 @@
+import type { EventType } from "../../src/protocol/events.ts";
+import { type EventPage, eventPage } from "../../src/protocol/rest.ts";
+import type { EventLog } from "../../src/session/event-log.ts";
+
+/** A page as it crosses the wire, of which each event is what the contract says. */
+export function parsePage(json: string): EventPage {
+  return eventPage.parse(JSON.parse(json));
+}
+
+export function pageOf(
+  log: EventLog,
+  after: string,
+  limit: number,
+  types: ReadonlySet<EventType> | null = null,
+): EventPage {
+  return parsePage(log.page(after, limit, types));
+}
