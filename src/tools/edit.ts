@@ -3,6 +3,7 @@ import { ToolError } from "../engine/ports.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import type { PathInputs } from "../workspace/paths.ts";
 import { defineTool } from "./define-tool.ts";
+import { describeChange } from "./describe-change.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** Places of an ambiguous text that an error names. */
@@ -38,7 +39,6 @@ export const createEditTool = (paths: PathInputs) =>
       const after = replace_all
         ? before.replaceAll(old_string, () => new_string)
         : before.replace(old_string, () => new_string);
-      const { describeChange } = await import("./describe-change.ts");
       const change = describeChange(before, after);
       workspace.write(path, new TextEncoder().encode(after));
       return `Edited ${path}.${change}`;
