@@ -34,4 +34,6 @@ const miniflare = new Miniflare(
     telemetry: { enabled: false },
   }),
 );
+const catalog = await miniflare.getD1Database("CATALOG");
+await catalog.prepare("CREATE TABLE rows (id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID").run();
 console.log((await miniflare.ready).origin);

@@ -11,6 +11,7 @@ import { measureOperations } from "./operations.ts";
 import { measurePeer } from "./peer.ts";
 import { measureReplay } from "./replay.ts";
 import { measureRows } from "./rows.ts";
+import { measureSessions } from "./sessions.ts";
 import { Setting } from "./setting.ts";
 import { measureStart } from "./start.ts";
 import { measureThroughput } from "./throughput.ts";
@@ -23,6 +24,7 @@ const FIGURES: ReadonlyMap<string, (setting: Setting, runs: number | null) => Pr
   ["throughput", measureThroughput],
   ["many-sessions", measureManySessions],
   ["replay", measureReplay],
+  ["sessions", measureSessions],
   ["rows", measureRows],
   ["watcher-bytes", measureWatcherBytes],
   ["operations", measureOperations],

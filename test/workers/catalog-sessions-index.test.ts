@@ -4,8 +4,11 @@ import { ulid } from "ulid";
 import { expect, test } from "vitest";
 import { indexSession, listSessions, removeFromIndex, type SessionFilter } from "../../src/catalog/sessions-index.ts";
 import { GatewayError } from "../../src/protocol/errors.ts";
+import { formatPageCursor } from "../../src/protocol/page-cursor.ts";
 import type { Session } from "../../src/protocol/rest.ts";
+import { noCounts } from "../bench/counts.ts";
 import { listedSession } from "../support/listed-session.ts";
+import { countBindings } from "./operations-meter.ts";
 
 const aSession = (given: Partial<Session> = {}) => listedSession({ user_id: "ann", ...given });
 
@@ -93,6 +96,29 @@ test("[REST6] pages of any size give every session once, also those that share a
       cursor = page.next_cursor;
     } while (cursor !== null);
     expect(seen).toEqual(whole);
+  }
+});
+
+test("[COST7] the last page of a list reads no more rows than the first, for one user and for an admin", async () => {
+  const user_id = aUser();
+  // Older than those of other tests.
+  const updated = (number: number) => new Date(Date.parse("2001-01-01T00:00:00.000Z") + number).toISOString();
+  const sessions = Array.from({ length: 300 }, (_, number) => aSession({ user_id, updated_at: updated(number) }));
+  await Promise.all(sessions.map((session) => indexSession(env.CATALOG, session, 1)));
+  const { updated_at = "", session_id = "" } = sessions[50] ?? {};
+  const cursor = formatPageCursor([updated_at, session_id]);
+  const rowsRead = async (filter: Partial<SessionFilter>) => {
+    const counts = noCounts();
+    const end = countBindings(env, counts);
+    const page = await list(filter);
+    end();
+    expect(page.sessions).toHaveLength(50);
+    return counts.d1RowsRead;
+  };
+  for (const user of [user_id, null]) {
+    // The row of each in the index and its own, and the one that says whether there is another page.
+    expect(await rowsRead({ user_id: user })).toBeLessThanOrEqual(2 * 51);
+    expect(await rowsRead({ user_id: user, cursor })).toBeLessThanOrEqual(2 * 51);
   }
 });
 

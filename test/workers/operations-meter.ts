@@ -8,11 +8,11 @@ export function countStorage(storage: DurableObjectStorage, counts: Counts): voi
       const cursor = Reflect.apply(exec, self, args);
       counts.rowsWritten += cursor.rowsWritten;
       // What it reads is known once it was read.
-      cursor.toArray = new Proxy(cursor.toArray, {
-        apply(toArray, self, args) {
-          const rows = Reflect.apply(toArray, self, args);
+      const { raw } = cursor;
+      cursor.raw = new Proxy(raw, {
+        *apply() {
+          yield* raw.call(cursor);
           counts.rowsRead += cursor.rowsRead;
-          return rows;
         },
       });
       return cursor;
