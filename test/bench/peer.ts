@@ -64,9 +64,12 @@ export async function measurePeer(
 
   // What is counted comes first, and so warms up what is timed.
   const growth = await Promise.all(targets.map((target) => growthOf(target)));
+  const metered = await setting.metered();
   for (const deltas of ROW_DELTAS) {
-    const counts = await Promise.all(peers.map((peer) => rowsOf(peer, { ...TURN_LOAD, deltas })));
-    add(`rows written for ${deltas} deltas (Turnpike: COST1)`, [...own.map(() => Number.NaN), ...counts], null);
+    const session = await metered.createSession();
+    const { rowsWritten } = await metered.count(session, () => metered.run(session, `Count to ${deltas}`));
+    const theirs = await Promise.all(peers.map((peer) => rowsOf(peer, { ...TURN_LOAD, deltas })));
+    add(`rows that its object writes for ${deltas} deltas`, [Number.NaN, rowsWritten, ...theirs], Math.min);
   }
   add(
     `bytes to who only watches, turn ${TURNS} to turn 1`,
