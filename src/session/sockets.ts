@@ -9,6 +9,7 @@ import { hasExpired, type Principal, principal } from "../protocol/principal.ts"
 import { hasEnded, type TurnResult } from "../protocol/rest.ts";
 import { CatchUp, isFull } from "./catch-up.ts";
 import type { Replayed } from "./event-log.ts";
+import { JoinedFrames } from "./joined-frames.ts";
 import { SocketMeter } from "./socket-meter.ts";
 
 /** What a socket must still know after its object slept. The platform keeps at most 16 kB of it. */
@@ -205,31 +206,23 @@ export class Sockets {
   /** Sends the log after a position, so many bytes at least; returns where the client is then, null: at its end, or gone. */
   #sendAfter(sink: Sink, after: string, atLeast: number): string | null {
     if (this.#closedAsExpired(sink)) return null;
-    const frameBytes = sink.attached.together ? TOGETHER_MAX_BYTES : 0;
+    const frames = new JoinedFrames(sink.attached.together ? TOGETHER_MAX_BYTES : 0, (cursor, json, bytes) =>
+      this.#push(sink, cursor, json, bytes),
+    );
     let position = after;
     let sent = 0;
-    let events: string[] = [];
-    let bytes = 0;
-    const sendFrame = () => {
-      const isSent = events.length === 0 || this.#push(sink, position, events.join("\n"), bytes);
-      events = [];
-      bytes = 0;
-      return isSent;
-    };
     try {
       for (const replayed of this.#session.replay(after, replayedTypes(sink))) {
-        if (sent >= atLeast) return sendFrame() ? position : null;
+        if (sent >= atLeast) return frames.flush() ? position : null;
         position = replayed.cursor;
         if (wants(sink, replayed)) {
-          events.push(replayed.json);
-          bytes += replayed.bytes;
+          if (!frames.add(replayed)) return null;
           sent += replayed.bytes;
-          if (bytes >= frameBytes && !sendFrame()) return null;
         }
         // Who takes frames of several events waits for no results.
         this.#completeAfter(sink, replayed);
       }
-      sendFrame();
+      frames.flush();
     } catch (thrown) {
       logError("sockets", thrown);
       this.#close(sink.socket, 1011, "the log could not be read");
