@@ -226,7 +226,7 @@ export class EventLog {
       cursor: this.#cursorAt(this.#last),
       type: block.type,
       turn_id: block.turnId,
-      timestamp: toTimestamp(block.at),
+      timestamp: this.#timestampOf(block.at),
     };
     const state = {
       offset,

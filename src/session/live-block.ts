@@ -43,6 +43,8 @@ export class LiveBlock {
   #half = "";
   /** When the window ends that the last frame opened, in ms since the epoch. */
   #due = 0;
+  /** How long that window was when it was opened, in ms. */
+  #wait = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   /** `send` is called with the characters that no client has had yet. */
@@ -70,9 +72,9 @@ export class LiveBlock {
   append(piece: string): void {
     this.#add(this.#wellFormed(piece));
     const now = Date.now();
-    if (this.#timer !== null && now < this.#due) return;
-    this.#stopTimer();
-    this.#sendAndWait(now);
+    if (now >= this.#due) this.#sendFrame(now);
+    // A clock that is set back keeps nothing for longer than a window.
+    else this.#timer ??= setTimeout(() => this.#endWindow(), Math.min(this.#due - now, this.#wait));
   }
 
   /** The characters have ended: sends what is left with `done`. */
@@ -113,24 +115,27 @@ export class LiveBlock {
     return (isHalf ? whole.slice(0, -1) : whole).toWellFormed();
   }
 
+  /**
+   * A timer comes late. With windows that begin when it does, they would fall into step with a model that is about as
+   * fast, and each of its pieces would wait for the next one.
+   */
+  #endWindow(): void {
+    const now = Date.now();
+    const late = now - this.#due;
+    this.#sendFrame(late >= 0 && late < FRAME_INTERVAL_MS ? this.#due : now);
+  }
+
   /** @param from when the window begins that the frame opens, in ms since the epoch */
-  #sendAndWait(from: number): void {
+  #sendFrame(from: number): void {
+    this.#stopTimer();
     if (this.#unsent === "") return;
     const started = Date.now();
     this.#sendRest();
     const ended = Date.now();
-    // Where many listen and to send takes long, as much time again is left for reading. The clock may be set meanwhile.
+    // Where many listen and to send takes long, as much time again is left for reading.
     const took = Math.max(0, ended - started);
-    const wait = Math.max(took, Math.min(FRAME_INTERVAL_MS, from + FRAME_INTERVAL_MS - ended));
-    const due = ended + wait;
-    this.#due = due;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      // A timer comes late: with windows that begin when it does, they would fall into step with a model that is about
-      // as fast, and each of its pieces would wait for the next one.
-      const late = Date.now() - due;
-      this.#sendAndWait(late >= 0 && late < FRAME_INTERVAL_MS ? due : Date.now());
-    }, wait);
+    this.#wait = Math.max(took, Math.min(FRAME_INTERVAL_MS, from + FRAME_INTERVAL_MS - ended));
+    this.#due = ended + this.#wait;
   }
 
   #add(text: string): void {

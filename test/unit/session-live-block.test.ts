@@ -46,7 +46,7 @@ describe("frames", () => {
     vi.setSystemTime(Date.now() + FRAME_INTERVAL_MS);
     block.append("c");
     expect(textsOf(frames)).toEqual(["a", "bc"]);
-    expect(vi.getTimerCount()).toBe(1);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test("[BLOCK10] the windows keep their pace behind timers that are late", () => {
@@ -92,8 +92,9 @@ describe("frames", () => {
   test("[BLOCK10] after a pause the next piece goes out at once again", () => {
     const { block, frames } = createBlock();
     block.append("a");
-    vi.advanceTimersByTime(FRAME_INTERVAL_MS);
+    // Nothing waits, so nothing is to be woken for it.
     expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(FRAME_INTERVAL_MS);
     block.append("b");
     expect(textsOf(frames)).toEqual(["a", "b"]);
   });
