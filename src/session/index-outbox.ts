@@ -6,7 +6,7 @@ import { sentUpTo, usageAfter } from "./turn-usage.ts";
 
 const RETRY_BASE_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
-/** A row that says that a turn runs is left this long: the list shows a long turn among the newest all the same. */
+/** A row of a turn that runs on is left this long: the list shows a long turn among the newest all the same. */
 export const RUNNING_ROW_MS = 300_000;
 
 export type IndexOutboxOptions = {
@@ -31,8 +31,8 @@ export class IndexOutbox {
   #sent: number;
   #failures = 0;
   #retryAt: number | null = null;
-  /** When this host last wrote that a turn runs; null where the row says something else. */
-  #runningSince: number | null = null;
+  /** What this host last wrote of a turn that runs, and when; null where the row says something else. */
+  #running: { shown: string; since: number } | null = null;
   #writing = false;
   /** Asked for while a write was under way. */
   #askedAgain = false;
@@ -72,7 +72,7 @@ export class IndexOutbox {
 
   /**
    * The same where nobody asks but the heartbeat: of a turn that runs on, every half minute would be four rows, and tell no
-   * more than that it runs on.
+   * more than that it runs on. What it asks meanwhile, people look for in the list.
    */
   refresh(): Promise<void> {
     return this.#isKnownToRun() ? Promise.resolve() : this.flush();
@@ -80,10 +80,10 @@ export class IndexOutbox {
 
   #isKnownToRun(): boolean {
     const { host, summary } = this.#options;
-    if (this.#runningSince === null || this.#retryAt !== null) return false;
-    if (host.now() - this.#runningSince >= RUNNING_ROW_MS) return false;
+    if (this.#running === null || this.#retryAt !== null) return false;
+    if (host.now() - this.#running.since >= RUNNING_ROW_MS) return false;
     try {
-      return summary().status === "running";
+      return shownOf(summary()) === this.#running.shown;
     } catch {
       // What cannot be read is for the write to tell of.
       return false;
@@ -120,7 +120,7 @@ export class IndexOutbox {
         if (upTo !== null) continue;
         // The row of a turn that runs is behind with the turn's next event: nothing would ever read that it was stored.
         if (row.status !== "running" || usage.length > 0) writeMeta(sql, "indexed", String(writing));
-        this.#runningSince = row.status === "running" ? host.now() : null;
+        this.#running = row.status === "running" ? { shown: shownOf(row), since: host.now() } : null;
         this.#stored = writing;
         this.#failures = 0;
         this.#retryAt = null;
@@ -137,4 +137,9 @@ export class IndexOutbox {
       this.#writing = false;
     }
   }
+}
+
+/** What the row shows, but for what grows with each event of a turn. */
+function shownOf({ last_seq: _, updated_at: __, ...row }: SessionView): string {
+  return JSON.stringify(row);
 }

@@ -28,7 +28,9 @@ const SETTINGS: Settings = {
   revision: 0,
 };
 
-type Write = { title: string | null; version: number; succeed(): void; fail(): void };
+const QUESTION = { input_id: "input", kind: "question" as const };
+
+type Write = { row: Session; version: number; succeed(): void; fail(): void };
 
 /** An outbox whose writes end when the test says so. */
 function createScene() {
@@ -40,6 +42,7 @@ function createScene() {
     revision: 0,
     status: "idle" as Session["status"],
     readable: true,
+    pending: [] as Session["pending_inputs"],
     writes: [] as Write[],
     wakes: [] as number[],
   };
@@ -48,26 +51,26 @@ function createScene() {
     return {
       session_id: "session",
       user_id: "alice",
-      title: `at ${scene.version}`,
+      title: null,
       status: scene.status,
       workspace_dir: "",
       model: "",
       metadata: {},
       created_at: "",
-      updated_at: "",
+      updated_at: `at ${scene.version}`,
       last_seq: scene.version,
       active_turn: null,
       queued_turns: [],
-      pending_inputs: [],
+      pending_inputs: scene.pending,
     };
   };
   const host = {
     now: () => scene.now,
     wakeAt: (time: number) => scene.wakes.push(time),
     broadcast: () => {},
-    index: ({ title }: Session, version: number) =>
+    index: (row: Session, version: number) =>
       new Promise<void>((resolve, reject) => {
-        scene.writes.push({ title, version, succeed: resolve, fail: () => reject(new Error("unreachable")) });
+        scene.writes.push({ row, version, succeed: resolve, fail: () => reject(new Error("unreachable")) });
       }),
   };
   const settings = () => ({ ...SETTINGS, revision: scene.revision });
@@ -110,7 +113,7 @@ describe("the index row", () => {
     expect(versions(scene.writes)).toEqual([0]);
     write(0).succeed();
     await settled();
-    expect(scene.writes.map(({ title, version }) => [title, version])).toEqual([
+    expect(scene.writes.map(({ row, version }) => [row.updated_at, version])).toEqual([
       ["at 0", 0],
       ["at 3", 3],
     ]);
@@ -189,6 +192,26 @@ describe("the index row", () => {
     expect(versions(scene.writes).at(-1)).toBe(11);
     expect(scene.writes).toHaveLength(10);
   });
+  test("[SESSION21] [ASK8] what a turn asks while it runs on, and what is settled meanwhile, reaches the list by the next heartbeat", async () => {
+    const { scene, open, change, write } = createScene();
+    const outbox = open();
+    change(1, "running");
+    void outbox.flush();
+    write(0).succeed();
+    await settled();
+    scene.pending = [QUESTION];
+    change(2, "running");
+    void outbox.refresh();
+    expect(scene.writes.map(({ row }) => row.pending_inputs)).toEqual([[], [QUESTION]]);
+    write(1).succeed();
+    await settled();
+    change(3, "running");
+    void outbox.refresh();
+    expect(versions(scene.writes)).toEqual([1, 2]);
+    scene.pending = [];
+    void outbox.refresh();
+    expect(scene.writes.map(({ row }) => row.pending_inputs)).toEqual([[], [QUESTION], []]);
+  });
 });
 
 describe("a write that fails", () => {
@@ -207,7 +230,7 @@ describe("a write that fails", () => {
     void outbox.flush();
     write(8).succeed();
     await settled();
-    expect([scene.writes.at(-1)?.title, outbox.retryAt, outbox.behind]).toEqual(["at 5", null, false]);
+    expect([scene.writes.at(-1)?.row.updated_at, outbox.retryAt, outbox.behind]).toEqual(["at 5", null, false]);
     // And it begins anew.
     change();
     void outbox.flush();
