@@ -1,7 +1,9 @@
 /** `npm run bench -- [--runs N] [--peer FOLDER] [FIGURE…]`: measures what the project promises. SPEC.md, BENCH. */
-import { writeFileSync } from "node:fs";
-import { availableParallelism, cpus, totalmem } from "node:os";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { exitOnSignals } from "../../src/cli/failure.ts";
 import { measureWorker } from "./bundle.ts";
 import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
 import { measureFirstText } from "./first-text.ts";
@@ -41,6 +43,12 @@ if (asked instanceof Error) {
 }
 const { runs, names, peer } = asked;
 
+// What is started keeps its files there, runtimes that are killed too. Both go with this process, however it ends.
+const folder = mkdtempSync(join(tmpdir(), "turnpike-bench-"));
+process.env["TMPDIR"] = folder;
+process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+exitOnSignals("SIGINT", "SIGTERM", "SIGHUP");
+
 const machine = {
   cpu: `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? "unknown"}`,
   memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
@@ -48,10 +56,16 @@ const machine = {
   platform: `${process.platform} ${process.arch}`,
 };
 const figures: Record<string, Figure> = {};
+const failed: string[] = [];
 await using setting = new Setting();
 for (const [name, measure] of FIGURES) {
   if (!names.includes(name)) continue;
-  const figure = await measure(setting, runs);
+  const figure = await measure(setting, runs).catch((thrown: unknown) => {
+    // The others may well be measured, and have taken minutes.
+    console.error(`${name}: failed.`, thrown);
+    failed.push(name);
+    return null;
+  });
   if (figure === null) continue;
   figures[name] = figure;
   console.log(`${tableOf(figure)}\n`);
@@ -59,9 +73,9 @@ for (const [name, measure] of FIGURES) {
 console.log(summaryOf(Object.values(figures)));
 const at = new Date().toISOString();
 console.log(`\n${at.slice(0, 10)}, ${Object.values(machine).join(", ")}`);
-writeFileSync(RESULTS, `${JSON.stringify({ at, machine, figures }, null, 2)}\n`);
+writeFileSync(RESULTS, `${JSON.stringify({ at, machine, figures, failed }, null, 2)}\n`);
 const missed = Object.values(figures).flatMap(({ results }) => results.filter((result) => !isMet(result)));
-if (missed.length > 0) process.exitCode = 1;
+if (missed.length + failed.length > 0) process.exitCode = 1;
 
 /** What was asked for; `runs` null: each figure takes as many as it needs; `peer` null: there is no folder of the peer's. */
 function readArguments(): { runs: number | null; names: string[]; peer: string | null } | Error {
@@ -77,6 +91,8 @@ function readArguments(): { runs: number | null; names: string[]; peer: string |
   const unknown = positionals.find((name) => !FIGURES.has(name));
   if (unknown !== undefined)
     return new Error(`There is no figure '${unknown}', but ${[...FIGURES.keys()].join(", ")}.`);
+  if (values.peer !== undefined && !existsSync(join(values.peer, "serve.sh")))
+    return new Error(`--peer must be the folder of the peer's bench: there is no serve.sh in ${values.peer}.`);
   const names = positionals.length === 0 ? [...FIGURES.keys()] : positionals;
   return { runs, names, peer: values.peer ?? null };
 }

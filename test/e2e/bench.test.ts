@@ -1,10 +1,11 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { copyProject } from "../support/project-copy.ts";
-import { runProcess } from "../support/run-process.ts";
+import { RunningProcess, runProcess } from "../support/run-process.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
 
 const figure = z.object({
   rows: z.array(z.object({ name: z.string(), values: z.array(z.number()) })),
@@ -56,4 +57,34 @@ test("[BENCH1] a figure that there is not is told, with those that there are", a
   expect(code).toBe(2);
   expect(stderr).toContain("There is no figure 'speed', but first-text, lag, ");
   expect(stderr).not.toContain("at file:");
+});
+
+test("[BENCH3] [BENCH4] a folder that is not the peer's is told before anything is measured; a figure that fails is told and named", async () => {
+  using folder = new TemporaryFolder();
+  const { path: cwd } = folder;
+  const args = [join(PROJECT_ROOT, "test/bench/main.ts"), "peer", "--peer", cwd];
+  const mistaken = await runProcess(process.execPath, args, { cwd });
+  expect(mistaken.code).toBe(2);
+  expect(mistaken.stderr).toContain(`there is no serve.sh in ${cwd}.`);
+  writeFileSync(join(cwd, "serve.sh"), "echo 'no packages' >&2; exit 1");
+  const { code, stderr } = await runProcess(process.execPath, args, { cwd });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^peer: failed\..*\n+no packages$/ms);
+  expect(JSON.parse(readFileSync(join(cwd, "bench_results.json"), "utf8"))).toMatchObject({ failed: ["peer"] });
+});
+
+test("[BENCH4] a run that is interrupted leaves no process and no folder", async () => {
+  using folder = new TemporaryFolder();
+  const { path } = folder;
+  const below = () => readdirSync(path, { recursive: true, encoding: "utf8" });
+  const processes = async () => (await runProcess("ps", ["-A", "-o", "args="], { cwd: path })).stdout;
+  const options = { cwd: PROJECT_ROOT, env: { TMPDIR: path } };
+  await using running = new RunningProcess(process.execPath, ["test/bench/main.ts", "lag"], options);
+  // It has the folder of a gateway's state on its command line.
+  await expect.poll(processes, { timeout: 60_000 }).toContain(path);
+  running.child.kill("SIGINT");
+  expect(await running.outcome()).toBe(130);
+  expect(below()).toEqual([]);
+  // A process is listed until the system has cleared it away.
+  await expect.poll(processes, { timeout: 60_000 }).not.toContain(path);
 });

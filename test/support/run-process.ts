@@ -9,6 +9,12 @@ import { setTimeout as pause } from "node:timers/promises";
 /** What Node compiles is kept for the next process, which it spares more than half of its start. */
 const COMPILED = resolve(import.meta.dirname, "../../node_modules/.cache/turnpike-test");
 
+/** Groups that run. Whoever started them may be ended before it disposes of them. */
+const groups = new Set<number>();
+process.once("exit", () => {
+  for (const group of groups) killIfThere(group);
+});
+
 export type ProcessOptions = {
   cwd: string;
   /** Over the test's own environment without what would change Turnpike's settings. */
@@ -29,6 +35,8 @@ export class RunningProcess implements AsyncDisposable {
     const home = join(tmpdir(), `turnpike-test-home-${randomUUID()}`);
     const ownEnv = { ...cleanEnvironment(), NODE_COMPILE_CACHE: COMPILED, TURNPIKE_HOME: home, ...env };
     this.child = spawn(command, args, { cwd, env: ownEnv, detached: true });
+    const { pid } = this.child;
+    if (pid !== undefined) groups.add(pid);
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text;
       this.#heard();
@@ -38,6 +46,7 @@ export class RunningProcess implements AsyncDisposable {
       this.#heard();
     });
     this.ended = once(this.child, "close").then(() => {
+      if (pid !== undefined) groups.delete(pid);
       rmSync(home, { recursive: true, force: true });
       this.#heard();
     });
@@ -109,6 +118,14 @@ export async function runProcess(command: string, args: string[], options: Proce
 export async function endProcess(pid: number): Promise<void> {
   process.kill(pid, "SIGTERM");
   while ((await processesOf(pid)).length > 0) await pause(20);
+}
+
+function killIfThere(group: number): void {
+  try {
+    process.kill(-group, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 async function processesOf(group: number): Promise<string[]> {
