@@ -14,6 +14,7 @@ import type {
   AcceptedTurn,
   Cancelled,
   CreateSessionBody,
+  EventPage,
   FileInfo,
   FilePage,
   PatchSessionBody,
@@ -139,8 +140,11 @@ export interface SessionApi {
   /** Takes a queued turn out; `session_busy` for one that runs, `not_found` for one that has ended. */
   withdraw(asking: Principal, turnId: string): Promise<Answer<null>>;
 
-  /** An `EventPage` as JSON: the front hands it on as it is. */
-  events(asking: Principal, page: { after: string; limit: number; types: EventType[] | null }): Promise<Answer<string>>;
+  /** With `as_text` the page as JSON, which the front hands on as it is. A Worker or an object of before knows none. */
+  events(
+    asking: Principal,
+    page: { after: string; limit: number; types: EventType[] | null; as_text?: boolean },
+  ): Promise<Answer<string | EventPage>>;
 
   files(asking: Principal, page: PageRequest & { prefix: string }): Promise<Answer<FilePage>>;
   file(asking: Principal, path: string): Promise<Answer<StoredFile>>;

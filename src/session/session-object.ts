@@ -12,7 +12,7 @@ import { readGatewaySettings } from "../protocol/gateway-settings.ts";
 import type { ToolResultBody } from "../protocol/inputs.ts";
 import { HEARTBEAT_MS } from "../protocol/limits.ts";
 import { hasExpired, maySee, type Principal } from "../protocol/principal.ts";
-import type { PatchSessionBody, Session as SessionView, SubmitTurnBody } from "../protocol/rest.ts";
+import type { EventPage, PatchSessionBody, Session as SessionView, SubmitTurnBody } from "../protocol/rest.ts";
 import { type FileVersion, listFiles } from "../workspace/file-table.ts";
 import { acceptStream } from "./accept-stream.ts";
 import { Admission } from "./admission.ts";
@@ -232,8 +232,12 @@ export class SessionObject extends DurableObject<Cloudflare.Env> implements Sess
     });
   }
 
-  events(asking: Principal, { after, limit, types }: Parameters<SessionApi["events"]>[1]) {
-    return answer(() => this.#mine(asking).log.page(after, limit, types === null ? null : new Set(types)));
+  events(asking: Principal, { after, limit, types, as_text = false }: Parameters<SessionApi["events"]>[1]) {
+    return answer(() => {
+      const text = this.#mine(asking).log.page(after, limit, types === null ? null : new Set(types));
+      const page: string | EventPage = as_text ? text : JSON.parse(text);
+      return page;
+    });
   }
 
   files(asking: Principal, page: PageRequest & { prefix: string }) {

@@ -3,8 +3,8 @@ import { type EventPage, eventPage } from "../../src/protocol/rest.ts";
 import type { EventLog } from "../../src/session/event-log.ts";
 
 /** A page as it crosses the wire, of which each event is what the contract says. */
-export function parsePage(json: string): EventPage {
-  return eventPage.parse(JSON.parse(json));
+export function parsePage(page: string | EventPage): EventPage {
+  return eventPage.parse(typeof page === "string" ? JSON.parse(page) : page);
 }
 
 export function pageOf(

@@ -43,6 +43,22 @@ test("[REST16] pages of any size are the whole log", async () => {
   expect(some.cursor).toBe(whole.cursor);
 });
 
+test("[REST22] while a deploy goes out, the Worker and the object of a session may be of different versions", async () => {
+  const id = await afterATurn();
+  const expected = await pageOf(id);
+  const page = { after: "0", limit: 100, types: null };
+  const object = env.SESSIONS.getByName(id);
+  // The Worker of before asks for no text, and hands on what it gets as JSON.
+  const ofBefore = () => object.events({ user_id: "ann", scopes: ["read"] }, page);
+  expect(await ofBefore()).toEqual({ ok: true, value: expected });
+  // The object of before does not know that it is asked for one.
+  const SESSIONS = new Proxy(env.SESSIONS, {
+    get: (namespace, name) => (name === "getByName" ? () => ({ events: ofBefore }) : Reflect.get(namespace, name)),
+  });
+  const answer = await ask("GET", `sessions/${id}/events`, { env: { SESSIONS } });
+  expect(await answer.json()).toEqual(expected);
+});
+
 test("[SSE1] [SSE2] [LOG3] the stream is the log from its start, and goes on live", async () => {
   const id = await afterATurn();
   const events = await follow(id);

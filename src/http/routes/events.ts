@@ -96,8 +96,11 @@ export const eventRoutes = new OpenAPIHono<AppEnv>()
       };
       return eventStreamResponse(await followSession(c.env, follow, reading.signal), reading);
     }
-    const page = unwrap(await sessionOf(c.env, session_id).events(principal, { after, limit, types }));
-    return new Response(page, { headers: { "content-type": "application/json" } });
+    const asked = { after, limit, types, as_text: true };
+    const page = unwrap(await sessionOf(c.env, session_id).events(principal, asked));
+    return new Response(typeof page === "string" ? page : JSON.stringify(page), {
+      headers: { "content-type": "application/json" },
+    });
   })
   .openapi(getStream, async (c) => {
     const { after } = c.req.valid("query");
