@@ -70,6 +70,8 @@ async function send(
       timeout: SDK_TIMEOUT_MS,
       // It would log what the engine shows, and at its finer levels whole bodies.
       logLevel: "off",
+      // The same goes for its spans, which the environment may fill with what was said. The gateway has its own.
+      openTelemetry: false,
     });
     // A signal of its own: the SDK leaves its listener on the one that it is handed.
     return await client.messages.create(params, { headers, signal: AbortSignal.any([signal]) }).asResponse();

@@ -128,6 +128,8 @@ export const ROW_MAX_BYTES = 1_900_000;
 
 /** Deltas that come within this time of the last frame go out together. */
 export const FRAME_INTERVAL_MS = 4;
+/** Where to send takes long, or seems to since the host was suspended meanwhile, nobody waits longer than they notice. */
+export const FRAME_INTERVAL_MAX_MS = 100;
 /** A comment on a quiet SSE stream, so that proxies keep it open. */
 export const SSE_COMMENT_INTERVAL_MS = 15_000;
 /** A socket this far behind its last acknowledgement is closed with 1013. */

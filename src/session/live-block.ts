@@ -1,5 +1,5 @@
 import type { Json } from "../protocol/json.ts";
-import { FRAME_INTERVAL_MS } from "../protocol/limits.ts";
+import { FRAME_INTERVAL_MAX_MS, FRAME_INTERVAL_MS } from "../protocol/limits.ts";
 
 export type BlockType = "TEXT" | "THINKING";
 
@@ -133,7 +133,7 @@ export class LiveBlock {
     this.#sendRest();
     const ended = Date.now();
     // Where many listen and to send takes long, as much time again is left for reading.
-    const took = Math.max(0, ended - started);
+    const took = Math.min(Math.max(0, ended - started), FRAME_INTERVAL_MAX_MS);
     this.#wait = Math.max(took, Math.min(FRAME_INTERVAL_MS, from + FRAME_INTERVAL_MS - ended));
     this.#due = ended + this.#wait;
   }

@@ -181,8 +181,11 @@ export class Session {
   ): AcceptedTurn {
     const turn = this.#queue.submit(asking, body, idempotencyKey, accepted);
     // The model is asked first: whoever sent the message waits for it, and for the index row nobody does.
-    this.#drive();
-    this.follow();
+    try {
+      this.#drive();
+    } finally {
+      this.follow();
+    }
     return turn;
   }
 

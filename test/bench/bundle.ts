@@ -1,13 +1,14 @@
 import { endBuilds } from "../../src/cli/build-worker.ts";
 import { ALL_MAX_GZIPPED, EAGER_MAX_GZIPPED, measureBundle } from "./bundle-size.ts";
 import { type Figure, round } from "./figures.ts";
+import type { Setting } from "./setting.ts";
 import { measureStartUp } from "./startup.ts";
 
 /** What the Worker weighs, and how long the runtime takes to load it. */
-export async function measureWorker(): Promise<Figure> {
+export async function measureWorker(_: Setting, asked: number | null): Promise<Figure> {
   const { eager, all, modules } = await measureBundle();
   await endBuilds();
-  const { milliseconds, how } = await measureStartUp();
+  const { milliseconds, how } = await measureStartUp(asked);
   return {
     title: `The Worker's modules, gzipped; start-up by ${how}`,
     columns: ["kB", "loaded by each start"],

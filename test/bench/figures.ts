@@ -38,6 +38,10 @@ export function quantile(samples: readonly number[], share: number): number {
   return value;
 }
 
+export function median(samples: readonly number[]): number {
+  return quantile(samples, 0.5);
+}
+
 /** Samples in ms as a row of min, median and p90, after their number. */
 export const TIME_COLUMNS = ["runs", "min ms", "median ms", "p90 ms"];
 

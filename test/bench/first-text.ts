@@ -1,7 +1,10 @@
 import { Agent, request } from "node:http";
-import { type Figure, quantile, TIME_COLUMNS, timeRow } from "./figures.ts";
+import type WebSocket from "ws";
+import { type Figure, median, TIME_COLUMNS, timeRow } from "./figures.ts";
+import { inTurns } from "./in-turns.ts";
 import type { Load } from "./load.ts";
 import type { Setting } from "./setting.ts";
+import { StreamClient } from "./stream-client.ts";
 import { gatewayTarget, type StreamTarget } from "./stream-target.ts";
 
 const RUNS = 300;
@@ -13,41 +16,20 @@ const LOAD: Load = { deltas: 1, delayMs: 0, size: 40 };
 
 /** How long it takes from a message to the first text of the answer, beside the model's own stream passed through. */
 export async function measureFirstText(setting: Setting, asked: number | null): Promise<Figure> {
-  const runs = asked ?? RUNS;
-  const floor = await setting.floor();
-  const target = gatewayTarget(await setting.gateway());
-  using passThrough = new PassThrough(`${floor}/pass-through`);
-  const samples = { floor: [] as number[], gateway: [] as number[] };
-  let turns: Turns | null = null;
-  try {
-    for (let run = -WARM_UP_RUNS; run < runs; run++) {
-      if (run % TURNS_OF_A_SESSION === 0) {
-        turns?.close();
-        turns = null;
-      }
-      turns ??= await Turns.open(target);
-      const floorMs = await passThrough.firstText();
-      const gatewayMs = await turns.firstText();
-      if (run < 0) continue;
-      samples.floor.push(floorMs);
-      samples.gateway.push(gatewayMs);
-    }
-  } finally {
-    turns?.close();
-  }
+  using floor = new PassThrough(`${await setting.floor()}/pass-through`);
+  using gateway = new Turns(gatewayTarget(await setting.gateway()));
+  const rounds = { rounds: asked ?? RUNS, warmUp: WARM_UP_RUNS };
+  const [ofFloor = [], ofGateway = []] = await inTurns([floor, gateway], rounds, (target) => target.firstText());
   return {
     title: "From a message to the first text of its answer",
     columns: TIME_COLUMNS,
-    rows: [
-      timeRow("a bare Worker that passes the model's stream on", samples.floor),
-      timeRow("Turnpike", samples.gateway),
-    ],
+    rows: [timeRow("a bare Worker that passes the model's stream on", ofFloor), timeRow("Turnpike", ofGateway)],
     results: [
       {
         what: "`execute` to first TEXT, median",
         unit: "ms",
-        floor: quantile(samples.floor, 0.5),
-        reached: quantile(samples.gateway, 0.5),
+        floor: median(ofFloor),
+        reached: median(ofGateway),
         target: { of: "beyond the floor", atMost: 5 },
       },
     ],
@@ -82,38 +64,31 @@ class PassThrough implements Disposable {
   }
 }
 
-/** Turn after turn of one session. */
-class Turns {
+/** Turn after turn, each in a session that is there and that its client is connected to. */
+class Turns implements Disposable {
   readonly #target: StreamTarget;
-  readonly #socket: Awaited<ReturnType<StreamTarget["open"]>>;
+  #socket: WebSocket | null = null;
+  #turns = 0;
 
-  private constructor(target: StreamTarget, socket: Awaited<ReturnType<StreamTarget["open"]>>) {
+  constructor(target: StreamTarget) {
     this.#target = target;
-    this.#socket = socket;
-  }
-
-  static async open(target: StreamTarget): Promise<Turns> {
-    return new Turns(target, await target.open(await target.create()));
   }
 
   /** Resolves at the turn's end. */
-  firstText(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      let first: number | null = null;
-      const started = performance.now();
-      const take = (frame: Buffer) => {
-        if (first === null && this.#target.isText(frame)) first = performance.now() - started;
-        if (!this.#target.isEnd(frame)) return;
-        this.#socket.off("message", take);
-        if (first === null) reject(new Error("There was no text."));
-        else resolve(first);
-      };
-      this.#socket.on("message", take);
-      this.#target.begin(this.#socket, LOAD);
-    });
+  async firstText(): Promise<number> {
+    if (this.#turns++ % TURNS_OF_A_SESSION === 0) this[Symbol.dispose]();
+    this.#socket ??= await this.#target.open(await this.#target.create());
+    using client = new StreamClient(this.#socket, this.#target, false);
+    const started = performance.now();
+    this.#target.begin(this.#socket, LOAD);
+    await client.ended;
+    client.check(LOAD, client);
+    if (client.firstTextAt === null) throw new Error("There was no text.");
+    return client.firstTextAt - started;
   }
 
-  close(): void {
-    this.#socket.terminate();
+  [Symbol.dispose](): void {
+    this.#socket?.terminate();
+    this.#socket = null;
   }
 }

@@ -68,7 +68,7 @@ export async function measureOperations(setting: Setting): Promise<Figure> {
 
 /** What stands behind the lines of the bill. */
 function details({ socketMessages, objectRequests, alarms, alarmsSet, d1Statements }: Counts): Figure["rows"] {
-  const row = (name: string, count: number) => ({ name, values: [count, 0] });
+  const row = (name: string, count: number) => ({ name, values: [count, Number.NaN] });
   return [
     row("messages of clients, 20 a request", socketMessages),
     row("calls of the object and sockets opened", objectRequests),

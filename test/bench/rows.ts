@@ -46,8 +46,11 @@ export async function measureRows(setting: Setting): Promise<Figure> {
     title: "What a turn writes: rows of its object, alarms set, rows of D1, and rows of the object that a call adds",
     columns: ["rows", "alarms", "D1 rows", "more a call"],
     rows: [
-      ...turns.map((counts, i) => ({ name: `a turn of ${DELTAS[i]} deltas`, values: [...written(counts), 0] })),
-      { name: "a turn of two blocks", values: [...written(blocks), 0] },
+      ...turns.map((counts, i) => ({
+        name: `a turn of ${DELTAS[i]} deltas`,
+        values: [...written(counts), Number.NaN],
+      })),
+      { name: "a turn of two blocks", values: [...written(blocks), Number.NaN] },
       ...calls.map(({ name, each, rows }) => ({ name: `a turn with ${name}`, values: [...written(each), rows] })),
     ],
     results: [

@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { PROJECT_ROOT } from "../support/gateway-process.ts";
 import { RunningProcess, runProcess } from "../support/run-process.ts";
-import { type Figure, quantile, TIME_COLUMNS, timeRow } from "./figures.ts";
+import { TemporaryFolder } from "../support/temporary-folder.ts";
+import { type Figure, median, TIME_COLUMNS, timeRow } from "./figures.ts";
+import { inTurns } from "./in-turns.ts";
 import { ModelServer } from "./model-server.ts";
 import type { Setting } from "./setting.ts";
 
@@ -43,38 +44,29 @@ const CASES: Case[] = [
 
 /** How long it takes from a process's start until its request reaches a model's server. */
 export async function measureStart(_: Setting, asked: number | null): Promise<Figure> {
-  const runs = asked ?? RUNS;
   const built = await runProcess("npm", ["run", "build"], { cwd: PROJECT_ROOT });
   if (built.code !== 0) throw new Error(`npm run build ended with ${built.code}:\n${built.stdout}\n${built.stderr}`);
-  const folder = mkdtempSync(join(tmpdir(), "turnpike-bench-"));
+  using folder = new TemporaryFolder();
   await using server = await ModelServer.start();
-  try {
-    const samples = CASES.map((): number[] => []);
-    // In turns, so that what else the machine does falls on all of them.
-    for (let run = -WARM_UP_RUNS; run < runs; run++) {
-      for (const [index, one] of CASES.entries()) {
-        const ms = await measureOnce(one, server, join(folder, `${index}`));
-        if (run >= 0) samples[index]?.push(ms);
-      }
-    }
-    const median = (name: string) => quantile(samples[CASES.findIndex((one) => one.name === name)] ?? [], 0.5);
-    return {
-      title: "From the start of a process to its request at the model's server",
-      columns: TIME_COLUMNS,
-      rows: CASES.map(({ name }, index) => timeRow(name, samples[index] ?? [])),
-      results: [
-        {
-          what: "in-process: process start to request sent, median",
-          unit: "ms",
-          floor: median(BARE),
-          reached: median(BUILT),
-          target: { of: "reached", atMost: MEDIAN_AT_MOST_MS },
-        },
-      ],
-    };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const rounds = { rounds: asked ?? RUNS, warmUp: WARM_UP_RUNS };
+  const found = await inTurns([...CASES.entries()], rounds, ([index, one]) =>
+    measureOnce(one, server, join(folder.path, `${index}`)),
+  );
+  const medianOf = (name: string) => median(found[CASES.findIndex((one) => one.name === name)] ?? []);
+  return {
+    title: "From the start of a process to its request at the model's server",
+    columns: TIME_COLUMNS,
+    rows: CASES.map(({ name }, index) => timeRow(name, found[index] ?? [])),
+    results: [
+      {
+        what: "in-process: process start to request sent, median",
+        unit: "ms",
+        floor: medianOf(BARE),
+        reached: medianOf(BUILT),
+        target: { of: "reached", atMost: MEDIAN_AT_MOST_MS },
+      },
+    ],
+  };
 }
 
 async function measureOnce({ args, until, home }: Case, server: ModelServer, folder: string): Promise<number> {

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { wranglerIn } from "../../src/cli/call-wrangler.ts";
 import { PROJECT_ROOT } from "../../src/cli/settings.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
+import { median } from "./figures.ts";
 
 const RUNS = 5;
 
@@ -15,16 +16,15 @@ const cpuProfile = z.object({
 });
 
 /** The CPU time of the Worker's start on this machine, of which the platform allows a second. */
-export async function measureStartUp(): Promise<{ milliseconds: number; how: string }> {
+export async function measureStartUp(asked: number | null): Promise<{ milliseconds: number; how: string }> {
+  const runs = asked ?? RUNS;
   using folder = new TemporaryFolder();
   const times: number[] = [];
-  for (let run = 0; run < RUNS; run++) times.push(await profileOnce(join(folder.path, `${run}.cpuprofile`)));
-  times.sort((a, b) => a - b);
-  const milliseconds = times[Math.floor(RUNS / 2)] ?? Number.NaN;
-  const range = `${times[0]?.toFixed(1)} to ${times.at(-1)?.toFixed(1)}`;
+  for (let run = 0; run < runs; run++) times.push(await profileOnce(join(folder.path, `${run}.cpuprofile`)));
+  const range = `${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)}`;
   return {
-    milliseconds,
-    how: `wrangler check startup: active time in workerd while the Worker is loaded, median of ${RUNS} (${range})`,
+    milliseconds: median(times),
+    how: `wrangler check startup: active time in workerd while the Worker is loaded, median of ${runs} (${range})`,
   };
 }
 

@@ -13,6 +13,8 @@ export class StreamClient implements Disposable {
   /** From the making of each delta to its arrival, in ms; empty where they are read after the end. */
   readonly lags: number[] = [];
   readonly frames: Buffer[] = [];
+  /** When the first text came, by `performance.now()`. */
+  firstTextAt: number | null = null;
   #unacked = 0;
   #next = 0;
   #outOfOrder = false;
@@ -43,6 +45,7 @@ export class StreamClient implements Disposable {
   }
 
   #take(frame: Buffer): void {
+    if (this.firstTextAt === null && this.#target.isText(frame)) this.firstTextAt = performance.now();
     this.frames.push(frame);
     this.#unacked += frame.byteLength;
     if (this.#unacked >= ACK_EVERY_BYTES) {

@@ -28,7 +28,7 @@ export async function measureWatcherBytes(setting: Setting): Promise<Figure> {
     rows: [row("turn 1", first, maskedFirst), row(`turn ${TURNS}`, last, maskedLast)],
     results: [
       {
-        what: `bytes that a passive watcher receives in turn ${TURNS}, beyond those of turn 1 (masked)`,
+        what: `bytes that a passive watcher receives in turn ${TURNS} (masked; the floor is turn 1)`,
         unit: "bytes",
         floor: bytesOf(maskedFirst),
         reached: bytesOf(maskedLast),
@@ -58,6 +58,7 @@ class Watcher implements Disposable {
       this.#frames.push(frame);
       if (frame.includes('"type":"ITERATION_END"')) this.#ended.resolve();
     });
+    socket.on("close", (code) => this.#ended.reject(new Error(`The watcher's socket was closed with ${code}.`)));
   }
 
   static async open({ url, token }: MeteredGateway, id: string): Promise<Watcher> {
@@ -76,7 +77,7 @@ class Watcher implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#socket.terminate();
+    this.#socket.removeAllListeners("close").terminate();
   }
 }
 

@@ -10,7 +10,7 @@ export const SAME_TURN = [
   "Say 'Done'",
 ].join(", then ");
 
-/** What differs from turn to turn by its nature: where and when it was, what it used, and ids. */
+/** What differs from turn to turn by its nature: where and when it was, what it used, and the model's ids. */
 const PASSING: [RegExp, string][] = [
   [/"seq":\d+/g, '"seq":0'],
   [/"cursor":"[^"]*"/g, '"cursor":""'],
@@ -18,10 +18,14 @@ const PASSING: [RegExp, string][] = [
   [/"timestamp":"[^"]*"/g, '"timestamp":""'],
   [/"(time_offset|duration_seconds)":[\d.e-]+/g, '"$1":0'],
   [/"usage":\{[^}]*\}/g, '"usage":{}'],
-  [/"(turn_id|id|tool_use_id|trace_id)":"[^"]*"/g, '"$1":""'],
+  // The demo model numbers its calls.
+  [/"(id|tool_use_id)":"[^"]*"/g, '"$1":""'],
 ];
+/** These differ as well, but are as long: they count. */
+const ID = /(?<="(?:turn_id|trace_id)":")[^"]*/g;
 
 /** What a stream brought, without that. */
 export function maskPassing(text: string): string {
-  return PASSING.reduce((masked, [pattern, by]) => masked.replace(pattern, by), text);
+  const masked = PASSING.reduce((rest, [pattern, by]) => rest.replace(pattern, by), text);
+  return masked.replace(ID, (id) => "x".repeat(id.length));
 }

@@ -2,6 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createNodeSql } from "../../src/local/node-sql.ts";
+import { bytesOf } from "../../src/protocol/bytes-of.ts";
 import { type Event, event as eventSchema, type NewEvent } from "../../src/protocol/events.ts";
 import type { EventPage } from "../../src/protocol/rest.ts";
 import { EventLog } from "../../src/session/event-log.ts";
@@ -130,6 +131,8 @@ class Scene {
   reconnect(follower: LogFollower): void {
     // Asking may send others what waited; it is part of the answer here.
     const missed = [...this.log.replay(follower.position)];
+    // What a frame weighs is known from its row, and is not measured again.
+    for (const { json, bytes } of missed) expect(bytes).toBe(bytesOf(json));
     follower.onTheWay = missed.map(({ json }) => eventSchema.parse(JSON.parse(json)));
   }
 

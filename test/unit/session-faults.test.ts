@@ -5,6 +5,7 @@ import { Gate } from "../support/gate.ts";
 import { answer, HandModel, type Reply } from "../support/hand-model.ts";
 import { text, toolUse } from "../support/messages-script.ts";
 import { SessionWorld } from "../support/session-world.ts";
+import { passTicks } from "../support/ticks.ts";
 
 /** A message that stops after its first word until the gate opens. */
 function held(gate: Gate): Reply {
@@ -36,6 +37,24 @@ test("[TURN18] a cancelled turn whose end cannot be stored is left to the heartb
   failing = false;
   world.session.resume();
   expect((await world.ended(turnId)).status).toBe("cancelled");
+});
+
+test("[SESSION12] a turn that was accepted reaches the list, though it could not be started at once", async () => {
+  let failing = false;
+  const world = new SessionWorld({
+    model: new HandModel([answer([text("a")])]),
+    beforeStatement: (query) => {
+      if (failing && query.includes("FROM turns WHERE turn_id")) throw new Error("disk I/O error");
+    },
+  });
+  failing = true;
+  expect(() => world.submit("go")).toThrow("disk I/O error");
+  failing = false;
+  await passTicks(20);
+  expect(world.indexed.map(({ summary }) => summary.status)).toEqual(["running"]);
+  const turnId = world.session.describe().active_turn ?? "";
+  world.session.resume();
+  expect((await world.ended(turnId)).status).toBe("complete");
 });
 
 test("[SESSION5] a title is known in the moment in which it is stored, whatever fails after it", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { FRAME_INTERVAL_MS } from "../../src/protocol/limits.ts";
+import { FRAME_INTERVAL_MAX_MS, FRAME_INTERVAL_MS } from "../../src/protocol/limits.ts";
 import { LiveBlock } from "../../src/session/live-block.ts";
 
 beforeEach(() => {
@@ -62,7 +62,7 @@ describe("frames", () => {
     expect(textsOf(frames)).toEqual(["a", "b", "c"]);
   });
 
-  test("[BLOCK10] where to send takes longer than 4 ms, as long is left before the next frame", () => {
+  test("[BLOCK13] where to send takes longer than 4 ms, as long is left before the next frame", () => {
     const sent: string[] = [];
     const row = { seq: 1, type: "TEXT" as const, turnId: "turn", at: 0, redacted: false };
     const block = new LiveBlock(row, (_, text) => {
@@ -76,6 +76,20 @@ describe("frames", () => {
     expect(sent).toEqual(["a"]);
     vi.advanceTimersByTime(1);
     expect(sent).toEqual(["a", "bc"]);
+  });
+
+  test("[BLOCK13] a host that was suspended as it sent keeps no delta for as long", () => {
+    const sent: string[] = [];
+    const row = { seq: 1, type: "TEXT" as const, turnId: "turn", at: 0, redacted: false };
+    const block = new LiveBlock(row, (_, text) => {
+      sent.push(text);
+      vi.setSystemTime(Date.now() + 3_600_000);
+    });
+    block.append("a");
+    block.append("b");
+    vi.advanceTimersByTime(FRAME_INTERVAL_MAX_MS);
+    expect(sent).toEqual(["a", "b"]);
+    block.drop();
   });
 
   test("[BLOCK10] a clock that is set back keeps no delta", () => {

@@ -72,6 +72,24 @@ describe("the headers", () => {
   });
 });
 
+test("[SEE11] a tracer of the process is told nothing by the SDK, and no trace goes out", async () => {
+  // Where OpenTelemetry keeps what a process has registered.
+  const registered = Symbol.for("opentelemetry.js.api.1");
+  const tracers: unknown[] = [];
+  const getTracer = (...asked: unknown[]) => {
+    tracers.push(asked);
+    throw new Error("a tracer was asked for");
+  };
+  Object.assign(globalThis, { [registered]: { version: "1.10.0", trace: { getTracer } } });
+  try {
+    const { headers } = await sent({});
+    expect(headers).not.toHaveProperty("traceparent");
+  } finally {
+    Reflect.deleteProperty(globalThis, registered);
+  }
+  expect(tracers).toEqual([]);
+});
+
 describe("thinking", () => {
   const SUMMARISED = { type: "adaptive", display: "summarized" };
   const BOUND = { ...SUMMARISED, block_binding: { prefix_mismatch_behavior: "drop_block" } };
