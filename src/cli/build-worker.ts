@@ -4,7 +4,7 @@
  * names.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { BuildFailure, Metafile, Plugin } from "esbuild";
 import { EXIT, Failure, runProgram } from "./failure.ts";
 import { PROJECT_ROOT } from "./settings.ts";
@@ -145,12 +145,17 @@ function eagerOf({ outputs }: Metafile): Set<string> {
   return eager;
 }
 
-/** Another build may write the same at this moment, or wrangler read what the last one wrote: no file is ever half there. */
-function write(folder: string, { modules, maps }: WorkerBuild): void {
-  const files = new Map([...maps, ...modules.map(({ name, contents }): [string, string] => [name, contents])]);
+/**
+ * Writes what `main` of wrangler.toml names. Another build may write the same at this moment, or wrangler read what the
+ * last one wrote: no file is ever half there, and the entry comes once its parts are there.
+ */
+export function writeWorker(folder: string, { modules, maps }: WorkerBuild): void {
+  const entryLast = modules.map(({ name, contents }): [string, string] => [name, contents]).reverse();
+  const files = new Map([...maps, ...entryLast]);
   mkdirSync(join(folder, PARTS), { recursive: true });
   for (const [name, text] of files) {
-    const draft = join(folder, `${name}.${process.pid}`);
+    // Not among the parts, of which another build removes what it does not know.
+    const draft = join(folder, `${basename(name)}.${process.pid}`);
     writeFileSync(draft, text);
     renameSync(draft, join(folder, name));
   }
@@ -162,7 +167,7 @@ function write(folder: string, { modules, maps }: WorkerBuild): void {
 
 if (import.meta.main) {
   await runProgram(async () => {
-    write(join(PROJECT_ROOT, OUTPUT), await buildWorker({ root: PROJECT_ROOT }));
+    writeWorker(join(PROJECT_ROOT, OUTPUT), await buildWorker({ root: PROJECT_ROOT }));
     await endBuilds();
     return EXIT.complete;
   });
