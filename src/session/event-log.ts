@@ -6,6 +6,16 @@ import { GatewayError } from "../protocol/errors.ts";
 import { type Event, type EventType, type NewEvent, toTimestamp } from "../protocol/events.ts";
 import type { Json } from "../protocol/json.ts";
 import { PAGE_MAX_CHARS } from "../protocol/limits.ts";
+import {
+  type EventRow,
+  eventAt,
+  insertEvent,
+  lastEventSeq,
+  readEvent,
+  readEvents,
+  setEventData,
+  uncommittedEvents,
+} from "./event-table.ts";
 import { type BlockType, blockData, LiveBlock } from "./live-block.ts";
 
 /** What a transaction may do with the log. */
@@ -23,26 +33,6 @@ export type LogWriter = {
 
 /** One event of a replay: `json` is the frame as it goes out, of so many bytes, `cursor` the position after it. */
 export type Replayed = { type: EventType; turn_id: string | null; cursor: string; json: string; bytes: number };
-
-type EventRow = {
-  seq: number;
-  type: EventType;
-  turn_id: string | null;
-  at: number;
-  data: string | null;
-  /** Of the data, in UTF-8. */
-  bytes: number | null;
-};
-
-const COLUMNS = "seq, type, turn_id, at, data, octet_length(data) AS bytes";
-
-/**
- * Rows that a replay reads at a time, so that a long log is never in memory whole: few at first, since many replays are
- * left after a few events. Large ones are read one by one.
- */
-const FIRST_CHUNK_ROWS = 32;
-const CHUNK_ROWS = 512;
-const SMALL_ROW_BYTES = 16_384;
 
 const isBlockType = (type: EventType): type is BlockType => type === "TEXT" || type === "THINKING";
 
@@ -64,7 +54,7 @@ export class EventLog {
     this.#sql = sql;
     this.#broadcast = broadcast;
     this.#now = now;
-    this.#last = sql.exec<{ last: number }>("SELECT COALESCE(MAX(seq), 0) AS last FROM events")[0]?.last ?? 0;
+    this.#last = lastEventSeq(sql);
   }
 
   /** The seq of the last event; 0 when there is none. */
@@ -74,7 +64,7 @@ export class EventLog {
 
   /** When the last event was appended, in ms since the epoch; null when there is none. */
   get lastAt(): number | null {
-    return this.#sql.exec<{ at: number }>("SELECT at FROM events WHERE seq = ?", this.#last)[0]?.at ?? null;
+    return eventAt(this.#sql, this.#last);
   }
 
   /** The position of a client that has everything so far. */
@@ -106,13 +96,12 @@ export class EventLog {
         settled = this.#pending;
         for (const block of settled) {
           block.end();
-          this.#sql.exec("UPDATE events SET data = ? WHERE seq = ?", JSON.stringify(block.data(0)), block.seq);
+          setEventData(this.#sql, block.seq, JSON.stringify(block.data(0)));
         }
       },
       discardBlocks: (since) => {
         settled = this.#pending;
-        const open = `SELECT ${COLUMNS} FROM events WHERE seq >= ? AND data IS NULL ORDER BY seq`;
-        const rows = this.#sql.exec<EventRow>(open, since);
+        const rows = uncommittedEvents(this.#sql, since);
         for (const { seq, type } of rows) if (isBlockType(type)) this.#discard(seq, type);
         return rows.map(({ seq }) => seq);
       },
@@ -187,7 +176,7 @@ export class EventLog {
 
   /** The data of a turn's events of one type, committed or live, in order; `to` null: up to the log's end. */
   *dataOf(turnId: string, type: EventType, from: number, to: number | null): Generator<Record<string, Json>> {
-    for (const row of this.#rows({ from, to: to ?? this.#last, type }, null)) {
+    for (const row of readEvents(this.#sql, { from, to: to ?? this.#last, type }, null)) {
       if (row.turn_id === turnId) yield this.#dataOf(row, 0);
     }
   }
@@ -204,20 +193,13 @@ export class EventLog {
   }
 
   #insert(seq: number, type: EventType, turnId: string | null, at: number, data: string | null): void {
-    this.#sql.exec(
-      "INSERT INTO events (seq, type, turn_id, at, data) VALUES (?, ?, ?, ?, ?)",
-      seq,
-      type,
-      turnId,
-      at,
-      data,
-    );
+    insertEvent(this.#sql, { seq, type, turn_id: turnId, at, data });
     this.#last = seq;
   }
 
   #discard(seq: number, type: BlockType): void {
     const data = blockData(type, "", 0, { done: true, discarded: true });
-    this.#sql.exec("UPDATE events SET data = ? WHERE seq = ?", JSON.stringify(data), seq);
+    setEventData(this.#sql, seq, JSON.stringify(data));
   }
 
   #sendPiece(block: LiveBlock, text: string, offset: number): void {
@@ -246,7 +228,7 @@ export class EventLog {
     if (cursor === null) throw new GatewayError("bad_cursor", "The cursor is malformed.");
     if (cursor.seq > this.#last) throw new GatewayError("bad_cursor", "The cursor is beyond the end of the log.");
     if (cursor.block !== undefined) {
-      const row = this.#row(cursor.block.seq);
+      const row = readEvent(this.#sql, cursor.block.seq);
       if (row === undefined || !isBlockType(row.type)) {
         throw new GatewayError("bad_cursor", "The cursor names a block that is none.");
       }
@@ -263,14 +245,14 @@ export class EventLog {
 
   *#replayFrom({ seq, block }: Cursor, types: ReadonlySet<EventType> | null, most: number | null): Generator<Replayed> {
     if (block !== undefined) {
-      const row = this.#row(block.seq);
+      const row = readEvent(this.#sql, block.seq);
       // Of a block that is still open and has no more characters there is nothing to tell yet.
       const isNews = this.#open?.seq !== block.seq || this.#open.text.length > block.offset;
       if (row !== undefined && isNews && (types === null || types.has(row.type))) {
         yield this.#replayed(row, block.offset, seq);
       }
     }
-    for (const row of this.#rows({ from: seq + 1, to: this.#last, type: null }, most)) {
+    for (const row of readEvents(this.#sql, { from: seq + 1, to: this.#last, type: null }, most)) {
       if (types === null || types.has(row.type)) yield this.#replayed(row, 0, row.seq);
     }
   }
@@ -306,32 +288,6 @@ export class EventLog {
     const field = row.type === "TEXT" ? "text" : "thinking";
     const text = textOf(data);
     return { ...data, [field]: text.slice(offset), offset: Math.min(offset, text.length) };
-  }
-
-  #row(seq: number): EventRow | undefined {
-    return this.#sql.exec<EventRow>(`SELECT ${COLUMNS} FROM events WHERE seq = ?`, seq)[0];
-  }
-
-  *#rows(
-    { from, to, type }: { from: number; to: number; type: EventType | null },
-    most: number | null,
-  ): Generator<EventRow> {
-    // Unlike `length`, `octet_length` does not read what it measures.
-    const query =
-      "SELECT seq, type, turn_id, at, CASE WHEN octet_length(data) <= ?1 THEN data END AS data, " +
-      "octet_length(data) AS bytes " +
-      "FROM events WHERE seq BETWEEN ?2 AND ?3 AND (?4 IS NULL OR type = ?4) ORDER BY seq LIMIT ?5";
-    let left = most ?? Number.POSITIVE_INFINITY;
-    let size = Math.min(most ?? FIRST_CHUNK_ROWS, CHUNK_ROWS);
-    for (let next = from; next <= to && left > 0; size = Math.min(size * 2, CHUNK_ROWS, left)) {
-      const chunk = [SMALL_ROW_BYTES, next, to, type, size];
-      const rows = this.#sql.exec<EventRow>(query, ...chunk);
-      for (const row of rows) yield ((row.bytes ?? 0) > SMALL_ROW_BYTES ? this.#row(row.seq) : null) ?? row;
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < size) return;
-      next = last.seq + 1;
-      left -= rows.length;
-    }
   }
 }
 
