@@ -4,7 +4,7 @@ import { TURN_BEFORE, typicalTurn } from "../bench/typical-turn.ts";
 import { countOperations } from "./row-meter.ts";
 import { createScene } from "./session-scene.ts";
 
-test("[COST6] a turn of an agent with six tool calls, and text before each, does at most what is counted for its price", async () => {
+test("[COST6] [COST8] a turn of an agent with six tool calls, and text before each, does at most what is counted for its price", async () => {
   const scene = await createScene();
   await scene.run(TURN_BEFORE);
   const counts = await countOperations(scene.session_id, async () => {
@@ -12,8 +12,10 @@ test("[COST6] a turn of an agent with six tool calls, and text before each, does
     expect({ status, tool_calls }).toEqual({ status: "complete", tool_calls: 6 });
   });
   console.log(`a turn with six tool calls: ${JSON.stringify(counts)}`);
-  const { rowsWritten, alarmsSet, d1Statements, d1RowsWritten, r2ClassA, r2ClassB } = counts;
+  const { rowsWritten, rowsRead, alarmsSet, d1Statements, d1RowsWritten, r2ClassA, r2ClassB } = counts;
   expect(rowsWritten).toBeLessThanOrEqual(66);
+  // A fifth above what it was.
+  expect(rowsRead).toBeLessThanOrEqual(520);
   expect(alarmsSet).toBe(1);
   expect(d1Statements).toBeLessThanOrEqual(3);
   expect(d1RowsWritten).toBeLessThanOrEqual(7);

@@ -51,10 +51,17 @@ function countStatements(catalog: D1Database, counts: Counts): () => void {
   };
   const statement: D1PreparedStatement = Object.getPrototypeOf(catalog.prepare("SELECT 1"));
   const database: D1Database = Object.getPrototypeOf(catalog);
-  const { run, all } = statement;
+  const { run, all, first } = statement;
   const { batch } = database;
   statement.run = new Proxy(run, single);
   statement.all = new Proxy(all, single);
+  // By itself it does not tell what it read.
+  statement.first = new Proxy(first, {
+    async apply(_, self: D1PreparedStatement, [column]) {
+      const [row = null] = (await self.all()).results;
+      return row === null || column === undefined ? row : row[column];
+    },
+  });
   database.batch = new Proxy(batch, {
     async apply(target, self, args) {
       const results = await Reflect.apply(target, self, args);
@@ -63,7 +70,7 @@ function countStatements(catalog: D1Database, counts: Counts): () => void {
     },
   });
   return () => {
-    Object.assign(statement, { run, all });
+    Object.assign(statement, { run, all, first });
     database.batch = batch;
   };
 }
