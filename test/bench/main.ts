@@ -1,8 +1,9 @@
 /** `npm run bench -- [--runs N] [--peer FOLDER] [FIGURE…]`: measures what the project promises. SPEC.md, BENCH. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import * as z from "zod";
 import { exitOnSignals } from "../../src/cli/failure.ts";
 import { measureWorker } from "./bundle.ts";
 import { type Figure, isMet, summaryOf, tableOf } from "./figures.ts";
@@ -43,6 +44,10 @@ if (asked instanceof Error) {
 }
 const { runs, names, peer } = asked;
 
+/** What runs before have found. */
+const results = z.object({ figures: z.record(z.string(), z.unknown()) });
+const earlier = existsSync(RESULTS) ? results.parse(JSON.parse(readFileSync(RESULTS, "utf8"))).figures : {};
+
 // What is started keeps its files there, runtimes that are killed too. Both go with this process, however it ends.
 const folder = mkdtempSync(join(tmpdir(), "turnpike-bench-"));
 process.env["TMPDIR"] = folder;
@@ -73,7 +78,9 @@ for (const [name, measure] of FIGURES) {
 console.log(summaryOf(Object.values(figures)));
 const at = new Date().toISOString();
 console.log(`\n${at.slice(0, 10)}, ${Object.values(machine).join(", ")}`);
-writeFileSync(RESULTS, `${JSON.stringify({ at, machine, figures, failed }, null, 2)}\n`);
+const measured = Object.entries(figures).map(([name, figure]) => [name, { at, machine, ...figure }]);
+const newest = { ...earlier, ...Object.fromEntries(measured) };
+writeFileSync(RESULTS, `${JSON.stringify({ at, machine, figures: newest, failed }, null, 2)}\n`);
 const missed = Object.values(figures).flatMap(({ results }) => results.filter((result) => !isMet(result)));
 if (missed.length + failed.length > 0) process.exitCode = 1;
 

@@ -7,11 +7,14 @@ import { copyProject } from "../support/project-copy.ts";
 import { RunningProcess, runProcess } from "../support/run-process.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
 
+const machine = z.object({ cpu: z.string() });
 const figure = z.object({
+  at: z.iso.datetime(),
+  machine,
   rows: z.array(z.object({ name: z.string(), values: z.array(z.number()) })),
   results: z.array(z.object({ what: z.string(), reached: z.number(), floor: z.number().nullable() })),
 });
-const results = z.object({ machine: z.object({ cpu: z.string() }), figures: z.record(z.string(), figure) });
+const results = z.object({ machine, figures: z.record(z.string(), figure) });
 
 function readFigure(folder: string, name: string) {
   const text = readFileSync(join(folder, "bench_results.json"), "utf8");
@@ -45,7 +48,7 @@ test("[BENCH1] [BENCH3] a figure stands beside its floor, from a model, a bare W
   expect(stdout).toMatch(/^peer: left out, .*--peer FOLDER$/m);
   expect(stdout, stderr).toMatch(/^a bare Worker .*\nTurnpike .*\n(met|MISSED|reported): `execute` to first TEXT/m);
   const { rows, results: found } = readFigure(cwd, "first-text");
-  expect(rows.map(({ values }) => values[0])).toEqual([2, 2]);
+  expect(rows.map(({ values }) => values[0])).toEqual([2, 2, 2]);
   const [result] = found;
   expect(result?.floor).toBeGreaterThan(0);
   expect(result?.reached).toBeGreaterThan(0);
@@ -59,7 +62,7 @@ test("[BENCH1] a figure that there is not is told, with those that there are", a
   expect(stderr).not.toContain("at file:");
 });
 
-test("[BENCH3] [BENCH4] a folder that is not the peer's is told before anything is measured; a figure that fails is told and named", async () => {
+test("[BENCH3] [BENCH4] [BENCH5] a folder that is not the peer's is told before anything is measured; a figure that fails is told and named, and what was found before is kept", async () => {
   using folder = new TemporaryFolder();
   const { path: cwd } = folder;
   const args = [join(PROJECT_ROOT, "test/bench/main.ts"), "peer", "--peer", cwd];
@@ -67,10 +70,15 @@ test("[BENCH3] [BENCH4] a folder that is not the peer's is told before anything 
   expect(mistaken.code).toBe(2);
   expect(mistaken.stderr).toContain(`there is no serve.sh in ${cwd}.`);
   writeFileSync(join(cwd, "serve.sh"), "echo 'no packages' >&2; exit 1");
+  const figures = { peer: { at: "2026-01-01T00:00:00.000Z", rows: [], results: [] } };
+  writeFileSync(join(cwd, "bench_results.json"), JSON.stringify({ figures }));
   const { code, stderr } = await runProcess(process.execPath, args, { cwd });
   expect(code).toBe(1);
   expect(stderr).toMatch(/^peer: failed\..*\n+no packages$/ms);
-  expect(JSON.parse(readFileSync(join(cwd, "bench_results.json"), "utf8"))).toMatchObject({ failed: ["peer"] });
+  expect(JSON.parse(readFileSync(join(cwd, "bench_results.json"), "utf8"))).toMatchObject({
+    failed: ["peer"],
+    figures,
+  });
 });
 
 test("[BENCH4] a run that is interrupted leaves no process and no folder", async () => {
