@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { RunningProcess } from "../support/run-process.ts";
 
@@ -28,9 +28,11 @@ export class PeerProcess implements AsyncDisposable {
    */
   static async start(folder: string, kind: string, agent: string): Promise<PeerProcess> {
     const port = await freePort();
-    // Wrangler keeps its own files there, and those of whoever measures are not its business.
+    // It keeps its state where it runs and wrangler its own files at home: neither is to be left, nor found by a next run.
     const home = mkdtempSync(join(tmpdir(), "turnpike-peer-"));
-    const running = new RunningProcess("bash", ["serve.sh", kind, `${port}`], { cwd: folder, env: { HOME: home } });
+    const names = readdirSync(folder).filter((name) => !name.startsWith("."));
+    for (const name of names) symlinkSync(resolve(folder, name), join(home, name));
+    const running = new RunningProcess("bash", ["serve.sh", kind, `${port}`], { cwd: home, env: { HOME: home } });
     const peer = new PeerProcess(running, `http://127.0.0.1:${port}`, home);
     try {
       await peer.#answers(`/agents/${agent}/first/stats`);

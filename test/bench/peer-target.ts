@@ -38,13 +38,14 @@ export function peerTarget(url: string, agent: string): PeerTarget {
     open(path) {
       const socket = new WebSocket(`${url.replace("http", "ws")}${path}`, { perMessageDeflate: false });
       return new Promise((resolve, reject) => {
+        const closed = (code: number) => reject(new Error(`${agent} closed a socket with ${code} as it was opened.`));
         const take = (frame: Buffer) => {
           // The last of its greeting.
           if (!frame.includes('"cf_agent_mcp_servers"')) return;
-          socket.off("message", take);
+          socket.off("message", take).off("close", closed);
           resolve(socket);
         };
-        socket.on("message", take).once("error", reject);
+        socket.on("message", take).once("close", closed).once("error", reject);
       });
     },
     begin: (socket, load) => send(socket, [], load),
