@@ -1,4 +1,5 @@
-import { type Figure, quantile, type Result, type Row, round } from "./figures.ts";
+import type WebSocket from "ws";
+import { type Figure, median, quantile, type Result, type Row, round } from "./figures.ts";
 import { type Load, PACED_DELAY_MS } from "./load.ts";
 import { RuntimeUse } from "./runtime-use.ts";
 import type { Setting } from "./setting.ts";
@@ -15,7 +16,7 @@ const FULL: Load = { deltas: 200, delayMs: PACED_DELAY_MS, size: 40 };
 /** What has not ended by then counts as not completed. */
 const DEADLINE_MS = 120_000;
 
-type Socket = Awaited<ReturnType<StreamTarget["open"]>>;
+/** NaN stands for what could not be measured: lags where no delta came, memory and processor where there is no /proc. */
 type Streamed = { completed: number; p50: number; p99: number; perSecond: number; processorMs: number };
 /** Memory in kB a session. */
 type Measured = { light: Streamed; full: Streamed; open: number; peak: number };
@@ -34,10 +35,9 @@ export async function measureManySessions(setting: Setting, asked: number | null
     gateways.push(await measure(gatewayTarget(gateway), gateway.process.group));
     if (gateway.process.stderr !== "") console.error(`The gateway printed:\n${gateway.process.stderr}`);
   }
-  const median = (runs: Measured[], of: (one: Measured) => number) => quantile(runs.map(of), 0.5);
   const row = (name: string, of: (one: Measured) => number): Row => ({
     name,
-    values: [round(median(floors, of)), round(median(gateways, of))],
+    values: [floors, gateways].map((runs) => round(median(runs.map(of)))),
   });
   const rowsOf = ({ deltas, delayMs }: Load, of: (one: Measured) => Streamed): Row[] => [
     row(`${deltas} deltas, ${delayMs} ms a delta: completed`, (one) => of(one).completed),
@@ -49,8 +49,8 @@ export async function measureManySessions(setting: Setting, asked: number | null
   const result = (what: string, unit: string, of: (one: Measured) => number): Result => ({
     what: `${SESSIONS} sessions stream at once: ${what}`,
     unit,
-    floor: median(floors, of),
-    reached: median(gateways, of),
+    floor: median(floors.map(of)),
+    reached: median(gateways.map(of)),
     target: null,
   });
   return {
@@ -65,19 +65,19 @@ export async function measureManySessions(setting: Setting, asked: number | null
     results: [
       {
         ...result(`completed, ${FULL.delayMs} ms a delta`, "sessions", ({ full }) => full.completed),
-        target: { of: "reached", atLeast: SESSIONS },
+        target: { of: "reached" as const, atLeast: SESSIONS },
       },
       result(`lag, p99, ${FULL.delayMs} ms a delta`, "ms", ({ full }) => full.p99),
       result(`lag, p99, ${LIGHT.delayMs} ms a delta`, "ms", ({ light }) => light.p99),
       result("memory a session, open and idle", "kB", ({ open }) => open),
       result("memory a session, the most", "kB", ({ peak }) => peak),
-    ],
+    ].filter(({ reached }) => !Number.isNaN(reached)),
   };
 }
 
 async function measure(target: StreamTarget, group: number): Promise<Measured> {
   const use = new RuntimeUse(group);
-  const sockets: Socket[] = [];
+  const sockets: WebSocket[] = [];
   const openMore = async (count: number) => {
     const more = Array.from({ length: count }, async () => target.open(await target.create()));
     sockets.push(...(await Promise.all(more)));
@@ -87,19 +87,20 @@ async function measure(target: StreamTarget, group: number): Promise<Measured> {
     await openMore(1);
     await streamToAll(target, use, sockets, LIGHT);
     const before = use.memory();
+    const added = SESSIONS - sockets.length;
     while (sockets.length < SESSIONS) await openMore(Math.min(AT_ONCE, SESSIONS - sockets.length));
     const open = use.memory();
     const light = await streamToAll(target, use, sockets, LIGHT);
     const streaming = streamToAll(target, use, sockets, FULL);
     const peak = await use.peakOf(streaming);
-    return { light, full: await streaming, open: (open - before) / SESSIONS, peak: (peak - before) / SESSIONS };
+    return { light, full: await streaming, open: (open - before) / added, peak: (peak - before) / added };
   } finally {
     for (const socket of sockets) socket.terminate();
   }
 }
 
 /** Has each socket's session stream a load, all at the same time. Tells on stderr why some have not completed. */
-async function streamToAll(target: StreamTarget, use: RuntimeUse, sockets: Socket[], load: Load): Promise<Streamed> {
+async function streamToAll(target: StreamTarget, use: RuntimeUse, sockets: WebSocket[], load: Load): Promise<Streamed> {
   const clients = sockets.map((socket) => new StreamClient(socket, target, true));
   const late = Promise.withResolvers<never>();
   const deadline = setTimeout(() => late.reject(new Error("A session had not ended in time.")), DEADLINE_MS);
@@ -119,10 +120,11 @@ async function streamToAll(target: StreamTarget, use: RuntimeUse, sockets: Socke
       console.error(`${target.name}: ${failure} (${failures.filter((other) => other === failure).length} times)`);
     }
     const lags = clients.flatMap((client) => client.lags);
+    const lagOf = (share: number) => (lags.length === 0 ? Number.NaN : quantile(lags, share));
     return {
       completed: ends.length - failures.length,
-      p50: quantile(lags, 0.5),
-      p99: quantile(lags, 0.99),
+      p50: lagOf(0.5),
+      p99: lagOf(0.99),
       perSecond: lags.length / seconds,
       processorMs: use.processorMs() - processorMs,
     };

@@ -1,14 +1,17 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 /** A tick of the processor times in /proc, the same on every Linux. */
 const TICK_MS = 10;
 
-/** What the runtimes (workerd) of a process group take of the machine, as the system's /proc tells it. */
+/** What the runtimes (workerd) of a process group take of the machine, as Linux's /proc tells it; NaN elsewhere. */
 export class RuntimeUse {
-  readonly #pids: string[];
+  /** Null where there is no /proc. */
+  readonly #pids: string[] | null = null;
 
   /** @throws if there is none in the group */
   constructor(group: number) {
+    // `ps` is everywhere, but tells processor times in whole seconds.
+    if (!existsSync("/proc/self/stat")) return;
     this.#pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isRuntimeOf(name, group));
     if (this.#pids.length === 0) throw new Error(`The process group ${group} has no runtime.`);
   }
@@ -46,7 +49,7 @@ export class RuntimeUse {
   }
 
   #sum(of: (pid: string) => number): number {
-    return this.#pids.reduce((sum, pid) => sum + of(pid), 0);
+    return this.#pids?.reduce((sum, pid) => sum + of(pid), 0) ?? Number.NaN;
   }
 }
 
