@@ -23,6 +23,11 @@ export type Result = {
 /** What the promise is about: the number itself, or how far it is beyond the floor. */
 export type Target = { of: "reached" | "beyond the floor"; atMost: number } | { of: "reached"; atLeast: number };
 
+/** A result that stands by itself, and of which nothing is promised. */
+export function reported(what: string, unit: string, reached: number): Result {
+  return { what, unit, floor: null, reached, target: null };
+}
+
 /** Whether a result is what was promised; one without a promise always is. */
 export function isMet({ floor, reached, target }: Result): boolean {
   if (target === null) return true;

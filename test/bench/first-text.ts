@@ -4,8 +4,8 @@ import { type Figure, median, TIME_COLUMNS, timeRow } from "./figures.ts";
 import { inTurns } from "./in-turns.ts";
 import type { Load } from "./load.ts";
 import type { Setting } from "./setting.ts";
-import { StreamClient } from "./stream-client.ts";
 import { gatewayTarget, type StreamTarget } from "./stream-target.ts";
+import { timeFirstText, timeFirstTextOfNew } from "./time-first-text.ts";
 
 const RUNS = 300;
 /** Runs that do not count: the runtime compiles what is used often. */
@@ -17,13 +17,19 @@ const LOAD: Load = { deltas: 1, delayMs: 0, size: 40 };
 /** How long it takes from a message to the first text of the answer, beside the model's own stream passed through. */
 export async function measureFirstText(setting: Setting, asked: number | null): Promise<Figure> {
   using floor = new PassThrough(`${await setting.floor()}/pass-through`);
-  using gateway = new Turns(gatewayTarget(await setting.gateway()));
+  const target = gatewayTarget(await setting.gateway());
+  using turns = new LaterTurns(target);
   const rounds = { rounds: asked ?? RUNS, warmUp: WARM_UP_RUNS };
-  const [ofFloor = [], ofGateway = []] = await inTurns([floor, gateway], rounds, (target) => target.firstText());
+  const measures = [() => floor.firstText(), () => turns.firstText(), () => timeFirstTextOfNew(target, LOAD)];
+  const [ofFloor = [], ofGateway = [], ofFirstTurns = []] = await inTurns(measures, rounds, (measure) => measure());
   return {
     title: "From a message to the first text of its answer",
     columns: TIME_COLUMNS,
-    rows: [timeRow("a bare Worker that passes the model's stream on", ofFloor), timeRow("Turnpike", ofGateway)],
+    rows: [
+      timeRow("a bare Worker that passes the model's stream on", ofFloor),
+      timeRow("Turnpike", ofGateway),
+      timeRow("Turnpike, the first turn of a session", ofFirstTurns),
+    ],
     results: [
       {
         what: "`execute` to first TEXT, median",
@@ -64,8 +70,8 @@ class PassThrough implements Disposable {
   }
 }
 
-/** Turn after turn, each in a session that is there and that its client is connected to. */
-class Turns implements Disposable {
+/** Turn after turn of a session that its client is connected to. The first one of each does not count. */
+class LaterTurns implements Disposable {
   readonly #target: StreamTarget;
   #socket: WebSocket | null = null;
   #turns = 0;
@@ -77,14 +83,11 @@ class Turns implements Disposable {
   /** Resolves at the turn's end. */
   async firstText(): Promise<number> {
     if (this.#turns++ % TURNS_OF_A_SESSION === 0) this[Symbol.dispose]();
-    this.#socket ??= await this.#target.open(await this.#target.create());
-    using client = new StreamClient(this.#socket, this.#target, false);
-    const started = performance.now();
-    this.#target.begin(this.#socket, LOAD);
-    await client.ended;
-    client.check(LOAD, client);
-    if (client.firstTextAt === null) throw new Error("There was no text.");
-    return client.firstTextAt - started;
+    if (this.#socket === null) {
+      this.#socket = await this.#target.open(await this.#target.create());
+      await timeFirstText(this.#socket, this.#target, LOAD);
+    }
+    return timeFirstText(this.#socket, this.#target, LOAD);
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,7 @@
 import type { ExternalGateway } from "../../src/client/external-gateway.ts";
 import type { Event } from "../../src/protocol/events.ts";
 import type { Counts } from "./counts.ts";
-import type { Figure, Result } from "./figures.ts";
+import { type Figure, reported } from "./figures.ts";
 import type { MeteredGateway } from "./metered-gateway.ts";
 import { billOf, priceOf } from "./prices.ts";
 import type { Setting } from "./setting.ts";
@@ -34,13 +34,6 @@ export async function measureOperations(setting: Setting): Promise<Figure> {
   const waited = TURNS * (priceOf(billOf(counted, seconds + HIBERNATES_AFTER_SECONDS)) - priceOf(bill));
   // Small as they are.
   const fine = (value: number) => Number(value.toPrecision(3));
-  const reported = (what: string, unit: string, reached: number): Result => ({
-    what,
-    unit,
-    floor: null,
-    reached,
-    target: null,
-  });
   return {
     title: `What a turn with six tool calls does: ${LOAD.deltas} deltas in ${MODEL_SECONDS} s (here ${ran.wall.toFixed(1)}), ${CLIENTS} clients`,
     columns: ["a turn", `$ for ${TURNS.toLocaleString("en-US")}`],
@@ -56,10 +49,11 @@ export async function measureOperations(setting: Setting): Promise<Figure> {
       reported("D1 statements of a turn with six tool calls", "statements", counted.d1Statements),
       reported("D1 rows written by a turn with six tool calls", "rows", counted.d1RowsWritten),
       {
-        what: `platform cost of ${TURNS.toLocaleString("en-US")} typical turns, from the counted operations`,
-        unit: "$",
-        floor: null,
-        reached: dollars,
+        ...reported(
+          `platform cost of ${TURNS.toLocaleString("en-US")} typical turns, from the counted operations`,
+          "$",
+          dollars,
+        ),
         target: { of: "reached", atMost: DOLLARS_AT_MOST },
       },
     ],

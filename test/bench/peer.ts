@@ -1,11 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Figure, quantile, type Result, type Row, round } from "./figures.ts";
+import { type Figure, median, quantile, type Result, type Row, reported, round } from "./figures.ts";
+import { inTurns } from "./in-turns.ts";
 import { type Load, PACED_DELAY_MS } from "./load.ts";
 import { PeerProcess } from "./peer-process.ts";
 import { type PeerTarget, peerTarget } from "./peer-target.ts";
 import type { Setting } from "./setting.ts";
 import { StreamClient } from "./stream-client.ts";
 import { floorTarget, gatewayTarget, type StreamTarget } from "./stream-target.ts";
+import { timeFirstTextOfNew } from "./time-first-text.ts";
 import { watchStream } from "./watch-stream.ts";
 
 const LAG_CLIENTS = 50;
@@ -58,8 +60,7 @@ export async function measurePeer(
     rows.push({ name, values: values.map(round) });
     const [, ours = Number.NaN, ...theirs] = values;
     if (best === null) return;
-    const what = `${name}: Turnpike to the Agents SDK at its best`;
-    results.push({ what, unit: "×", floor: null, reached: ours / best(...theirs), target: null });
+    results.push(reported(`${name}: Turnpike to the Agents SDK at its best`, "×", ours / best(...theirs)));
   };
 
   // What is counted comes first, and so warms up what is timed.
@@ -78,7 +79,7 @@ export async function measurePeer(
   );
   add("message to first text, new conversation, median ms", await firstTexts(targets, runs), Math.min);
   for (const [clients, rounds] of FLAT_OUT_ROUNDS) {
-    const found = await inTurns(targets, runs ?? rounds, async (target) => {
+    const found = await inTurns(targets, { rounds: runs ?? rounds, warmUp: 0 }, async (target) => {
       const { seconds } = await watchStream(target, clients, FLAT_OUT, "after");
       return (FLAT_OUT.deltas * clients) / seconds;
     });
@@ -88,7 +89,7 @@ export async function measurePeer(
       Math.max,
     );
   }
-  const lags = await inTurns(targets, runs ?? LAG_ROUNDS, async (target) => {
+  const lags = await inTurns(targets, { rounds: runs ?? LAG_ROUNDS, warmUp: 0 }, async (target) => {
     const { lags: ms, seconds } = await watchStream(target, LAG_CLIENTS, LAG_LOAD, "lags");
     return { p50: quantile(ms, 0.5), p99: quantile(ms, 0.99), seconds };
   });
@@ -108,38 +109,9 @@ export async function measurePeer(
   };
 }
 
-/** So many rounds, in each of which every target has its turn: what else the machine does falls on all of them. */
-async function inTurns<T>(
-  targets: StreamTarget[],
-  rounds: number,
-  measure: (target: StreamTarget) => Promise<T>,
-): Promise<T[][]> {
-  const found = targets.map((): T[] => []);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, target] of targets.entries()) found[index]?.push(await measure(target));
-  }
-  return found;
-}
-
 async function firstTexts(targets: StreamTarget[], runs: number | null): Promise<number[]> {
-  const found = await inTurns(targets, runs ?? FIRST_TEXT_ROUNDS, async (target) => {
-    const socket = await target.open(await target.create());
-    try {
-      using client = new StreamClient(socket, target, false);
-      const started = performance.now();
-      const first = new Promise<number>((resolve) => {
-        socket.on("message", (frame: Buffer) => {
-          if (target.isText(frame)) resolve(performance.now() - started);
-        });
-      });
-      target.begin(socket, FIRST_TEXT_LOAD);
-      await client.ended;
-      client.check(FIRST_TEXT_LOAD, client);
-      return await first;
-    } finally {
-      socket.terminate();
-    }
-  });
+  const rounds = { rounds: runs ?? FIRST_TEXT_ROUNDS, warmUp: 0 };
+  const found = await inTurns(targets, rounds, (target) => timeFirstTextOfNew(target, FIRST_TEXT_LOAD));
   return found.map(median);
 }
 
@@ -187,8 +159,4 @@ async function growthOf(target: StreamTarget | PeerTarget): Promise<{ first: num
     asker.terminate();
     watcher.terminate();
   }
-}
-
-function median(samples: number[]): number {
-  return quantile(samples, 0.5);
 }

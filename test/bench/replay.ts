@@ -1,5 +1,6 @@
 import { session, turnResult } from "../../src/protocol/rest.ts";
-import { type Figure, quantile, type Result, type Row, TIME_COLUMNS, timeRow } from "./figures.ts";
+import { type Figure, median, type Result, type Row, TIME_COLUMNS, timeRow } from "./figures.ts";
+import { inTurns } from "./in-turns.ts";
 import {
   floorLog,
   gatewayLog,
@@ -35,17 +36,13 @@ export async function measureReplay(setting: Setting, asked: number | null): Pro
   const rows: Row[] = [];
   const results: Result[] = [];
   for (const [what, way] of WAYS) {
-    const samples = logs.map((): number[] => []);
-    // In turns, so that what else the machine does falls on both. The first two rounds do not count.
-    for (let round = -2; round < (asked ?? ROUNDS); round++) {
-      for (const [index, log] of logs.entries()) {
-        const read = await way(log, EVENTS);
-        check(read.frames, `${log.name} ${what}`);
-        if (round >= 0) samples[index]?.push(read.ms);
-      }
-    }
+    const samples = await inTurns(logs, { rounds: asked ?? ROUNDS, warmUp: 2 }, async (log) => {
+      const read = await way(log, EVENTS);
+      check(read.frames, `${log.name} ${what}`);
+      return read.ms;
+    });
     rows.push(...logs.map(({ name }, index) => timeRow(`${what}: ${name}`, samples[index] ?? [])));
-    const [floor = Number.NaN, reached = Number.NaN] = samples.map((found) => quantile(found, 0.5));
+    const [floor = Number.NaN, reached = Number.NaN] = samples.map(median);
     results.push({
       what: `replay of ${EVENTS.toLocaleString("en-US")} events ${what}`,
       unit: "ms",

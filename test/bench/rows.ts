@@ -1,5 +1,5 @@
 import type { Counts } from "./counts.ts";
-import type { Figure, Result } from "./figures.ts";
+import { type Figure, type Result, reported } from "./figures.ts";
 import type { MeteredGateway } from "./metered-gateway.ts";
 import type { Setting } from "./setting.ts";
 
@@ -34,13 +34,9 @@ export async function measureRows(setting: Setting): Promise<Figure> {
     calls.push({ name, each, rows: (each.rowsWritten - turn.rowsWritten) / number });
   }
   const most = calls.reduce((highest, { rows }) => Math.max(highest, rows), 0);
-  const atMost = (rows: number): Result["target"] => ({ of: "reached", atMost: rows });
-  const result = (what: string, unit: string, reached: number, target: Result["target"]): Result => ({
-    what,
-    unit,
-    floor: null,
-    reached,
-    target,
+  const promised = (what: string, reached: number, atMost: number): Result => ({
+    ...reported(what, "rows", reached),
+    target: { of: "reached", atMost },
   });
   return {
     title: "What a turn writes: rows of its object, alarms set, rows of D1, and rows of the object that a call adds",
@@ -55,11 +51,11 @@ export async function measureRows(setting: Setting): Promise<Figure> {
     ],
     results: [
       ...turns.map(({ rowsWritten }, i) =>
-        result(`rows of a turn of one block of ${DELTAS[i]} deltas`, "rows", rowsWritten, atMost(TURN_MAX_ROWS)),
+        promised(`rows of a turn of one block of ${DELTAS[i]} deltas`, rowsWritten, TURN_MAX_ROWS),
       ),
-      result("rows of a tool call, at most", "rows", most, atMost(CALL_MAX_ROWS)),
-      result("alarms set by such a turn", "alarms", turn.alarmsSet, null),
-      result("rows of D1 by such a turn", "rows", turn.d1RowsWritten, null),
+      promised("rows of a tool call, at most", most, CALL_MAX_ROWS),
+      reported("alarms set by such a turn", "alarms", turn.alarmsSet),
+      reported("rows of D1 by such a turn", "rows", turn.d1RowsWritten),
     ],
   };
 }

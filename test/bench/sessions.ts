@@ -4,7 +4,8 @@ import { type Session, sessionPage } from "../../src/protocol/rest.ts";
 import { createdToken } from "../../src/protocol/tokens.ts";
 import { startGateway } from "../support/gateway-process.ts";
 import { TemporaryFolder } from "../support/temporary-folder.ts";
-import { type Figure, quantile, type Result, type Row, TIME_COLUMNS, timeRow } from "./figures.ts";
+import { type Figure, median, type Result, type Row, reported, TIME_COLUMNS, timeRow } from "./figures.ts";
+import { inTurns } from "./in-turns.ts";
 import { seedSessions } from "./seed-sessions.ts";
 import { sessionClient } from "./session-client.ts";
 import type { Setting } from "./setting.ts";
@@ -42,16 +43,12 @@ async function measureCreations(setting: Setting, rounds: number): Promise<Measu
   const rows: Row[] = [];
   const results: Result[] = [];
   for (const atOnce of [1, AT_ONCE]) {
-    const samples = targets.map((): number[] => []);
-    for (let round = -1; round < rounds; round++) {
-      for (const [index, target] of targets.entries()) {
-        const ms = await createSessions(target, atOnce);
-        if (round >= 0) samples[index]?.push(ms / CREATED_A_ROUND);
-      }
-    }
+    const samples = await inTurns(targets, { rounds, warmUp: 1 }, async (target) => {
+      return (await createSessions(target, atOnce)) / CREATED_A_ROUND;
+    });
     const how = atOnce === 1 ? "one after another" : `${atOnce} at once`;
     rows.push(...targets.map(({ name }, index) => timeRow(`created ${how}: ${name}`, samples[index] ?? [])));
-    const [floor = Number.NaN, reached = Number.NaN] = samples.map((found) => 1_000 / quantile(found, 0.5));
+    const [floor = Number.NaN, reached = Number.NaN] = samples.map((found) => 1_000 / median(found));
     results.push({ what: `sessions created a second, ${how}`, unit: "/s", floor, reached, target: null });
   }
   return { rows, results };
@@ -82,26 +79,19 @@ async function measurePages(rounds: number): Promise<Measured> {
   const results: Result[] = [];
   for (const [who, client] of [
     ["an admin", sessionClient(gateway)],
-    ["one user", sessionClient({ ...gateway, url: gateway.url, token })],
+    ["one user", sessionClient({ url: gateway.url, token })],
   ] as const) {
     const time = (query: string, ids: readonly Session[]) => timePages(client, query, ids);
-    const lastCursor = cursorBefore(sessions, PAGE);
-    const found: Record<"first" | "last", number[]> = { first: [], last: [] };
-    // The first two rounds do not count.
-    for (let round = -2; round < rounds; round++) {
-      const first = await time("", sessions.slice(-PAGE));
-      const last = await time(`&cursor=${lastCursor}`, sessions.slice(0, PAGE));
-      if (round < 0) continue;
-      found.first.push(first);
-      found.last.push(last);
-    }
-    rows.push(timeRow(`first page, for ${who}`, found.first), timeRow(`last page, for ${who}`, found.last));
-    const [first, last] = [quantile(found.first, 0.5), quantile(found.last, 0.5)];
+    const pages = [
+      { query: "", ids: sessions.slice(-PAGE) },
+      { query: `&cursor=${cursorBefore(sessions, PAGE)}`, ids: sessions.slice(0, PAGE) },
+    ];
+    const found = await inTurns(pages, { rounds, warmUp: 2 }, ({ query, ids }) => time(query, ids));
+    const [first = [], last = []] = found;
+    rows.push(timeRow(`first page, for ${who}`, first), timeRow(`last page, for ${who}`, last));
+    const what = `the last page of ${LISTED.toLocaleString("en-US")} sessions against the first, for ${who}`;
     results.push({
-      what: `the last page of ${LISTED.toLocaleString("en-US")} sessions against the first, for ${who}`,
-      unit: "x",
-      floor: null,
-      reached: last / first,
+      ...reported(what, "x", median(last) / median(first)),
       target: { of: "reached", atMost: LAST_AT_MOST },
     });
     for (const [name, query, expected] of narrowed(sessions)) {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import WebSocket from "ws";
 import { API_BASE } from "../../src/protocol/paths.ts";
 import { maskPassing, SAME_TURN } from "../support/masked-stream.ts";
-import type { Figure } from "./figures.ts";
+import { type Figure, reported } from "./figures.ts";
 import type { MeteredGateway } from "./metered-gateway.ts";
 import type { Setting } from "./setting.ts";
 
@@ -35,10 +35,7 @@ export async function measureWatcherBytes(setting: Setting): Promise<Figure> {
         target: { of: "beyond the floor", atMost: 0 },
       },
       {
-        what: "frames of it that are not those of turn 1",
-        unit: "frames",
-        floor: null,
-        reached: differences(maskedFirst, maskedLast),
+        ...reported("frames of it that are not those of turn 1", "frames", differences(maskedFirst, maskedLast)),
         target: { of: "reached", atMost: 0 },
       },
     ],

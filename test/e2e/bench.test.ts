@@ -46,7 +46,9 @@ test("[BENCH1] [BENCH3] a figure stands beside its floor, from a model, a bare W
   const args = ["run", "bench", "--", "first-text", "peer", "--runs", "2"];
   const { code, stdout, stderr } = await runProcess("npm", args, { cwd });
   expect(stdout).toMatch(/^peer: left out, .*--peer FOLDER$/m);
-  expect(stdout, stderr).toMatch(/^a bare Worker .*\nTurnpike .*\n(met|MISSED|reported): `execute` to first TEXT/m);
+  expect(stdout, stderr).toMatch(
+    /^a bare Worker .*\nTurnpike .*\nTurnpike, the first turn .*\n(met|MISSED|reported): `execute` to first TEXT/m,
+  );
   const { rows, results: found } = readFigure(cwd, "first-text");
   expect(rows.map(({ values }) => values[0])).toEqual([2, 2, 2]);
   const [result] = found;
