@@ -11,7 +11,10 @@ const LOAD: Load = { deltas: 600, delayMs: PACED_DELAY_MS, size: 40 };
 
 /** How long a delta takes from the model to a client, where many watch and the model has its usual pace. */
 export async function measureLag(setting: Setting, asked: number | null): Promise<Figure> {
-  const targets = [floorTarget(await setting.floor()), gatewayTarget(await setting.gateway())];
+  // New ones: what other figures have left in memory takes part in each pause of the collector.
+  await using floorProcess = await setting.startFloor();
+  await using gatewayProcess = await setting.startGateway();
+  const targets = [floorTarget(floorProcess.stdout.trim()), gatewayTarget(gatewayProcess)];
   const rounds = asked ?? ROUNDS;
   const found = await inTurns(targets, { rounds, warmUp: 1 }, async (target) => {
     const { lags } = await watchStream(target, CLIENTS, LOAD, "lags");
