@@ -1,13 +1,14 @@
+import { bytesOf } from "../protocol/bytes-of.ts";
+
 /**
  * Text of Western languages has more than three bytes a token, other scripts, whose characters take three bytes, about
  * one token a character. So this is rather too much than too little; where it is too little the model's server says so.
  */
 const BYTES_PER_TOKEN = 3;
-const ENCODER = new TextEncoder();
 
 /** About how many tokens a part of a request takes. */
 export function estimateTokens(value: unknown): number {
-  return tokensOfBytes(ENCODER.encode(JSON.stringify(value)).byteLength);
+  return tokensOfBytes(bytesOf(JSON.stringify(value)));
 }
 
 /** About how many tokens so many bytes of UTF-8 are. */

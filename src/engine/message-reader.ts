@@ -1,3 +1,4 @@
+import { bytesOf } from "../protocol/bytes-of.ts";
 import { NO_USAGE, type Usage } from "../protocol/events.ts";
 import { isTooDeep, type Json } from "../protocol/json.ts";
 import { MESSAGE_MAX_CALLS, ROW_MAX_BYTES } from "../protocol/limits.ts";
@@ -18,7 +19,6 @@ type OpenBlock = { index: number; block: ContentBlock; json: string; writer: Blo
 
 /** A message is one row; the rest is for the names of its fields and the row's other columns. */
 const MESSAGE_MAX_BYTES = ROW_MAX_BYTES - 100_000;
-const ENCODER = new TextEncoder();
 
 /** The deltas that a block may have. Any other would make it a block that the API refuses to take back. */
 const DELTAS_OF: ReadonlyMap<string, readonly Delta["type"][]> = new Map([
@@ -239,12 +239,12 @@ export class MessageReader {
   }
 
   #countStreamed(piece: string): void {
-    this.#streamedBytes += ENCODER.encode(piece).byteLength;
+    this.#streamedBytes += bytesOf(piece);
   }
 
   /** Counts what a value takes in the message's row. */
   #grow(value: unknown): void {
-    this.#bytes += ENCODER.encode(JSON.stringify(value)).byteLength;
+    this.#bytes += bytesOf(JSON.stringify(value));
     if (this.#bytes > MESSAGE_MAX_BYTES) {
       throw new ModelError("output_too_large", `The model's message takes more than ${MESSAGE_MAX_BYTES} bytes.`, {
         status: 200,

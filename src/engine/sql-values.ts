@@ -2,6 +2,7 @@
  * What goes through the `Sql` port, checked alike for both databases. By themselves they differ: one stores `true` as
  * text and the other as 1, one rounds large integers, one runs all of several statements and the other only the first.
  */
+import { bytesOf } from "../protocol/bytes-of.ts";
 import { ROW_MAX_BYTES } from "../protocol/limits.ts";
 
 /** What a session runs. Transactions have their own method, and the platform takes no PRAGMA and no ATTACH. */
@@ -67,7 +68,7 @@ export function checkNumber(number: number): void {
 function checkText(text: string): void {
   if (!text.isWellFormed()) throw new TypeError("a stored text must be well-formed Unicode");
   // A text has at most three bytes a code unit, so that short ones need not be measured.
-  if (text.length * 3 > ROW_MAX_BYTES) checkSize(new TextEncoder().encode(text).byteLength);
+  if (text.length * 3 > ROW_MAX_BYTES) checkSize(bytesOf(text));
 }
 
 /** The platform refuses values over 2 MB; local workerd and node:sqlite do not. */

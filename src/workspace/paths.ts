@@ -3,6 +3,7 @@
  * file's name here; HTTP decodes its path once and hands it in.
  */
 import * as z from "zod";
+import { bytesOf } from "../protocol/bytes-of.ts";
 import { GatewayError } from "../protocol/errors.ts";
 import { firstChars } from "../protocol/first-chars.ts";
 import { PATH_MAX_BYTES } from "../protocol/limits.ts";
@@ -51,7 +52,7 @@ function resolveInside(input: string, root: string): string {
 
   const segments = path.startsWith("/") ? belowRoot(path, root) : segmentsOf(path);
   if (segments === null) throw refusal(input, `it is absolute and not under ${root}`);
-  if (new TextEncoder().encode(segments.join("/")).byteLength > PATH_MAX_BYTES) {
+  if (bytesOf(segments.join("/")) > PATH_MAX_BYTES) {
     throw refusal(input, `it has more than ${PATH_MAX_BYTES} bytes`);
   }
   const inside: string[] = [];
